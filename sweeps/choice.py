@@ -1,0 +1,123 @@
+"""Which configs the final stage is about: the sweep's best, the published row, or one from a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from sweeps.config import SweepConfig
+from sweeps.job import Job
+from sweeps.paths import StudyPaths
+from sweeps.space import published_params, train_config
+from tsvan.config import TrainConfig
+from tsvan.files import hash_json
+from tsvan.strict import UserError, load_yaml
+
+SECTIONS = ("model", "loss", "schedule", "optimiser", "data")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A config that may be reported.
+
+    Args:
+        role: `best` or `published` or `chosen` (from a file).
+        config: at the study's budget; its seed means nothing here.
+        origin: for people, as "trial 7" or "table 3".
+        trial: number in the sweep; None: it was not in the sweep.
+        sweep_values: its scores there, on the `validation` group.
+    """
+
+    role: str
+    config: TrainConfig
+    origin: str
+    trial: int | None = None
+    sweep_values: dict[str, float] | None = None
+
+    @property
+    def key(self) -> str:
+        """Eight hex digits of its settings without the seed: equal settings share their runs."""
+        return hash_json({**self.config.to_dict(), "seed": 0})[:8]
+
+
+def published_candidate(config: SweepConfig, study: optuna.Study | None) -> Candidate:
+    """The rival: the published row (in a narrowed space its nearest point, the study's first trial)."""
+    params, origin = published_params(config)
+    return _from_sweep(Candidate("published", train_config(config, params, 0), origin), study)
+
+
+def best_candidates(config: SweepConfig, study: optuna.Study, count: int) -> list[Candidate]:
+    """The sweep's best completed trials, best first; of a Pareto study the front, ordered by the first objective."""
+    complete = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
+    if config.second_objective is not None:
+        front = {trial.number for trial in study.best_trials}
+        complete = [trial for trial in complete if trial.number in front]
+    sign = -1 if config.objective.direction == "maximize" else 1
+    ranked = sorted(complete, key=lambda trial: sign * trial.values[0])
+    return [_candidate(config, trial) for trial in ranked[:count]]
+
+
+def candidate_from_file(config: SweepConfig, file: Path) -> Candidate:
+    """A chosen config: nested as `config.yaml` of a trial, or flat as `lambda2: 5`. Its budget is the study's.
+
+    Raises:
+        UserError: unreadable, unknown settings, or another dataset.
+    """
+    values = load_yaml(file)
+    if not isinstance(values, dict) or not values:
+        raise UserError(f"{file}: expected a mapping of training settings, as in best.yaml of a study")
+    if values.get("dataset", config.dataset) != config.dataset:
+        raise UserError(f"{file} is a config for '{values['dataset']}', not for '{config.dataset}'; choose another one")
+    base = config.base
+    if any(name in values for name in SECTIONS):
+        chosen = TrainConfig.from_dict({"dataset": config.dataset, **values}, str(file))
+        batch = replace(chosen.optimiser, batch_size=base.optimiser.batch_size)
+        chosen = replace(chosen, schedule=base.schedule, optimiser=batch)
+    else:
+        chosen = base.with_settings({key: value for key, value in values.items() if key != "dataset"}, str(file))
+    return Candidate("chosen", replace(chosen, seed=0), str(file))
+
+
+def final_job(template: Job, candidate: Candidate, stage: str, place: int, seed: int, paths: StudyPaths) -> Job:
+    """A rerun at the full budget with a fresh seed, scored once, at its end.
+
+    Args:
+        template: a job of the sweep, for what all jobs share.
+        stage: `confirm` or `report`: also the sample group.
+        place: number of the seed.
+        seed: of the training run.
+    """
+    name = f"{stage}-{candidate.key}-{place}"
+    last = template.score_at[-1]
+    return replace(
+        template,
+        name=f"final/{name}",
+        number=place,
+        folder=str(paths.final(name).folder),
+        config={**candidate.config.to_dict(), "seed": seed},
+        group=stage,
+        score_at=(last,),
+    )
+
+
+def describe_settings(values: dict[str, Any]) -> str:
+    """`ngf32 z512 λ2=5.1 λ5=2.0->15`: a config in a few characters."""
+    parts = [f"ngf{values['ngf']}", f"z{values['content_dim']}", f"λ2={values['lambda2']:.3g}"]
+    return " ".join([*parts, f"λ5={values['lambda5_lower']:.3g}→{values['lambda5_upper']:.3g}"])
+
+
+def _candidate(config: SweepConfig, trial: FrozenTrial) -> Candidate:
+    chosen = train_config(config, trial.params, 0)
+    return Candidate("best", chosen, f"trial {trial.number}", trial.number, dict(trial.user_attrs.get("scores", {})))
+
+
+def _from_sweep(candidate: Candidate, study: optuna.Study | None) -> Candidate:
+    """With the value that the same settings had in the sweep, if they completed there."""
+    for trial in study.trials if study is not None else []:
+        if "origin" in trial.user_attrs and trial.state == TrialState.COMPLETE:
+            return replace(candidate, trial=trial.number, sweep_values=dict(trial.user_attrs.get("scores", {})))
+    return candidate

@@ -1,0 +1,125 @@
+"""Ray itself: its quiet settings, a cluster of our own or somebody's, and what it has. Import this before Ray."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+for _name, _value in {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+import ray  # noqa: E402
+
+from tsvan.strict import UserError  # noqa: E402
+
+_SHORT = 40  # characters; Ray's sockets lie below its temporary folder, and a socket's path ends at 107
+
+
+@dataclass(frozen=True)
+class Slots:
+    """How many jobs at a time, and what each gets."""
+
+    workers: int
+    cpus: int
+    gpus: float
+
+
+@contextmanager
+def connected(address: str | None, slots: Slots) -> Iterator[None]:
+    """A Ray cluster: the one at `address`, or one of our own on this machine that ends with the block.
+
+    Raises:
+        UserError: nothing answers at `address`.
+    """
+    _importable_in_workers()
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    scratch: Path | None = None
+    if address:
+        try:
+            ray.init(address=address, **quiet)
+        except (ConnectionError, ValueError) as error:
+            text = str(error).splitlines()[0]
+            raise UserError(f"no Ray cluster at '{address}' ({text}); start one, or leave --address out") from None
+    else:
+        base = tempfile.gettempdir()
+        scratch = Path(tempfile.mkdtemp(prefix="tsvan-", dir=base if len(base) < _SHORT else "/tmp"))
+        _own_token(scratch)
+        with _other_process_group():
+            ray.init(
+                address="local",
+                num_cpus=slots.workers * slots.cpus,
+                include_dashboard=False,
+                object_store_memory=100 * 2**20,
+                _temp_dir=str(scratch),
+                _node_ip_address="127.0.0.1",
+                **quiet,
+            )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def num_nodes() -> int:
+    """Machines in the cluster."""
+    return sum(bool(node["Alive"]) for node in ray.nodes())  # type: ignore[no-untyped-call]
+
+
+def cluster_resources() -> dict[str, float]:
+    """`CPU`, `GPU` of the cluster."""
+    found = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return {name: float(found.get(name, 0)) for name in ("CPU", "GPU")}
+
+
+def _importable_in_workers() -> None:
+    """Workers start elsewhere; let them find this project as this process does."""
+    here = str(Path(__file__).resolve().parent.parent)
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if here not in paths:
+        os.environ["PYTHONPATH"] = os.pathsep.join([here, *filter(None, paths)])
+
+
+@contextmanager
+def _other_process_group() -> Iterator[None]:
+    """Ray's processes start in a group of their own: a SIGTERM to ours (`timeout`, a shell, a supervisor) must reach
+    the driver alone, which lets the trials save; with Ray's daemon gone they could not."""
+    ours = os.getpgrp()
+    anchor = subprocess.Popen(["sleep", "600"], process_group=0)
+    try:
+        with suppress(PermissionError):  # the leader of a session can't move
+            os.setpgid(0, anchor.pid)
+        yield
+    finally:
+        with suppress(PermissionError):
+            os.setpgid(0, ours)
+        anchor.kill()
+        anchor.wait()
+
+
+def _own_token(scratch: Path) -> None:
+    """Ray keeps its access token under HOME; where that can't be written, beside its sockets."""
+    if "RAY_AUTH_TOKEN_PATH" not in os.environ and not os.access(Path.home(), os.W_OK):
+        os.environ["RAY_AUTH_TOKEN_PATH"] = str(scratch / "token")

@@ -1,0 +1,43 @@
+"""Loss curves of a trial as a picture."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+from sweeps.job import SCORE
+from tsvan.journal import Journal
+
+
+def draw_curves(metrics: Path, out: Path) -> None:
+    """Losses by step kind and scores over iterations; nothing is written when there are none.
+
+    Args:
+        metrics: a trial's journal.
+        out: PNG.
+    """
+    from matplotlib.figure import Figure
+
+    if not metrics.exists():
+        return
+    series: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
+    for line in Journal(metrics).lines():
+        for name, value in line["values"].items():
+            group, _, short = name.partition("/")
+            if line["kind"] == SCORE:
+                series["score"][name].append((line["iteration"], value))
+            elif short and group not in ("rate", "schedule"):
+                series[group][short].append((line["iteration"], value))
+    series["score"].pop("score_seconds", None)
+    panels = {group: lines for group, lines in series.items() if lines}
+    if not panels:
+        return
+    figure = Figure(figsize=(8, 2.2 * len(panels)), layout="constrained")
+    for axes, (group, lines) in zip(figure.subplots(len(panels), squeeze=False).flat, panels.items(), strict=True):
+        for name, points in sorted(lines.items()):
+            axes.plot(*zip(*points, strict=True), label=name, linewidth=1, marker="." if len(points) < 20 else "")
+        axes.set_yscale("symlog", linthresh=1)
+        axes.set_title(group, fontsize=9, loc="left")
+        axes.legend(fontsize=6, ncols=2, loc="upper left", bbox_to_anchor=(1, 1))
+    axes.set_xlabel("iteration")
+    figure.savefig(out, dpi=90)

@@ -1,0 +1,250 @@
+"""The final stage: fresh training seeds, sample groups that selection never saw, and what the differences prove."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sweeps.choice import Candidate, final_job
+from sweeps.config import Objective, SweepConfig
+from sweeps.job import Job, Outcome, Point
+from sweeps.paths import StudyPaths, TrialPaths
+from sweeps.search import derive_seed
+from tsvan.files import write_atomically
+
+RunJobs = Callable[["FixedQueue"], None]
+
+
+class FixedQueue:
+    """A list of jobs, those that have ended left out; nothing is stopped early. A JobQueue."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._waiting = [job for job in jobs if Outcome.read(job.paths) is None]
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def next(self) -> Job | None:
+        """The next job to start; None: no more."""
+        if not self._waiting:
+            return None
+        job = self._waiting.pop(0)
+        job.write()
+        return job
+
+    def progress(self, job: Job, point: Point) -> bool:
+        """Always on."""
+        return True
+
+    def finished(self, job: Job, outcome: Outcome) -> None:
+        """Its folder says it all."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and, for two or more values, its 95% t interval."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    values: list[float]
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A config's final numbers.
+
+    Args:
+        role, origin, key, config, trial: as of the candidate.
+        sweep_values: what the same settings had in the sweep; the difference is selection bias and luck.
+        seeds: training seeds, in order.
+        scores: metric -> interval over the seeds that completed.
+        bootstrap: for each seed, metric -> interval over clips; for display.
+        failed: seeds without a score -> reason.
+        folders: of the runs.
+    """
+
+    role: str
+    origin: str
+    key: str
+    config: dict[str, Any]
+    trial: int | None
+    sweep_values: dict[str, float] | None
+    seeds: list[int]
+    scores: dict[str, Interval]
+    bootstrap: list[dict[str, list[float]]] = field(default_factory=list)
+    failed: dict[int, str] = field(default_factory=dict)
+    folders: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class FinalResult:
+    """The final stage as `stages/final.json` holds it.
+
+    Args:
+        winner: of the sweep or of the file.
+        published: the rival.
+        same: both are the same settings, so they share their runs.
+        differences: metric -> paired interval of winner - published over the seeds.
+        num_clips: N of the report group.
+        verdict: one line.
+        confirm: mean objective on the `confirm` group by config key, best first; empty without that stage.
+    """
+
+    winner: Reported
+    published: Reported
+    same: bool
+    differences: dict[str, Interval]
+    num_clips: int
+    verdict: str
+    confirm: dict[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def report_seeds(config: SweepConfig, stage: str) -> list[int]:
+    """Fresh training seeds of a stage, the same for every config of it."""
+    count = config.final.report.seeds if stage == "report" else config.final.confirm.seeds
+    return [derive_seed(config.seed, stage, place) for place in range(count)]
+
+
+def confirm(
+    candidates: list[Candidate], config: SweepConfig, template: Job, paths: StudyPaths, run: RunJobs
+) -> tuple[list[Candidate], dict[str, float]]:
+    """Retrain the best few with fresh seeds and rank them on the `confirm` group.
+
+    Returns:
+        The candidates that completed, best first, and their mean objective by key.
+    """
+    jobs = {candidate.key: _jobs(candidate, "confirm", config, template, paths) for candidate in candidates}
+    run(FixedQueue([job for group in jobs.values() for job in group]))
+    means = {}
+    for key, group in jobs.items():
+        values = [outcome.values[config.objective.metric] for outcome in _completed(group).values()]
+        if values:
+            means[key] = sum(values) / len(values)
+    sign = -1 if config.objective.direction == "maximize" else 1
+    ranked = sorted(
+        (candidate for candidate in candidates if candidate.key in means), key=lambda c: sign * means[c.key]
+    )
+    return ranked, {candidate.key: means[candidate.key] for candidate in ranked}
+
+
+def report(
+    winner: Candidate,
+    published: Candidate,
+    config: SweepConfig,
+    template: Job,
+    paths: StudyPaths,
+    run: RunJobs,
+    confirmed: dict[str, float] | None = None,
+) -> FinalResult:
+    """Train winner and rival with the same fresh seeds and score each run once on the `report` group."""
+    _write_choice(paths, winner, published)
+    jobs = {candidate.key: _jobs(candidate, "report", config, template, paths) for candidate in (winner, published)}
+    run(FixedQueue([job for pair in zip(*jobs.values(), strict=True) for job in pair]))
+    rows = [_reported(candidate, jobs[candidate.key]) for candidate in (winner, published)]
+    same = winner.key == published.key
+    differences = {} if same else _differences(*(_completed(jobs[c.key]) for c in (winner, published)))
+    result = FinalResult(
+        winner=rows[0],
+        published=rows[1],
+        same=same,
+        differences=differences,
+        num_clips=template.num_clips,
+        verdict=verdict(config.objective, differences.get(config.objective.metric), same),
+        confirm=confirmed or {},
+    )
+    text = json.dumps(result.to_dict(), indent=1)
+    if not paths.final_result.exists() or paths.final_result.read_text() != text:
+        write_atomically(paths.final_result, text)
+    return result
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """Mean and 95% t interval (n - 1 degrees of freedom); one value has no interval."""
+    from scipy import stats
+
+    count = len(values)
+    mean = math.fsum(values) / count
+    if count < 2:
+        return Interval(mean, None, None, list(values))
+    spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
+    half = float(stats.t.ppf(0.975, count - 1)) * spread / math.sqrt(count)
+    return Interval(mean, mean - half, mean + half, list(values))
+
+
+def verdict(objective: Objective, difference: Interval | None, same: bool) -> str:
+    """Adopt or keep, in a line."""
+    if same:
+        return "the best config is the published setting: keep it"
+    if difference is None:
+        return "no verdict: not both configs have a final score"
+    if difference.low is None or difference.high is None:
+        return f"{difference.mean:+.3g} from one seed: no evidence; keep the published setting"
+    shown = f"{difference.mean:+.3g} [{difference.low:.3g}, {difference.high:.3g}]"
+    better = difference.low > 0 if objective.direction == "maximize" else difference.high < 0
+    return f"adopt: {shown}" if better else f"no evidence ({shown}); keep the published setting"
+
+
+def _jobs(candidate: Candidate, stage: str, config: SweepConfig, template: Job, paths: StudyPaths) -> list[Job]:
+    seeds = report_seeds(config, stage)
+    return [final_job(template, candidate, stage, place, seed, paths) for place, seed in enumerate(seeds)]
+
+
+def _completed(jobs: Sequence[Job]) -> dict[int, Outcome]:
+    """Outcomes of the seeds that completed, by place."""
+    outcomes = {job.number: Outcome.read(job.paths) for job in jobs}
+    return {
+        place: outcome for place, outcome in outcomes.items() if outcome is not None and outcome.state == "complete"
+    }
+
+
+def _reported(candidate: Candidate, jobs: Sequence[Job]) -> Reported:
+    completed = _completed(jobs)
+    names = sorted(set().union(*(outcome.values for outcome in completed.values())) - {"score_seconds"})
+    failed = {}
+    for job in jobs:
+        outcome = Outcome.read(job.paths)
+        if job.number not in completed:
+            failed[job.config["seed"]] = "not run" if outcome is None else f"{outcome.state}: {outcome.reason}"
+    return Reported(
+        role=candidate.role,
+        origin=candidate.origin,
+        key=candidate.key,
+        config=candidate.config.to_dict(),
+        trial=candidate.trial,
+        sweep_values=candidate.sweep_values,
+        seeds=[job.config["seed"] for job in jobs],
+        scores={name: interval([outcome.values[name] for outcome in completed.values()]) for name in names},
+        bootstrap=[_bootstrap(job.paths) for job in jobs if job.number in completed],
+        failed=failed,
+        folders=[job.folder for job in jobs],
+    )
+
+
+def _bootstrap(paths: TrialPaths) -> dict[str, list[float]]:
+    scores = json.loads(paths.scores.read_text()) if paths.scores.exists() else {}
+    return {name: list(bounds) for name, bounds in scores.get("intervals", {}).items()}
+
+
+def _differences(winner: dict[int, Outcome], rival: dict[int, Outcome]) -> dict[str, Interval]:
+    """Paired by training seed: the same seed draws the same batches for both."""
+    places = sorted(set(winner) & set(rival))
+    if not places:
+        return {}
+    names = set(winner[places[0]].values) & set(rival[places[0]].values) - {"score_seconds"}
+    return {name: interval([winner[p].values[name] - rival[p].values[name] for p in places]) for name in sorted(names)}
+
+
+def _write_choice(paths: StudyPaths, winner: Candidate, published: Candidate) -> None:
+    """Before `report` is looked at: what it is about. Every choice stays in the list."""
+    choices = json.loads(paths.choice.read_text()) if paths.choice.exists() else []
+    entry = {role: {"key": c.key, "origin": c.origin} for role, c in (("winner", winner), ("published", published))}
+    if not choices or choices[-1] != entry:
+        write_atomically(paths.choice, json.dumps([*choices, entry], indent=1))

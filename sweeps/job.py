@@ -1,0 +1,171 @@
+"""What the study hands to a trial and what it gets back: plain, frozen, and on disk.
+
+A job is a training run with a score at the end. Its folder is the truth about it: `outcome.json` says how it ended,
+`metrics.jsonl` what happened on the way. Ray only carries jobs to machines.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import yaml
+
+from sweeps.paths import TrialPaths
+from tsvan.files import write_atomically
+from tsvan.journal import Journal
+
+State = Literal["complete", "pruned", "diverged", "failed"]
+TRAIN, SCORE = "train", "score"
+
+
+class Interrupted(Exception):
+    """A job was asked to stop; its checkpoint is written and it has no outcome yet."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training run to do.
+
+    Args:
+        name: readable and unique in the study, `trials/007` or `final/report-best-0`.
+        number: trial number in the study, or place in the final stage's list.
+        folder: where it lives, absolute.
+        config: `TrainConfig.to_dict()`.
+        store: path of the clip store.
+        store_hash: content hash that the store must have.
+        scorer: folder of the trained classifier.
+        scorer_config: its training's settings, `asdict(ScorerConfig)`.
+        group: sample group that it is scored on.
+        num_clips: clips of that group.
+        save_at: iterations at which a checkpoint is written.
+        score_at: iterations at which it is scored as well.
+        objectives: metric names; a value that is not finite ends the job as diverged.
+        batch_size: clips generated at once.
+        threads: CPU threads; 0: leave as they are.
+        device: `auto`, `cpu` or `cuda`.
+        stop_file: while it exists, the job saves a checkpoint and ends without an outcome.
+        i3d: TorchScript file of I3D for `fvd_i3d`, executed only because the user named it.
+        body: `module:function` that does the work.
+    """
+
+    name: str
+    number: int
+    folder: str
+    config: dict[str, Any]
+    store: str
+    store_hash: str
+    scorer: str
+    scorer_config: dict[str, Any]
+    group: str
+    num_clips: int
+    save_at: tuple[int, ...]
+    score_at: tuple[int, ...]
+    objectives: tuple[str, ...]
+    batch_size: int = 32
+    threads: int = 0
+    device: str = "auto"
+    stop_file: str = ""
+    i3d: str | None = None
+    body: str = "sweeps.trial:train_and_score"
+
+    @property
+    def paths(self) -> TrialPaths:
+        """Its files."""
+        return TrialPaths(Path(self.folder))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Job:
+        """Inverse of `to_dict`; JSON's lists become tuples."""
+        known = {key: values[key] for key in cls.__dataclass_fields__ if key in values}
+        lists = {key: tuple(value) for key, value in known.items() if isinstance(value, list)}
+        return cls(**{**known, **lists})
+
+    def write(self) -> None:
+        """Put `job.json` and `config.yaml` into the folder."""
+        write_atomically(self.paths.job, json.dumps(self.to_dict(), indent=1))
+        write_atomically(self.paths.config, yaml.safe_dump(self.config, sort_keys=False))
+
+
+@dataclass(frozen=True)
+class Point:
+    """A score on the way.
+
+    Args:
+        iteration: iterations done, pre-training included.
+        values: metric name -> value.
+    """
+
+    iteration: int
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended.
+
+    Args:
+        state: `complete` (full budget), `pruned` (stopped early), `diverged` or `failed`.
+        iteration: iterations done.
+        values: metrics of the last checkpoint that was scored; empty without one.
+        reason: why it is not complete.
+        seconds: training and scoring time of the last process that worked on it.
+        num_clips: N of the scores.
+        details: anything else worth keeping (the scorer's hash, device).
+    """
+
+    state: State
+    iteration: int
+    values: dict[str, float] = field(default_factory=dict)
+    reason: str = ""
+    seconds: float = 0.0
+    num_clips: int = 0
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def write(self, paths: TrialPaths) -> None:
+        """Atomic; from now on the job has ended."""
+        write_atomically(paths.outcome, json.dumps(asdict(self), indent=1, allow_nan=False))
+
+    @classmethod
+    def read(cls, paths: TrialPaths) -> Outcome | None:
+        """None while the job has not ended."""
+        if not paths.outcome.exists():
+            return None
+        return cls(**json.loads(paths.outcome.read_text()))
+
+
+class JobQueue(Protocol):
+    """Who decides what runs."""
+
+    def next(self) -> Job | None:
+        """The next job to start; None: no more."""
+
+    def progress(self, job: Job, point: Point) -> bool:
+        """Take a score; False: stop the job."""
+
+    def finished(self, job: Job, outcome: Outcome) -> None:
+        """The job has ended, and its outcome is on disk."""
+
+
+class Listener(Protocol):
+    """Who looks on."""
+
+    def started(self, job: Job) -> None:
+        """A job was handed to Ray."""
+
+    def scored(self, job: Job, point: Point) -> None:
+        """A job was scored."""
+
+    def ended(self, job: Job, outcome: Outcome) -> None:
+        """A job has ended."""
+
+
+def scored_points(journal: Journal) -> list[Point]:
+    """The scores in a journal, in order."""
+    return [Point(line["iteration"], line["values"]) for line in journal.lines() if line["kind"] == SCORE]

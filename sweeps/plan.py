@@ -1,0 +1,146 @@
+"""What a study will cost, before anything starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sweeps.config import SweepConfig
+from sweeps.data import DataPlan
+from sweeps.paths import StudyPaths
+from sweeps.space import grid_size, largest
+from sweeps.stopping import rung_points, score_points
+from tsvan.config import TrainConfig
+from tsvan.scoring.groups import group_size
+from tsvan.strict import UserError
+from tsvan.terminal import duration
+
+# Work of one clip in a training step at ngf 16, GFLOP forward and backward, counted on the layer tables; the shares
+# of the steps follow from the schedule. The motion stream does not grow with ngf, the content stream with its square.
+_SEQUENCE, _ONE_STEP, _CONTENT, _SAMPLE = 75.0, 9.0, 1.5, 12.0
+_SPEED = {"cpu": 35.0, "cuda": 8_000.0}  # GFLOP/s: of a core, of a GPU as far as these small layers fill it
+_LONG_S = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A rough estimate.
+
+    Args:
+        trial_s: one trial, alone.
+        sweep_s: all trials, early stopping not counted.
+        final_s: the reruns.
+        disk_bytes: checkpoints and samples of the study.
+    """
+
+    trial_s: float
+    sweep_s: float
+    final_s: float
+    disk_bytes: float
+
+    @property
+    def total_s(self) -> float:
+        """Sweep and final stage."""
+        return self.sweep_s + self.final_s
+
+
+def num_clips(config: SweepConfig, group: str, num_classes: int) -> int:
+    """N of a sample group in this study."""
+    asked: int | None = getattr(config.scoring, f"{group}_clips")
+    return group_size(group, num_classes) if asked is None else asked
+
+
+def estimate(config: SweepConfig, cuda: bool, cpus: int, num_classes: int) -> Cost:
+    """Orders of magnitude from counted operations; the table of a running study shows measured times."""
+    speed = _SPEED["cuda"] if cuda else _SPEED["cpu"] * cpus
+    base, wide = config.base, largest(config)
+    train = _train_gflop(base) * 0.5 + _train_gflop(wide) * 0.5
+    sample = _SAMPLE * num_clips(config, "validation", num_classes) * len(score_points(base.schedule))
+    trial_s = (train + sample) / speed
+    reruns = config.final.report.seeds * 2
+    rerun_s = (train + _SAMPLE * num_clips(config, "report", num_classes)) / speed
+    if config.final.confirm.top_k > 1:
+        reruns += config.final.confirm.seeds * (config.final.confirm.top_k + 1)
+    disk = (config.trials + reruns) * 2 * _checkpoint_bytes(wide)
+    return Cost(trial_s, trial_s * config.trials, rerun_s * reruns, disk)
+
+
+def refuse_slow(config: SweepConfig, cost: Cost, cuda: bool, allowed: bool) -> None:
+    """A paper's budget on a CPU is a mistake unless it is meant.
+
+    Raises:
+        UserError: says how long it would take.
+    """
+    if cuda or allowed or cost.total_s < _LONG_S:
+        return
+    raise UserError(
+        f"no GPU here, and this study ({config.trials} trials of {config.base.schedule.total:,} iterations) would take "
+        f"about {cost.total_s / 3600:,.0f} hours on this CPU; use --preset smoke, a GPU, or --allow-slow"
+    )
+
+
+def show(
+    config: SweepConfig, file: str, data: DataPlan | str, paths: StudyPaths, cost: Cost, cuda: bool, tracking: str
+) -> None:
+    """Print the plan (`--dry-run`)."""
+    base = config.base
+    p, n = base.schedule.pretrain_iterations, base.schedule.iterations
+    rungs = rung_points(base.schedule, config.scheduler)
+    objectives = ", ".join(f"{objective.metric} ({objective.direction})" for objective in config.objectives)
+    knots = (
+        f"pre-training 1..{p:,}; " if p else ""
+    ) + f"ramps from {p + round(0.3 * n):,} to {p + round(0.8 * n):,} of {p + n:,}"
+    stopping = f"{config.scheduler.kind} at {', '.join(f'{rung:,}' for rung in rungs)}" if rungs else "none"
+    confirm = config.final.confirm
+    rows: list[tuple[str, Any]] = [
+        ("config", f"{file}, preset {config.preset}, seed {config.seed}"),
+        ("study", f"{paths.root} ({'exists: would go on' if paths.config.exists() else 'new'})"),
+        ("1 prepare", data if isinstance(data, str) else _data(data)),
+        ("2 scorer", f"trained once for the clip store, accuracy floor {config.scoring.accuracy_floor}"),
+        ("3 sweep", f"{config.trials} trials x {base.schedule.total:,} iterations, batch {base.optimiser.batch_size}"),
+        ("  space", grid_size(config)),
+        ("  objective", objectives),
+        ("  sampler", config.sampler.kind),
+        ("  stopping", stopping),
+        ("  scores", f"every {max(n // 10, 1):,} iterations, {config.scoring.validation_clips or 'default'} clips"),
+        ("  schedule", knots),
+        ("4 final", f"{config.final.report.seeds} seeds for the winner and for the published row"),
+        ("  confirm", f"best {confirm.top_k}, {confirm.seeds} seeds" if confirm.top_k > 1 else "no"),
+        ("5 report", f"{paths.report}, {paths.summary}"),
+        ("tracking", tracking),
+        ("device", "GPU" if cuda else "CPU"),
+        ("time", f"roughly {duration(cost.sweep_s)} of sweep and {duration(cost.final_s)} of final, one at a time"),
+        ("disk", f"up to {cost.disk_bytes / 1e9:.1f} GB of checkpoints"),
+    ]
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in rows:
+        table.add_row(name, str(value))
+    Console(highlight=False).print(table)
+
+
+def _data(plan: DataPlan) -> str:
+    if plan.kind == "synthetic":
+        state = "there" if plan.store is not None and plan.store.exists() else "missing: would be drawn"
+        return f"stand-in clips in {plan.store} ({state})"
+    return f"clip store {plan.store}" if plan.kind == "store" else f"raw videos in {plan.source}, to a clip store"
+
+
+def _train_gflop(config: TrainConfig) -> float:
+    schedule, wide = config.schedule, (config.model.ngf / 16) ** 2
+    start, end = schedule.sequence_share_start, schedule.sequence_share_end
+    sequence = schedule.ramp_start * (start + end) / 2 + (1 - schedule.ramp_start) * end
+    motion = 1 - schedule.content_share
+    grown = 0.7 + 0.3 * wide  # the share of a motion step that runs through the content stream
+    step = (
+        motion * (sequence * _SEQUENCE + (1 - sequence) * _ONE_STEP) * grown + schedule.content_share * _CONTENT * wide
+    )
+    joint = schedule.iterations * step
+    return (joint + schedule.pretrain_iterations * _CONTENT * wide) * config.optimiser.batch_size
+
+
+def _checkpoint_bytes(config: TrainConfig) -> float:
+    """0.6 GB at (16, 512), 2 GB at (64, 512), as measured; the joint layer grows with ngf, the heads with z_c."""
+    return 1e9 * (0.13 + 0.029 * config.model.ngf + 2e-5 * config.model.content_dim)

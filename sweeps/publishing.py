@@ -1,0 +1,131 @@
+"""Stage 5: summary, report and figures as files and in MLflow; the final model in the registry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sweeps import report
+from sweeps.choice import describe_settings
+from sweeps.config import SweepConfig
+from sweeps.final import FinalResult, Interval
+from sweeps.paths import StudyPaths, TrialPaths
+from sweeps.scorer import ScorerResult
+from sweeps.screen import Screen
+from sweeps.search import load_study
+from sweeps.session import StudyRecord
+from sweeps.shipper import Shipper
+from sweeps.space import derived
+from tsvan.checkpoint import list_checkpoints
+from tsvan.config import TrainConfig
+from tsvan.files import write_atomically
+
+
+def publish(
+    config: SweepConfig,
+    record: StudyRecord,
+    result: FinalResult | None,
+    scorer: ScorerResult,
+    paths: StudyPaths,
+    shipper: Shipper,
+    screen: Screen,
+) -> int:
+    """Write the results and say them.
+
+    Returns:
+        Exit code: 0, or 1 without a usable trial.
+    """
+    trials = report.trial_rows(load_study(paths), paths, config) if paths.database.exists() else []
+    usable = result is not None and bool(result.winner.scores)
+    if result is not None and usable:
+        _write_chosen(result, paths)
+    model = _register(result, config, shipper) if result is not None and usable else None
+    summary = report.summarise(config, record, trials, result, vars(scorer), paths, model)
+    report.write_report(summary, result, config, paths)
+    _deliver(summary, result, config, shipper, paths)
+    for line in _closing_lines(result, config, paths, trials):
+        screen.say(line)
+    return 0 if usable else 1
+
+
+def _write_chosen(result: FinalResult, paths: StudyPaths) -> None:
+    """`best.yaml`: what the numbers are about, as `--final-from` and `tsvan train` read it."""
+    write_atomically(paths.chosen_config, yaml.safe_dump({**result.winner.config, "seed": 0}, sort_keys=False))
+
+
+def _register(result: FinalResult, config: SweepConfig, shipper: Shipper) -> str | None:
+    """The winner's first final run as a model; an earlier registration of the same run stands."""
+    objective = config.objective
+    tags = {"config": result.winner.key, "preset": config.preset, "verdict": result.verdict}
+    folder = TrialPaths(Path(result.winner.folders[0]))
+    checkpoints = list_checkpoints(folder.checkpoints)
+    if not checkpoints:
+        return None
+    score = result.winner.scores.get(objective.metric)
+    if score is not None:
+        tags[objective.metric] = f"{score.mean:.6g}"
+    return shipper.register(folder, f"tsvan-{config.dataset}", checkpoints[0], tags)
+
+
+def _deliver(
+    summary: dict[str, Any], result: FinalResult | None, config: SweepConfig, shipper: Shipper, paths: StudyPaths
+) -> None:
+    values: dict[str, float] = {}
+    if summary["best"] is not None:
+        values["sweep.best_score"] = summary["best"]["score"]
+    if result is not None:
+        values |= _final_values(result.winner.scores.get(config.objective.metric), "score")
+        for role, row in (("best", result.winner), ("published", result.published)):
+            values |= {f"final.{role}.{name}": cell.mean for name, cell in row.scores.items()}
+    tags = {"state": "complete" if result is not None else "failed"}
+    if result is not None:
+        tags |= {
+            "verdict": result.verdict,
+            "best": describe_settings(derived(TrainConfig.from_dict(result.winner.config))),
+        }
+        tags["mlflow.note.content"] = _note(paths)
+    files = [paths.report, paths.summary, paths.figures, paths.chosen_config, paths.database]
+    shipper.finish(values, tags, [file for file in files if file.exists()])
+
+
+def _final_values(score: Interval | None, prefix: str) -> dict[str, float]:
+    if score is None:
+        return {}
+    values = {f"{prefix}_mean": score.mean, f"{prefix}_seeds": float(len(score.values))}
+    if score.low is not None and score.high is not None:
+        values |= {f"{prefix}_low": score.low, f"{prefix}_high": score.high}
+    return values
+
+
+def _note(paths: StudyPaths) -> str:
+    """The report without its pictures: MLflow's descriptions hold no files."""
+    return "\n".join(line for line in paths.report.read_text().splitlines() if not line.startswith("!["))[:4900]
+
+
+def _closing_lines(
+    result: FinalResult | None, config: SweepConfig, paths: StudyPaths, trials: list[dict[str, Any]]
+) -> list[str]:
+    lines = [f"5 report: {_shown(paths.report)}, {_shown(paths.summary)}"]
+    if result is None or not result.winner.scores:
+        states = ", ".join(f"{trial['number']}: {trial['state']} {trial['reason']}".strip() for trial in trials[:8])
+        return [*lines, f"no usable trial ({states})"]
+    winner = result.winner
+    settings = describe_settings(derived(TrainConfig.from_dict(winner.config)))
+    score = winner.scores[config.objective.metric]
+    bounds = "" if score.low is None else f" [{score.low:.4g}, {score.high:.4g}]"
+    seeds = f"{len(score.values)} seed{'s' if len(score.values) > 1 else ''}"
+    return [
+        *lines,
+        f"best config: {settings} ({winner.origin}), in {_shown(paths.chosen_config)}",
+        f"final score: {config.objective.metric} {score.mean:.4g}{bounds} over {seeds}, {result.num_clips} clips",
+        f"verdict: {result.verdict}",
+    ]
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,100 @@
+"""`tune_runner.py reproduce RUN_ID`: train a logged run again from its own artifacts."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from sweeps.job import Interrupted, Job, Outcome, Point
+from sweeps.paths import StudyPaths, TrialPaths
+from sweeps.tracking import shown_uri
+from sweeps.wiring import make_tracker, tracking_uri
+from tsvan.data.store import ClipStore
+from tsvan.strict import UserError
+from tsvan.terminal import say
+
+
+def reproduce(args: argparse.Namespace) -> int:
+    """Run the job of an MLflow run in this process and compare its scores.
+
+    Returns:
+        Exit code: 0 when it completed, else 1.
+
+    Raises:
+        UserError: no such run, its clips are gone or changed, or `--out` holds something else.
+    """
+    out = (args.out or Path("runs") / f"reproduce-{args.run_id[:8]}").resolve()
+    uri = tracking_uri(args.tracking_uri, StudyPaths(out))
+    job, tags = _logged(args.run_id, uri, out)
+    before = Outcome.read(TrialPaths(Path(job.folder)))
+    job = replace(job, folder=str(out), stop_file=str(out / "stop"))
+    store = ClipStore.open(job.store, tags["dataset"])
+    if store.content_hash != job.store_hash:
+        raise UserError(
+            f"run {args.run_id} was trained on other clips than {job.store} holds now; restore that clip store"
+        )
+    if job.paths.job.exists() and json.loads(job.paths.job.read_text())["config"] != job.config:
+        raise UserError(f"{out} holds another run; choose another --out")
+    job.write()
+    say(f"training {job.name} of {tags['study']} again in {out}: {job.save_at[-1]} iterations")
+    try:
+        for point in _points(job):
+            shown = ", ".join(f"{name} {point.values[name]:.6g}" for name in job.objectives)
+            say(f"  iteration {point.iteration}: {shown}")
+    except (Interrupted, KeyboardInterrupt):
+        say("stopped; the same command again goes on")
+        return 130
+    outcome = Outcome.read(job.paths)
+    assert outcome is not None
+    _compare(job, outcome, before)
+    return 0 if outcome.state == "complete" else 1
+
+
+def _logged(run_id: str, uri: str, out: Path) -> tuple[Job, dict[str, str]]:
+    import tempfile
+
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        raise UserError(f"no tracking store at {shown_uri(uri)}; give --tracking-uri, or --out beside the study")
+    from mlflow.exceptions import MlflowException
+
+    with tempfile.TemporaryDirectory() as folder:
+        tracker = make_tracker(uri, "", StudyPaths(out))
+        try:
+            tags = tracker.read_run(run_id, Path(folder))
+        except MlflowException as error:
+            text = str(error).splitlines()[0]
+            raise UserError(
+                f"no run {run_id} with its settings in {shown_uri(uri)}: {text}; copy its id from MLflow"
+            ) from None
+        return Job.from_dict(json.loads((Path(folder) / "job.json").read_text())), tags
+
+
+def _points(job: Job) -> Iterator[Point]:
+    from sweeps.trial import train_and_score
+
+    with _own_stop_file(job):
+        yield from train_and_score(job, Path(job.stop_file).exists)
+
+
+@contextmanager
+def _own_stop_file(job: Job) -> Iterator[None]:
+    import signal
+
+    stop = Path(job.stop_file)
+    stop.unlink(missing_ok=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.touch())
+    yield
+
+
+def _compare(job: Job, outcome: Outcome, before: Outcome | None) -> None:
+    if outcome.state != "complete" or before is None or before.iteration != outcome.iteration:
+        say(f"{outcome.state} at iteration {outcome.iteration} {outcome.reason}".strip())
+        return
+    for name in job.objectives:
+        old, new = before.values[name], outcome.values[name]
+        say(f"{name}: {new:.6g}, logged {old:.6g} ({'the same' if old == new else f'difference {new - old:+.3g}'})")

@@ -1,0 +1,96 @@
+"""Stage 2: the classifier that scores a study, and whether it can."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sweeps.config import SweepConfig
+from sweeps.paths import StudyPaths
+from tsvan.data.store import ClipStore
+from tsvan.files import Progress, write_atomically
+from tsvan.scoring.classifier import check_floor
+from tsvan.scoring.config import ScorerConfig, published
+from tsvan.scoring.evaluator import Evaluator
+from tsvan.scoring.training import scorer_path, train_or_load
+from tsvan.strict import UserError, build
+from tsvan.trainer import pick_device
+
+
+@dataclass(frozen=True)
+class ScorerResult:
+    """What the stage leaves in `stages/scorer.json`.
+
+    Args:
+        folder: that holds the scorer and the real reference.
+        config: its training's settings.
+        hash: SHA-256 over weights and settings; logged with every score.
+        accuracies: held out, by head, at the iteration that was kept.
+        last_accuracies: at the end of its training.
+        sensitivity: scores of real, static, shuffled and noise clips, and which metrics fail.
+        objective_refused: why the objective fails, where that is a warning only; else empty.
+        warnings: for the terminal.
+        trained: in this process, not found.
+    """
+
+    folder: str
+    config: dict[str, Any]
+    hash: str
+    accuracies: dict[str, float]
+    last_accuracies: dict[str, float]
+    sensitivity: dict[str, Any]
+    objective_refused: str
+    warnings: list[str]
+    trained: bool
+
+
+def scorer_config(config: SweepConfig) -> ScorerConfig:
+    """The published training of the dataset's scorer with the study's changes.
+
+    Raises:
+        UserError: an unknown key or a bad value under `scoring.classifier`.
+    """
+    base = json.loads(json.dumps(asdict(published(config.dataset))))
+    return build(ScorerConfig, {**base, **config.scoring.classifier}, "scoring.classifier")
+
+
+def scorer_stage(
+    config: SweepConfig, store: ClipStore, paths: StudyPaths, progress: Progress | None = None
+) -> ScorerResult:
+    """Train the scorer or find the one of this clip store, and check it.
+
+    Raises:
+        UserError: it is below the accuracy floor, or the objective can't tell real clips from broken ones. With the
+            floor `twice_chance` (presets smoke and dev) both are warnings.
+    """
+    settings = scorer_config(config)
+    folder = store.path / "scorers" if os.access(store.path, os.W_OK) else paths.scorer
+    trained = not scorer_path(store, settings, folder).exists()
+    device = pick_device("auto")
+    scorer = train_or_load(store, settings, folder, device, progress)
+    lenient = config.scoring.accuracy_floor == "twice_chance"
+    floor = None if isinstance(config.scoring.accuracy_floor, str) else config.scoring.accuracy_floor
+    i3d = Path(config.scoring.i3d) if config.scoring.i3d else None
+    evaluator = Evaluator(scorer, store, device, cache_dir=folder, i3d=i3d, batch_size=config.scoring.batch_size)
+    sensitivity = evaluator.sensitivity()
+    problems = [check_floor(scorer, floor)]
+    refused = [sensitivity.refuses(objective.metric) for objective in config.objectives]
+    found = [problem for problem in (*problems, *refused) if problem]
+    if found and not lenient:
+        raise UserError(found[0])
+    result = ScorerResult(
+        folder=str(folder),
+        config=asdict(settings),
+        hash=scorer.hash,
+        accuracies=scorer.accuracies,
+        last_accuracies=scorer.last_accuracies,
+        sensitivity=sensitivity.to_dict(),
+        objective_refused="; ".join(reason for reason in refused if reason),
+        warnings=found,
+        trained=trained,
+    )
+    write_atomically(paths.scorer_result, json.dumps(asdict(result), indent=1))
+    return result

@@ -1,0 +1,114 @@
+"""What a study shows in the terminal: one calm table while it runs, plain lines in a pipe or log."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from sweeps.choice import describe_settings
+from sweeps.job import Job, Outcome, Point
+from sweeps.space import derived
+from tsvan.config import TrainConfig
+from tsvan.terminal import duration
+
+_ROWS = 24
+
+
+class Screen:
+    """A Listener of `cluster.run_jobs` that a person reads.
+
+    Args:
+        objective: metric that is shown.
+        direction: which way is better.
+        console: where to; None: stdout.
+    """
+
+    def __init__(self, objective: str, direction: str, console: Console | None = None) -> None:
+        self._console = console or Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        self._objective, self._direction = objective, direction
+        self._rows: dict[str, dict[str, Any]] = {}
+        self._live: Live | None = None
+        self._total, self._done, self._before = 0, 0, 0
+        self._since = time.monotonic()
+        self._lock = threading.RLock()
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        self._console.print(text, markup=False)
+
+    def begin(self, title: str, total: int, done: int = 0) -> None:
+        """A stage with `total` jobs, `done` of them before this process."""
+        self.say(title)
+        self._rows, self._total, self._done, self._before = {}, total, done, done
+        self._since = time.monotonic()
+        if self._console.is_terminal:
+            self._live = Live(get_renderable=self._table, console=self._console, refresh_per_second=2, transient=True)
+            self._live.start()
+
+    def end(self) -> None:
+        """The stage is over."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def started(self, job: Job) -> None:
+        """A job was handed out."""
+        settings = describe_settings(derived(TrainConfig.from_dict(job.config)))
+        row = {"settings": settings, "state": "running", "iteration": 0, "last": job.save_at[-1], "score": None}
+        with self._lock:
+            self._rows[job.name] = row
+        if self._live is None:
+            self.say(f"  {job.name} begins: {settings}")
+
+    def scored(self, job: Job, point: Point) -> None:
+        """A score came in."""
+        with self._lock:
+            row = self._rows[job.name]
+            row["iteration"], row["score"] = point.iteration, point.values.get(self._objective)
+
+    def ended(self, job: Job, outcome: Outcome) -> None:
+        """A job has ended."""
+        self._done += 1
+        score = outcome.values.get(self._objective)
+        with self._lock:
+            row = self._rows[job.name]
+            row.update(state=outcome.state, iteration=outcome.iteration, score=score)
+        shown = f"{self._objective} {score:.4g}" if score is not None else "no score"
+        reason = f" ({outcome.reason})" if outcome.reason else ""
+        line = f"  {job.name} {outcome.state} at iteration {outcome.iteration}: {shown}{reason}"
+        self.say(f"{line} [{self._done}/{self._total}, {self._left()}]")
+
+    def _left(self) -> str:
+        here = self._done - self._before
+        if self._done >= self._total:
+            return f"took {duration(time.monotonic() - self._since)}"
+        if here == 0:
+            return "time left not known yet"
+        return f"about {duration((time.monotonic() - self._since) / here * (self._total - self._done))} left"
+
+    def _best(self) -> str | None:
+        with self._lock:
+            scores = {name: row["score"] for name, row in self._rows.items() if row["state"] == "complete"}
+        if not scores:
+            return None
+        pick = max if self._direction == "maximize" else min
+        name = pick(scores, key=lambda key: scores[key])
+        return f"best so far {name}: {scores[name]:.4g}"
+
+    def _table(self) -> Table:
+        table = Table(box=None, pad_edge=False, caption=", ".join(filter(None, [self._left(), self._best()])))
+        table.caption_justify = "left"
+        for name in ("trial", "settings", "iteration", self._objective, "state"):
+            table.add_column(name, no_wrap=True)
+        with self._lock:
+            shown = [(name, dict(row)) for name, row in self._rows.items()][-_ROWS:]
+        for name, row in shown:
+            score = "" if row["score"] is None else f"{row['score']:.4g}"
+            table.add_row(name, row["settings"], f"{row['iteration']}/{row['last']}", score, row["state"])
+        return table

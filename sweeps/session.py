@@ -1,0 +1,166 @@
+"""One driver at work on one study: its folder, its lock, its identity, and the wish to stop."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from sweeps.config import SweepConfig
+from sweeps.paths import StudyPaths
+from tsvan.data.store import ClipStore
+from tsvan.files import write_atomically
+from tsvan.strict import UserError, load_yaml
+
+MAY_CHANGE = ("trials", "resources", "final")
+"""Keys that may differ when a study goes on; all others would make its trials incomparable."""
+
+
+class Stopped(Exception):
+    """The user (or the machine) wants the study to stop; its state is saved."""
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """`study.yaml`: what the study is, for ever.
+
+    Args:
+        study_id: unique; MLflow runs are found by it.
+        config: of the sweep, as it is now.
+        store: path of the clip store.
+        store_hash: its content hash.
+        data_source: `real` or `synthetic`.
+    """
+
+    study_id: str
+    config: dict[str, Any]
+    store: str
+    store_hash: str
+    data_source: str
+
+
+def read_record(paths: StudyPaths) -> StudyRecord | None:
+    """None: there is no study yet.
+
+    Raises:
+        UserError: the file is not ours.
+    """
+    if not paths.config.exists():
+        return None
+    values = load_yaml(paths.config)
+    try:
+        return StudyRecord(**values)
+    except TypeError:
+        raise UserError(f"{paths.config} is not a study of this program; choose another --out") from None
+
+
+def check_same(record: StudyRecord, config: SweepConfig, paths: StudyPaths) -> None:
+    """Refuse to go on with settings that would make the trials incomparable.
+
+    Raises:
+        UserError: names the first key that changed.
+    """
+    old, new = _flat(record.config), _flat(config.to_dict())
+    for key in [*old, *(key for key in new if key not in old)]:
+        if key.split(".")[0] not in MAY_CHANGE and old.get(key) != new.get(key):
+            raise UserError(
+                f"the study in {paths.root} has {key}={old.get(key)}, now {key}={new.get(key)}: its trials would not "
+                f"be comparable; choose another --out or the old value"
+            )
+
+
+def write_record(paths: StudyPaths, record: StudyRecord | None, config: SweepConfig, store: ClipStore) -> StudyRecord:
+    """Begin a study, or note its new settings.
+
+    Raises:
+        UserError: the clips are not those that the study began with.
+    """
+    if record is not None and record.store_hash != store.content_hash:
+        raise UserError(
+            f"the study in {paths.root} began with other clips than {store.path}; give those, or another --out"
+        )
+    study_id = uuid.uuid4().hex[:12] if record is None else record.study_id
+    new = StudyRecord(study_id, config.to_dict(), str(store.path), store.content_hash, store.data_source)
+    if new != record:
+        paths.root.mkdir(parents=True, exist_ok=True)
+        write_atomically(paths.config, yaml.safe_dump(new.__dict__, sort_keys=False))
+    return new
+
+
+@contextmanager
+def only_driver(paths: StudyPaths) -> Iterator[None]:
+    """Hold the study's lock; a lock of a dead driver is free.
+
+    Raises:
+        UserError: another driver works on the study.
+    """
+    paths.root.mkdir(parents=True, exist_ok=True)
+    with open(paths.lock, "a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            other = lock.read().strip() or "unknown"
+            raise UserError(f"another driver (process {other}) works on {paths.root}; wait for it or stop it") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        paths.stop.unlink(missing_ok=True)
+        yield
+
+
+class StopSignals:
+    """SIGINT and SIGTERM: first ask the trials to save (a file they look for), then insist.
+
+    Outside `patient()` nothing needs saving, and the signal ends the stage at once as `Stopped`.
+    """
+
+    def __init__(self, paths: StudyPaths, say: Any) -> None:
+        self._paths, self._say = paths, say
+        self._patient = False
+        self.asked = False
+
+    def install(self) -> None:
+        """Take over both signals. Ray takes SIGTERM when it starts: call this again afterwards."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
+    @contextmanager
+    def patient(self) -> Iterator[None]:
+        """Trials are running: let them save.
+
+        Raises:
+            Stopped: at the end of the block, if asked to stop in it.
+        """
+        self.install()
+        self._patient = True
+        try:
+            yield
+        finally:
+            self._patient = False
+        if self.asked:
+            raise Stopped
+
+    def _handle(self, number: int, frame: Any) -> None:
+        if self.asked:
+            os._exit(130)
+        self.asked = True
+        if not self._patient:
+            raise Stopped
+        self._paths.stop.touch()
+        self._say("stopping: running trials save a checkpoint (once more to leave at once)")
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        flat.update(_flat(value, f"{name}.") if isinstance(value, dict) else {name: value})
+    return flat

@@ -1,0 +1,140 @@
+"""Sweep config -> Optuna space -> training settings."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+)
+
+from sweeps.config import RATIO, Prior, SweepConfig
+from tsvan.config import TrainConfig, published, split_name
+from tsvan.strict import UserError
+
+TABLE_3 = "table 3"
+NEAREST = "table 3, nearest in the space"
+
+
+def distributions(config: SweepConfig) -> dict[str, BaseDistribution]:
+    """The space as Optuna knows it, in the YAML's order."""
+    return {name: _distribution(prior) for name, prior in config.space.items()}
+
+
+def train_config(config: SweepConfig, params: dict[str, Any], seed: int) -> TrainConfig:
+    """A trial's full settings: the study's base, changed by what was drawn.
+
+    Args:
+        config: the study.
+        params: setting -> value; lambda5_ratio becomes lambda5_upper = ratio x lambda5_lower.
+        seed: of the training run.
+
+    Raises:
+        UserError: a value that the trainer refuses.
+    """
+    base = config.base
+    settings = dict(params)
+    ratio = settings.pop(RATIO, None)
+    if ratio is not None:
+        settings["lambda5_upper"] = float(ratio) * float(settings.get("lambda5_lower", base.loss.lambda5_lower))
+    return base.with_settings({**settings, "seed": seed}, "the search space")
+
+
+def derived(train: TrainConfig) -> dict[str, Any]:
+    """Everything that is set, by plain name, with lambda5's ratio: what a trial logs as parameters."""
+    values: dict[str, Any] = {}
+    for key, value in train.to_dict().items():
+        values.update(value if isinstance(value, dict) else {key: value})
+    if train.loss.lambda5_lower > 0:
+        values[RATIO] = train.loss.lambda5_upper / train.loss.lambda5_lower
+    values["lambda_img"] = train.loss.one_step_kl
+    return values
+
+
+def published_params(config: SweepConfig) -> tuple[dict[str, Any], str]:
+    """The Table 3 row as a point of the space: the first trial.
+
+    Returns:
+        The parameters, and TABLE_3, or NEAREST where the study's (narrowed) space does not hold the row.
+    """
+    row = derived(published(config.dataset))
+    params = {name: _nearest(prior, row[name]) for name, prior in config.space.items()}
+    exact = all(math.isclose(_number(params[name]), _number(row[name])) for name in params)
+    return params, TABLE_3 if exact else NEAREST
+
+
+def params_of(config: SweepConfig, train: TrainConfig) -> dict[str, Any]:
+    """The swept settings of a training run, as its place in the space."""
+    values = derived(train)
+    return {name: values[name] for name in config.space}
+
+
+def same_settings(one: TrainConfig, other: TrainConfig) -> bool:
+    """Whether two runs differ in nothing but their seed."""
+    return _without_seed(one) == _without_seed(other)
+
+
+def grid_size(config: SweepConfig) -> str:
+    """The space in a line: `lambda2 [3, 8], ngf {16, 32}`."""
+    parts = []
+    for name, prior in config.space.items():
+        values = prior.values
+        shown = f"[{prior.low:g}, {prior.high:g}]" if values is None else "{" + ", ".join(map(str, values)) + "}"
+        parts.append(f"{name} {shown}{' log' if prior.log else ''}")
+    return ", ".join(parts)
+
+
+def largest(config: SweepConfig) -> TrainConfig:
+    """The configuration of the space that needs most memory: the widest content stream and latent."""
+    wide = {}
+    for name in ("ngf", "content_dim", "motion_dim", "kernel_layers"):
+        prior = config.space.get(name)
+        if prior is not None:
+            wide[name] = max(prior.values) if prior.values is not None else prior.high
+    return config.base.with_settings(wide, "the search space")
+
+
+def check(config: SweepConfig, where: str) -> None:
+    """Every corner of the space must be a valid training run.
+
+    Raises:
+        UserError: names the setting and the value that the trainer refuses.
+    """
+    row, _ = published_params(config)
+    for name, prior in config.space.items():
+        split_name(name, where) if name != RATIO else None
+        for value in prior.values if prior.values is not None else (prior.low, prior.high):
+            try:
+                train_config(config, {**row, name: value}, seed=0)
+            except UserError as error:
+                raise UserError(f"{where}: space.{name}: {str(error).split(': ', 1)[-1]}") from None
+
+
+def _distribution(prior: Prior) -> BaseDistribution:
+    if prior.values is not None:
+        return CategoricalDistribution(prior.values)
+    assert prior.low is not None
+    assert prior.high is not None
+    return FloatDistribution(float(prior.low), float(prior.high), log=prior.log)
+
+
+def _nearest(prior: Prior, value: Any) -> Any:
+    if prior.values is not None:
+        if value in prior.values:
+            return value
+        numbers = [item for item in prior.values if isinstance(item, (int, float)) and not isinstance(item, bool)]
+        return min(numbers, key=lambda item: abs(item - value)) if numbers else prior.values[0]
+    assert prior.low is not None
+    assert prior.high is not None
+    return min(max(float(value), float(prior.low)), float(prior.high))
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) else float(hash(value) % 2**31)
+
+
+def _without_seed(train: TrainConfig) -> dict[str, Any]:
+    return {**train.to_dict(), "seed": 0}

@@ -1,0 +1,100 @@
+"""Early stopping as pure decisions: asynchronous successive halving over rungs of OUR iteration.
+
+Li et al., "A System for Massively Parallel Hyperparameter Tuning" (ASHA): whoever reaches a rung is compared with
+those who reached it before; nobody waits. `hyperband` runs several brackets over the same rungs, each of which begins
+one rung later, so that some trials are judged late only.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sweeps.config import SchedulerConfig
+from tsvan.config import ScheduleConfig
+
+SCORES_PER_TRIAL = 10
+
+
+def score_points(schedule: ScheduleConfig) -> tuple[int, ...]:
+    """Iterations at which a trial is scored: every tenth of the joint phase, counted from pre-training's end."""
+    steps = (math.ceil(schedule.iterations * k / SCORES_PER_TRIAL) for k in range(1, SCORES_PER_TRIAL + 1))
+    return tuple(dict.fromkeys(schedule.pretrain_iterations + step for step in steps))
+
+
+def save_points(schedule: ScheduleConfig) -> tuple[int, ...]:
+    """Iterations at which a checkpoint is written: every score, and as often during pre-training."""
+    if schedule.pretrain_iterations == 0:
+        return score_points(schedule)
+    every = max(1, math.ceil(schedule.iterations / SCORES_PER_TRIAL))
+    return (*range(every, schedule.pretrain_iterations, every), *score_points(schedule))
+
+
+def rung_points(schedule: ScheduleConfig, config: SchedulerConfig) -> tuple[int, ...]:
+    """The first score at or after each rung; none for `none`. The last score is no rung: nothing is left to save."""
+    if config.kind == "none":
+        return ()
+    points = score_points(schedule)
+    targets = (schedule.pretrain_iterations + rung * schedule.iterations - 1e-6 for rung in config.rungs)
+    found = (next(point for point in points if point >= target) for target in targets)
+    return tuple(dict.fromkeys(point for point in found if point < points[-1]))
+
+
+@dataclass
+class Stopper:
+    """Who goes on at a rung.
+
+    Args:
+        rungs: iterations, rising.
+        reduction: about one in so many goes on.
+        direction: of the score.
+        brackets: 1 (`asha`) or more (`hyperband`); trial n is in bracket n mod brackets, which skips that many rungs.
+    """
+
+    rungs: tuple[int, ...]
+    reduction: int
+    direction: Literal["maximize", "minimize"]
+    brackets: int = 1
+    _seen: dict[tuple[int, int], dict[int, float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, schedule: ScheduleConfig, config: SchedulerConfig, direction: Literal["maximize", "minimize"]
+    ) -> Stopper:
+        """The stopper of a study."""
+        rungs = rung_points(schedule, config)
+        brackets = len(rungs) + 1 if config.kind == "hyperband" else 1
+        return cls(rungs, config.reduction, direction, brackets)
+
+    def record(self, number: int, iteration: int, score: float) -> None:
+        """Remember a score at a rung without judging it (a study that goes on)."""
+        key = self._rung(number, iteration)
+        if key is not None:
+            self._seen.setdefault(key, {})[number] = score
+
+    def goes_on(self, number: int, iteration: int, score: float) -> bool:
+        """Judge a trial's score.
+
+        Args:
+            number: of the trial.
+            iteration: at which it was scored, pre-training included.
+            score: finite.
+
+        Returns:
+            False: stop it. True anywhere but at a rung of its bracket, and for a trial that passed this rung before.
+        """
+        key = self._rung(number, iteration)
+        if key is None or number in self._seen.get(key, {}):
+            return True
+        self.record(number, iteration, score)
+        scores = sorted(self._seen[key].values(), reverse=self.direction == "maximize")
+        kept = max(1, math.ceil(len(scores) / self.reduction))
+        last = scores[kept - 1]
+        return score >= last if self.direction == "maximize" else score <= last
+
+    def _rung(self, number: int, iteration: int) -> tuple[int, int] | None:
+        bracket = number % self.brackets
+        if iteration not in self.rungs or self.rungs.index(iteration) < bracket:
+            return None
+        return bracket, iteration

@@ -1,0 +1,188 @@
+"""One job from start to end: the bridge from a study to the trainer. Knows nothing of Ray, Optuna or MLflow."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sweeps.job import SCORE, TRAIN, Interrupted, Job, Outcome, Point, scored_points
+from tsvan import video
+from tsvan.checkpoint import Checkpoint, list_checkpoints, save
+from tsvan.config import TrainConfig
+from tsvan.data.store import ClipStore
+from tsvan.files import write_atomically
+from tsvan.journal import Journal
+from tsvan.sampling import generate
+from tsvan.scoring.config import ScorerConfig
+from tsvan.scoring.evaluator import Evaluator
+from tsvan.scoring.groups import SampleGroup, sample_group
+from tsvan.scoring.training import train_or_load
+from tsvan.strict import UserError, build
+from tsvan.trainer import Diverged, Trainer, pick_device
+
+SHOWN_CLIPS = 16
+RECORDS_PER_RUN = 1_000
+LONGEST_SILENCE = 50  # iterations between two looks at the stop signal
+
+
+def train_and_score(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
+    """Train, with a checkpoint at each of `save_at` and a score at each of `score_at`; go on where the folder is.
+
+    Scores that the folder already holds are yielded again first, as the study may not have heard of them.
+
+    Args:
+        job: its files are read and written.
+        stop: asked between iterations; True: save and leave.
+
+    Yields:
+        Every score. When the last one has been taken, `outcome.json` is written.
+
+    Raises:
+        Interrupted: `stop` said so.
+    """
+    started = time.monotonic()
+    journal = Journal(job.paths.metrics)
+    iteration, values = 0, dict[str, float]()
+
+    def end(state: str, reason: str = "") -> None:
+        seconds = time.monotonic() - started
+        details = {"device": job.device, "gpu_bytes": _peak_memory()}
+        Outcome(state, iteration, values, reason, seconds, job.num_clips, details).write(job.paths)  # type: ignore[arg-type]
+
+    try:
+        trainer = _open(job)
+        iteration = trainer.iteration
+        journal.truncate(iteration)
+        for point in scored_points(journal):
+            values = point.values
+            yield point
+        scored = {point.iteration for point in scored_points(journal)}
+        for target in job.save_at:
+            if target < trainer.iteration:
+                continue
+            _train(trainer, target, journal, stop)
+            iteration = trainer.iteration
+            if target in job.score_at and target not in scored:
+                point = _score(job, trainer)
+                _refuse_nan(point, job)
+                journal.append(point.iteration, SCORE, point.values, sync=True)
+                values = point.values
+                yield point
+        end("complete")
+        _keep_networks(trainer)
+    except Diverged as error:
+        iteration = error.iteration
+        end("diverged", error.reason)
+    except UserError as error:
+        end("failed", str(error))
+
+
+def _open(job: Job) -> Trainer:
+    if job.threads:
+        torch.set_num_threads(job.threads)
+    store = _store(job.store)
+    if store.content_hash != job.store_hash:
+        raise UserError(f"clip store {job.store} has changed since the study began; give the study its own store again")
+    config = TrainConfig.from_dict(job.config, str(job.paths.job))
+    log_every = min(max(config.schedule.total // RECORDS_PER_RUN, 1), LONGEST_SILENCE)
+    return Trainer.open(config, store, Path(job.folder), job.device, log_every=log_every)
+
+
+def _train(trainer: Trainer, until: int, journal: Journal, stop: Callable[[], bool]) -> None:
+    """Train up to `until` and write a checkpoint there."""
+    if trainer.iteration >= until:
+        return
+    for record in trainer.run(until):
+        journal.append(record.iteration, TRAIN, record.values)
+        if stop():
+            trainer.save()
+            raise Interrupted
+    trainer.save()
+
+
+def _score(job: Job, trainer: Trainer) -> Point:
+    """Generate the job's sample group, score it, keep samples to look at."""
+    group = sample_group(job.group, trainer.num_classes, job.num_clips)
+    started = time.monotonic()
+    shown: list[Tensor] = []
+    clips = _watched(_generated(job, trainer, group), shown)
+    scores = _evaluator(job).score(clips, group.labels, group=group.name, intervals=job.group != "validation")
+    write_atomically(job.paths.scores, json.dumps(scores.to_dict(), indent=1))
+    write_samples(job.paths.samples / f"iter-{trainer.iteration:07d}", torch.cat(shown)[:SHOWN_CLIPS])
+    return Point(trainer.iteration, {**scores.values, "score_seconds": time.monotonic() - started})
+
+
+def _generated(job: Job, trainer: Trainer, group: SampleGroup) -> Iterator[Tensor]:
+    config = trainer.config
+    return generate(
+        trainer.networks,
+        group.seeds,
+        group.labels,
+        num_frames=config.data.num_frames,
+        batch_size=job.batch_size,
+        precision=config.precision,
+    )
+
+
+def write_samples(stem: Path, clips: Tensor) -> None:
+    """(N, 3, T, H, W) in [-1, 1] -> `stem`.mp4, all clips side by side, and `stem`.png, one clip a row."""
+    pixels = video.to_uint8(clips)
+    columns = math.ceil(math.sqrt(len(pixels)))
+    video.write_mp4(stem.with_suffix(".mp4"), video.mosaic(pixels, columns), scale=2)
+    video.write_png(stem.with_suffix(".png"), video.contact_sheet(pixels))
+
+
+def _watched(clips: Iterator[Tensor], shown: list[Tensor]) -> Iterator[Tensor]:
+    for batch in clips:
+        if sum(map(len, shown)) < SHOWN_CLIPS:
+            shown.append(batch.detach().float().cpu())
+        yield batch
+
+
+def _refuse_nan(point: Point, job: Job) -> None:
+    for name in job.objectives:
+        value = point.values.get(name, math.nan)
+        if not math.isfinite(value):
+            raise Diverged(point.iteration, f"score {name} is {value}")
+
+
+def _keep_networks(trainer: Trainer) -> None:
+    """A job that is complete needs no optimiser states: a third of the size."""
+    folder = trainer.folder / "checkpoints"
+    networks = trainer.networks.state_dict()
+    small = Checkpoint(trainer.config, trainer.iteration, trainer.classes, trainer.store_hash, networks, {})
+    kept = save(small, folder, keep=3)
+    for path in list_checkpoints(folder):
+        if path != kept:
+            path.unlink()
+
+
+def _peak_memory() -> int:
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+
+
+# An actor is used for many trials: store, scorer and the real clips' features are opened once a process.
+
+
+@lru_cache(maxsize=2)
+def _store(path: str) -> ClipStore:
+    return ClipStore.open(path)
+
+
+@lru_cache(maxsize=2)
+def _made(store: str, folder: str, config: str, device: str, batch_size: int, i3d: str | None) -> Evaluator:
+    cache, on = Path(folder), pick_device(device)
+    scorer = train_or_load(_store(store), build(ScorerConfig, json.loads(config), folder), cache, on)
+    file = None if i3d is None else Path(i3d)
+    return Evaluator(scorer, _store(store), on, cache_dir=cache, i3d=file, batch_size=batch_size)
+
+
+def _evaluator(job: Job) -> Evaluator:
+    return _made(job.store, job.scorer, json.dumps(job.scorer_config), job.device, job.batch_size, job.i3d)

@@ -1,0 +1,90 @@
+"""What a study's runs are called and carry in MLflow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from sweeps.choice import describe_settings
+from sweeps.config import SweepConfig
+from sweeps.job import Job
+from sweeps.paths import StudyPaths
+from sweeps.scorer import ScorerResult
+from sweeps.session import MAY_CHANGE, StudyRecord
+from sweeps.shipper import Labels, Shipper
+from sweeps.space import NEAREST, derived, grid_size, published_params
+from sweeps.tracking import DataInput, Tracker, default_uri, is_local
+from sweeps.versions import code_version
+from tsvan.config import TrainConfig
+from tsvan.data.store import ClipStore
+
+
+def tracking_uri(asked: str | None, paths: StudyPaths) -> str:
+    """The option, else MLFLOW_TRACKING_URI, else the SQLite store beside the studies."""
+    return asked or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(paths.tracking_database)
+
+
+def experiment_name(dataset: str) -> str:
+    """One experiment a dataset."""
+    return f"tsvan-{dataset}"
+
+
+def make_tracker(uri: str, dataset: str, paths: StudyPaths) -> Tracker:
+    """The dataset's experiment; artifacts of a local store lie beside it."""
+    return Tracker(uri, experiment_name(dataset), paths.artifacts if is_local(uri) else None)
+
+
+def make_shipper(
+    config: SweepConfig, record: StudyRecord, store: ClipStore, scorer: ScorerResult, paths: StudyPaths, uri: str
+) -> Shipper:
+    """A shipper that knows what each run is called and carries."""
+    tracker = make_tracker(uri, config.dataset, paths)
+    tags = {
+        "dataset": config.dataset,
+        "data.source": store.data_source,
+        "data.hash": store.content_hash,
+        "scorer.hash": scorer.hash,
+        "code.version": code_version(),
+        "preset": config.preset,
+        "seed": str(config.seed),
+        "study": paths.root.name,
+        "study.id": record.study_id,
+        "space": grid_size(config),
+    }
+    if published_params(config)[1] == NEAREST:
+        tags["space.narrowed"] = "true"  # it does not hold the published row
+    split = {name: len(store.split(name)) for name in ("train", "test")}
+    profile = f'{{"train_clips": {split["train"]}, "test_clips": {split["test"]}, "classes": {store.num_classes}}}'
+    data = DataInput(f"{config.dataset}-{store.data_source}", store.content_hash[:32], str(store.path), profile)
+    values = _flat(config)
+    fixed = {key: value for key, value in values.items() if key.split(".")[0] not in MAY_CHANGE}
+    settings = {key: str(value) for key, value in values.items() if key not in fixed}
+    labels = Labels(record.study_id, paths.root.name, tags, fixed, settings, data)
+    row = published_params(config)
+
+    def describe(job: Job) -> tuple[str, Mapping[str, Any], Mapping[str, str]]:
+        params = derived(TrainConfig.from_dict(job.config))
+        stage = "sweep" if job.name.startswith("trials/") else job.group
+        own = {"stage": stage, "trial": str(job.number), "train.seed": str(job.config["seed"])}
+        if stage == "sweep" and job.number == 0:
+            own["origin"] = row[1]
+        number = f"{job.number:03d}" if stage == "sweep" else f"{stage} seed {job.number}"
+        sizes = {"score.group": job.group, "score.clips": job.num_clips}
+        return f"{number} {describe_settings(params)}", {**params, **sizes}, own
+
+    return Shipper(tracker, paths, labels, describe)
+
+
+def _flat(config: SweepConfig) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+
+    def walk(values: dict[str, Any], prefix: str) -> None:
+        for key, value in values.items():
+            if isinstance(value, dict) and key != "classifier":
+                walk(value, f"{prefix}{key}.")
+            elif value is not None:
+                flat[f"{prefix}{key}"] = value
+
+    walk(config.to_dict(), "")
+    return flat

@@ -1,0 +1,149 @@
+"""How many trials at a time and with what; the cluster is started when there is work for it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import torch
+
+from sweeps.config import SweepConfig
+from sweeps.paths import StudyPaths
+from sweeps.screen import Screen
+from sweeps.session import StopSignals
+from sweeps.shipper import Shipper
+from sweeps.space import largest
+from sweeps.tracking import is_local, shown_uri
+from tsvan.config import TrainConfig
+from tsvan.data.store import ClipStore
+from tsvan.files import write_atomically
+from tsvan.strict import UserError
+
+if TYPE_CHECKING:
+    from sweeps.cluster import Slots
+    from sweeps.job import JobQueue, Listener
+
+_MARGIN = 1.15  # of the measured peak: the allocator's fragments, cuDNN's workspaces
+_CONTEXT_BYTES = 600 * 2**20  # of a process on a GPU before it allocates anything
+
+
+class Workers:
+    """The machines of a study.
+
+    Args:
+        address: of a Ray cluster; None: one of our own on this machine.
+        stack: ends the cluster.
+    """
+
+    def __init__(
+        self,
+        config: SweepConfig,
+        address: str | None,
+        paths: StudyPaths,
+        uri: str,
+        shipper: Shipper,
+        screen: Screen,
+        stack: ExitStack,
+    ) -> None:
+        self._config, self._address, self._paths, self._uri = (
+            config,
+            address or os.environ.get("RAY_ADDRESS"),
+            paths,
+            uri,
+        )
+        self._shipper, self._screen, self._stack = shipper, screen, stack
+        self._connected = False
+        self.slots = self._local_slots()
+        if self._address:
+            self._connect()
+            self.slots = self._cluster_slots()
+
+    def run(self, queue: JobQueue, signals: StopSignals) -> None:
+        """Run a queue's jobs.
+
+        Raises:
+            Stopped: the user stopped the study; the running jobs have saved.
+        """
+        from sweeps.dispatch import run_jobs
+
+        self._connect()
+        signals.install()
+        retries = self._config.resources.retries
+        try:
+            with signals.patient():
+                listeners: list[Listener] = [self._shipper, self._screen]
+                run_jobs(queue, listeners, self.slots, self._paths.ray, self._paths.stop, retries)
+        finally:
+            self._screen.end()
+
+    def _connect(self) -> None:
+        if self._connected:
+            return
+        from sweeps import cluster
+
+        self._stack.enter_context(cluster.connected(self._address, self.slots))
+        self._connected = True
+        if self._address and cluster.num_nodes() > 1 and is_local(self._uri):
+            raise UserError(
+                f"the Ray cluster has {cluster.num_nodes()} nodes, but the tracking store {shown_uri(self._uri)} is a "
+                f"file of this one; give --tracking-uri of an MLflow server"
+            )
+
+    def _local_slots(self) -> Slots:
+        from sweeps.cluster import Slots
+
+        asked = self._config.resources
+        cores, gpus = os.cpu_count() or 1, torch.cuda.device_count()
+        share = _fraction(self._config, self._paths) if gpus else 0.0
+        workers = asked.workers or (int(gpus // share) if share >= 1 else gpus * int(1 / share) if share else 1)
+        return Slots(max(workers, 1), asked.cpus_per_trial or max(cores // max(workers, 1), 1), share)
+
+    def _cluster_slots(self) -> Slots:
+        from sweeps import cluster
+
+        asked, found = self._config.resources, cluster.cluster_resources()
+        share = asked.gpus_per_trial
+        gpus = (1.0 if found["GPU"] else 0.0) if isinstance(share, str) else share
+        cpus = asked.cpus_per_trial or 1
+        by_cpu = int(found["CPU"] // cpus)
+        workers = asked.workers or max(1, min(by_cpu, int(found["GPU"] / gpus)) if gpus else by_cpu)
+        return cluster.Slots(workers, cpus, gpus)
+
+
+def _fraction(config: SweepConfig, paths: StudyPaths) -> float:
+    """GPU share of a trial: as asked for, or 1/n such that n of the largest configuration fit."""
+    asked = config.resources.gpus_per_trial
+    if not isinstance(asked, str):
+        return asked
+    if not paths.memory.exists():
+        write_atomically(paths.memory, json.dumps({"peak_bytes": _measure(largest(config), paths)}))
+    peak = json.loads(paths.memory.read_text())["peak_bytes"] * _MARGIN + _CONTEXT_BYTES
+    total = int(torch.cuda.get_device_properties(0).total_memory)
+    return float(1 / max(1, math.floor(total / peak)))
+
+
+def _measure(train: TrainConfig, paths: StudyPaths) -> int:
+    """Peak bytes of a short run of a configuration, which has each kind of step once."""
+    import tempfile
+    from dataclasses import replace
+    from pathlib import Path
+
+    from sweeps.session import read_record
+    from tsvan.trainer import Trainer
+
+    record = read_record(paths)
+    assert record is not None
+    pretrain = min(train.schedule.pretrain_iterations, 1)
+    short = replace(train, schedule=replace(train.schedule, iterations=3, pretrain_iterations=pretrain))
+    torch.cuda.reset_peak_memory_stats()
+    with tempfile.TemporaryDirectory(prefix="tsvan-memory-") as folder:
+        trainer = Trainer.open(short, ClipStore.open(record.store), Path(folder), "cuda")
+        for _ in trainer.run(short.schedule.total):
+            pass
+        del trainer
+    peak = torch.cuda.max_memory_allocated()
+    torch.cuda.empty_cache()
+    return peak

@@ -1,0 +1,60 @@
+"""What several tests share: a tiny run's parts, and where real video lies when it is there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from tsvan.config import ModelConfig, TrainConfig, published
+from tsvan.data import standin
+from tsvan.data.store import ClipStore
+from tsvan.models.networks import Networks
+
+SHARED = Path(os.environ.get("TSVAN_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+torch.set_num_threads(1)  # tests are small, and several threads each are slower on a busy machine
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real video; without it the test is skipped."""
+    if not SHARED.is_dir():
+        pytest.skip(f"no real video at {SHARED}; set TSVAN_SHARED_DATA to its folder")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> ModelConfig:
+    return ModelConfig(architecture="tiny", ngf=2, content_dim=8, motion_dim=4)
+
+
+@pytest.fixture
+def tiny_networks(tiny_model: ModelConfig) -> Networks:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return Networks(tiny_model, 3)
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> TrainConfig:
+    """A run of seconds: 4 iterations of pre-training, 12 of the joint phase."""
+    return published("weizmann").with_settings(
+        {
+            "architecture": "tiny",
+            "ngf": 2,
+            "content_dim": 8,
+            "motion_dim": 4,
+            "iterations": 12,
+            "pretrain_iterations": 4,
+            "batch_size": 2,
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def weizmann_store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
+    """Stand-in clips of all ten actions."""
+    return standin.draw("weizmann", tmp_path_factory.mktemp("stores") / "weizmann", size="small")

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tsvan.data import standin
+from tsvan.data.command import add_commands
+from tsvan.data.standin import Amount
+from tsvan.strict import UserError
+
+
+def run(*arguments: object) -> int:
+    parser = argparse.ArgumentParser()
+    add_commands(parser.add_subparsers(required=True))
+    args = parser.parse_args([str(argument) for argument in ("data", *arguments)])
+    return int(args.run(args))
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    (tmp_path / "videos").mkdir()
+    for person in range(10):
+        clip = np.full((20, 20, 3, 30 if person else 4), person, dtype=np.uint8)
+        np.save(tmp_path / "videos" / f"p{person}_run.npy", clip)
+    return tmp_path / "videos"
+
+
+def test_prepare_sums_up_and_names_the_next_command(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert run("prepare", "--dataset", "weizmann", "--source", videos, "--out", tmp_path / "store") == 0
+    out, err = capsys.readouterr()
+    assert "weizmann, real; 270 frames" in out
+    assert "9 train, 9 test; people: 9" in out
+    assert "p0_run.npy: too short: 4 frames" in out
+    assert f"next: python -m tsvan train --dataset weizmann --data {tmp_path / 'store'}" in out
+    assert "10/10 files" in err
+
+
+def test_the_share_of_bad_files_is_an_option(videos: Path, tmp_path: Path):
+    with pytest.raises(UserError, match="1 of 10 files cannot be used"):
+        run("prepare", "--dataset", "weizmann", "--source", videos, "--out", tmp_path / "s", "--max-bad-share", 0.05)
+    with pytest.raises(UserError, match="--max-bad-share must be from 0 to 1, got 7"):
+        run("prepare", "--dataset", "weizmann", "--source", videos, "--out", tmp_path / "s", "--max-bad-share", 7)
+
+
+def test_draw_and_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setitem(standin.AMOUNTS, "vox", {"small": Amount(1, 2, 30), "large": Amount(1, 2, 30)})
+    assert run("draw", "--dataset", "vox", "--out", tmp_path / "store") == 0
+    assert run("show", "--store", tmp_path / "store", "--out", tmp_path / "sheet.png") == 0
+    assert "vox, synthetic" in capsys.readouterr().out
+    assert Image.open(tmp_path / "sheet.png").size == (10 * 71, 2 * 71)

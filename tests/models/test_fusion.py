@@ -1,0 +1,70 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tsvan.models.fusion import adaptive_convolution, fuse
+
+
+def naive(features, vertical, horizontal):
+    """S(f) pixel by pixel, as its formula stands."""
+    padded = F.pad(features, (2, 2, 2, 2), mode="replicate")
+    result = torch.zeros_like(features)
+    batch, channels, height, width = features.shape
+    for b in range(batch):
+        for c in range(channels):
+            for y in range(height):
+                for x in range(width):
+                    result[b, c, y, x] = sum(
+                        vertical[b, i, y, x] * horizontal[b, j, y, x] * padded[b, c, y + i, x + j]
+                        for i in range(5)
+                        for j in range(5)
+                    )
+    return result
+
+
+@pytest.fixture
+def inputs():
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape):
+        return torch.randn(*shape, generator=generator, dtype=torch.float64).requires_grad_()
+
+    return draw(2, 2, 4, 5), draw(2, 5, 4, 5), draw(2, 5, 4, 5)
+
+
+def test_matches_the_formula_pixel_by_pixel(inputs):
+    torch.testing.assert_close(adaptive_convolution(*inputs), naive(*inputs))
+
+
+def test_gradient_is_that_of_the_formula(inputs):
+    weights = torch.randn(2, 2, 4, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    ours = torch.autograd.grad(adaptive_convolution(*inputs), inputs, weights)
+    theirs = torch.autograd.grad(naive(*inputs), inputs, weights)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_gradcheck(inputs):
+    assert torch.autograd.gradcheck(adaptive_convolution, inputs)
+
+
+def test_kernels_of_a_single_tap_shift_the_map_and_replicate_the_border():
+    features = torch.arange(12.0).view(1, 1, 3, 4)
+    vertical, horizontal = torch.zeros(1, 5, 3, 4), torch.zeros(1, 5, 3, 4)
+    vertical[:, 2], horizontal[:, 3] = 1, 1  # the same row, one pixel to the right
+    shifted = adaptive_convolution(features, vertical, horizontal)
+    assert shifted[0, 0].tolist() == [[1, 2, 3, 3], [5, 6, 7, 7], [9, 10, 11, 11]]
+
+
+def test_the_mask_blends():
+    features = torch.full((1, 1, 2, 2), 2.0)
+    kernels = torch.zeros(1, 5, 2, 2)  # S(f) = 0
+    mask = torch.tensor([[[[0.0, 0.25], [0.5, 1.0]]]])
+    assert fuse(features, kernels, kernels, mask)[0, 0].tolist() == [[2.0, 1.5], [1.0, 0.0]]
+    assert fuse(features, kernels, kernels, None)[0, 0].tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+def test_bfloat16_input_gives_float32():
+    half = torch.ones(1, 1, 4, 4, dtype=torch.bfloat16)
+    kernels = torch.ones(1, 5, 4, 4, dtype=torch.bfloat16)
+    assert adaptive_convolution(half, kernels, kernels).dtype == torch.float32

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.scoring.conftest import TINY, write_store
+from tsvan.config import DATASETS
+from tsvan.data.datasets import MIN_FRAMES, span
+from tsvan.data.store import ClipStore
+from tsvan.scoring.classifier import Classifier, Scorer, check_floor
+from tsvan.scoring.config import ScorerConfig, published
+from tsvan.scoring.labels import Head, Scheme, scheme
+from tsvan.scoring.training import scorer_path, train_or_load
+from tsvan.scoring.windows import held_out_windows, iterations_per_epoch, training_windows
+from tsvan.strict import UserError, build
+
+SHORT = replace(TINY, iterations=6, eval_every=2)
+
+
+def test_published_settings_are_those_of_the_specification() -> None:
+    found = {name: published(name) for name in DATASETS}
+    assert [found[name].batch_size for name in DATASETS] == [32, 32, 64, 32]
+    assert [found[name].lr for name in DATASETS] == [1e-4, 5e-4, 5e-4, 5e-4]
+    assert [found[name].lr_decay for name in DATASETS] == [0.999, 0.995, 0.995, 0.995]
+    for config in found.values():
+        assert (config.beta1, config.beta2, config.weight_decay) == (0.5, 0.999, 1e-5)
+        assert config.iterations == 100_000
+        assert config.widths == (64, 128, 256, 512)
+
+
+def test_config_is_read_strictly() -> None:
+    assert build(ScorerConfig, {"widths": [8, 8, 8, 8]}, "x.yaml").widths == (8, 8, 8, 8)
+    with pytest.raises(UserError, match=r"x.yaml: unknown key 'width'; did you mean 'widths'"):
+        build(ScorerConfig, {"width": [8, 8, 8, 8]}, "x.yaml")
+    with pytest.raises(UserError, match="playback_steps must start with 1"):
+        build(ScorerConfig, {"playback_steps": [2, 4]}, "x.yaml")
+
+
+def test_labels_are_action_plus_classes_times_person(weizmann: ClipStore) -> None:
+    found = scheme(weizmann, TINY)
+    assert found.heads == (Head("person x action", 4),)
+    assert found.playback == (1,)
+    assert [found.labels(clip, 1) for clip in weizmann.split("train")] == [(0,), (1,), (2,), (3,)]
+
+
+def test_vox_asks_for_the_speaker_and_the_steps_that_its_clips_allow(vox: ClipStore) -> None:
+    # 40 held-out frames at step 1: windows span 10, 19, 37 and 73 frames.
+    found = scheme(vox, TINY)
+    assert found.heads == (Head("speaker", 2), Head("playback step", 3))
+    assert found.playback == (1, 2, 4)
+    assert found.labels(vox.split("train")[1], 4) == (1, 2)
+    assert scheme(vox, replace(TINY, playback_steps=(1,))).heads == (Head("speaker", 2),)
+
+
+def test_mug_asks_for_the_expression(tmp_path: Path) -> None:
+    files = {f"s_anger_take{i:03}.mp4": 80 for i in range(5)} | {f"s_fear_take{i:03}.mp4": 80 for i in range(5)}
+    assert scheme(write_store("mug", tmp_path / "s", files), TINY).heads == (Head("class", 2),)
+
+
+def test_training_windows_stay_inside_their_clips_and_cover_the_split(vox: ClipStore) -> None:
+    found, clips = scheme(vox, TINY), vox.split("train")
+    config = replace(TINY, batch_size=2)
+    seen = set()
+    for iteration in range(40):
+        windows = training_windows(clips, vox.side, found, config, iteration)
+        assert {window.clip.person for window in windows} == {0, 1}  # an epoch is without replacement
+        for window in windows:
+            last = window.first + span(MIN_FRAMES, window.playback * window.clip.frame_step)
+            assert window.clip.start <= window.first
+            assert last <= window.clip.start + window.clip.num_frames
+            assert 0 <= window.top <= vox.side - 64
+            assert 0 <= window.left <= vox.side - 64
+            seen.add(window.playback)
+    assert seen == {1, 2, 4}
+    assert training_windows(clips, vox.side, found, config, 7) == training_windows(clips, vox.side, found, config, 7)
+
+
+def test_a_split_smaller_than_a_batch_fills_it_by_repeating(weizmann: ClipStore) -> None:
+    clips = weizmann.split("train")
+    assert iterations_per_epoch(len(clips), replace(TINY, batch_size=10)) == 1
+    windows = training_windows(clips, weizmann.side, scheme(weizmann, TINY), replace(TINY, batch_size=10), 0)
+    assert len(windows) == 10
+    assert {window.clip for window in windows} == set(clips)
+
+
+def test_held_out_windows_do_not_overlap_and_take_the_central_crop(weizmann: ClipStore) -> None:
+    windows = held_out_windows(weizmann)
+    assert [window.clip.person for window in windows] == [0, 0, 1, 1, 1, 1, 1, 1]  # 20 and 60 frames, 19 a window
+    assert all(window.top == window.left == 2 for window in windows)  # (69 - 64) // 2
+    rows = [row for w in windows for row in range(w.first, w.first + span(MIN_FRAMES, w.clip.frame_step))]
+    assert len(rows) == len(set(rows))
+
+
+@pytest.mark.parametrize("sizes", [(4,), (3, 2)])
+def test_features_are_the_average_of_what_the_last_layer_sees(sizes: tuple[int, ...]) -> None:
+    heads = tuple(Head(str(i), size) for i, size in enumerate(sizes))
+    network = Classifier(Scheme(heads, 1), (4, 4, 8, 16)).eval()
+    clips = torch.randn(2, 3, 10, 64, 64)
+    features, logits = network(clips)
+    assert torch.equal(features, network.body(clips).mean(dim=(2, 3, 4)))
+    assert features.shape == (2, 16)
+    assert [tuple(values.shape) for values in logits] == [(2, size) for size in sizes]
+
+
+def test_training_learns_and_is_found_again(weizmann: ClipStore, weizmann_scorer: Scorer, weizmann_cache: Path) -> None:
+    assert weizmann_scorer.accuracy >= 0.75
+    assert check_floor(weizmann_scorer, None) is None
+    assert weizmann_scorer.chances == {"person x action": 0.25}
+    assert weizmann_scorer.iterations == 30
+    again = train_or_load(weizmann, TINY, weizmann_cache, progress=lambda *_: pytest.fail("trained again"))
+    assert again.hash == weizmann_scorer.hash
+    assert again.accuracies == weizmann_scorer.accuracies
+    clips = torch.randn(2, 3, 10, 64, 64)
+    assert torch.equal(again.measure(clips)[0], weizmann_scorer.measure(clips)[0])
+    assert list(weizmann_cache.glob("*.pt")) == [scorer_path(weizmann, TINY, weizmann_cache)]
+
+
+def test_another_store_or_config_is_another_scorer(weizmann: ClipStore, vox: ClipStore, tmp_path: Path) -> None:
+    paths = {
+        scorer_path(weizmann, TINY, tmp_path),
+        scorer_path(vox, TINY, tmp_path),
+        scorer_path(weizmann, replace(TINY, seed=1), tmp_path),
+    }
+    assert len(paths) == 3
+
+
+def test_an_interrupted_training_goes_on_to_the_same_scorer(vox: ClipStore, tmp_path: Path) -> None:
+    whole = train_or_load(vox, SHORT, tmp_path / "whole")
+
+    class KilledError(Exception):
+        pass
+
+    def die(done: int, total: int) -> None:
+        if done == 5:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train_or_load(vox, SHORT, tmp_path / "broken", progress=die)
+    seen: list[tuple[int, int]] = []
+    scorer = train_or_load(vox, SHORT, tmp_path / "broken", progress=lambda *now: seen.append(now))
+    assert seen == [(5, 6), (6, 6)]
+    assert scorer.hash == whole.hash
+    assert scorer.last_accuracies == whole.last_accuracies
+    assert len(list((tmp_path / "broken").iterdir())) == 1
+
+
+def test_global_random_state_is_left_alone(vox: ClipStore, tmp_path: Path) -> None:
+    before = torch.get_rng_state()
+    train_or_load(vox, replace(SHORT, iterations=1), tmp_path)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_training_ends_when_the_rate_no_longer_moves_anything(weizmann: ClipStore, tmp_path: Path) -> None:
+    # One iteration an epoch: 0.1 ** 3 = 0.001.
+    config = replace(SHORT, iterations=1_000, lr_decay=0.1, min_lr_share=1e-3)
+    assert train_or_load(weizmann, config, tmp_path).iterations == 3
+
+
+def test_a_damaged_file_is_named(weizmann: ClipStore, tmp_path: Path) -> None:
+    path = scorer_path(weizmann, TINY, tmp_path)
+    path.write_bytes(b"not a scorer")
+    with pytest.raises(UserError, match=rf"{path.name} is damaged: .*; delete it and run again"):
+        train_or_load(weizmann, TINY, tmp_path)
+
+
+def test_changed_weights_are_noticed(weizmann: ClipStore, weizmann_scorer: Scorer, tmp_path: Path) -> None:
+    from tsvan.scoring.classifier import to_state
+
+    state = to_state(weizmann_scorer)
+    name = next(iter(state["weights"]))
+    state["weights"][name] = state["weights"][name] + 1
+    torch.save(state, scorer_path(weizmann, TINY, tmp_path))
+    with pytest.raises(UserError, match="weights do not match its hash"):
+        train_or_load(weizmann, TINY, tmp_path)
+
+
+def test_nothing_held_out_is_an_error(tmp_path: Path) -> None:
+    store = write_store("weizmann", tmp_path / "s", {"a_bend.avi": 15})
+    with pytest.raises(UserError, match="no held-out clips"):
+        train_or_load(store, TINY, tmp_path)
+
+
+def test_the_floor_is_checked_for_each_head(weizmann_scorer: Scorer) -> None:
+    heads = (Head("speaker", 10), Head("playback step", 2))
+    scorer = replace(weizmann_scorer, scheme=Scheme(heads, 1), accuracies={"speaker": 0.9, "playback step": 0.7})
+    assert scorer.accuracy == pytest.approx(0.8)
+    assert check_floor(scorer, 0.7) is None
+    reason = check_floor(scorer, 0.8)
+    assert reason is not None
+    assert "playback step is 0.700, below the floor (0.800; chance is 0.500)" in reason
+    # Twice the chance of a head of two answers would be certainty: half way from chance to certainty instead.
+    reason = check_floor(scorer, None)
+    assert reason is not None
+    assert "below twice chance (0.750" in reason

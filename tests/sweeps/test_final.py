@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sweeps import final
+from sweeps.choice import Candidate, best_candidates, candidate_from_file, published_candidate
+from sweeps.config import Objective, SweepConfig, load
+from sweeps.job import Job, Outcome
+from sweeps.paths import StudyPaths
+from sweeps.search import load_study
+from tests.sweeps.conftest import job_maker, open_queue
+from tests.sweeps.test_search import finish, take
+from tsvan.strict import UserError
+
+HIGHER = Objective("inception_score", "maximize")
+
+
+def test_t_interval_by_hand() -> None:
+    # 1, 2, 3: mean 2, s = 1, t(0.975, 2) = 4.30265; half = 4.30265 / sqrt(3) = 2.48414.
+    found = final.interval([1.0, 2.0, 3.0])
+    assert found.mean == 2.0
+    assert found.low == pytest.approx(-0.48414, abs=1e-5)
+    assert found.high == pytest.approx(4.48414, abs=1e-5)
+
+
+def test_one_value_has_no_interval() -> None:
+    assert final.interval([4.0]) == final.Interval(4.0, None, None, [4.0])
+
+
+@pytest.mark.parametrize(
+    ("difference", "same", "words"),
+    [
+        (final.Interval(0.31, 0.12, 0.5, []), False, "adopt: +0.31 [0.12, 0.5]"),
+        (final.Interval(0.31, -0.1, 0.7, []), False, "no evidence (+0.31 [-0.1, 0.7])"),
+        (final.Interval(-0.31, -0.5, -0.1, []), False, "no evidence"),
+        (final.Interval(0.31, None, None, []), False, "from one seed: no evidence"),
+        (None, True, "the published setting: keep it"),
+    ],
+)
+def test_verdicts(difference: final.Interval | None, same: bool, words: str) -> None:
+    assert words in final.verdict(HIGHER, difference, same)
+
+
+def test_lower_is_adopted_where_it_is_minimised() -> None:
+    lower = Objective("kernel_distance", "minimize")
+    assert final.verdict(lower, final.Interval(-0.3, -0.5, -0.1, []), False).startswith("adopt")
+
+
+def swept(config: SweepConfig, paths: StudyPaths) -> Job:
+    """A study whose last trial is best; returns a job to make others from."""
+    queue = open_queue(config, paths)
+    while (job := queue.next()) is not None:
+        finish(queue, job, "complete", float(job.number))
+        last = job
+    return last
+
+
+def run_all(scores: dict[str, list[float]]) -> final.RunJobs:
+    """Completes each job with the next score of its config."""
+
+    def run(queue: final.FixedQueue) -> None:
+        while (job := queue.next()) is not None:
+            value = scores[job.name.split("-")[1]].pop(0)
+            Outcome("complete", job.save_at[-1], {"inception_score": value}, num_clips=9).write(job.paths)
+
+    return run
+
+
+def test_winner_and_rival_get_the_same_fresh_seeds_and_the_report_group(config: SweepConfig, paths: StudyPaths) -> None:
+    config = replace(config, final=replace(config.final, report=replace(config.final.report, seeds=3)))
+    template = swept(config, paths)
+    study = load_study(paths)
+    winner, rival = best_candidates(config, study, 1)[0], published_candidate(config, study)
+    assert (winner.trial, rival.trial) == (5, 0)
+    scores = {winner.key: [5.0, 6.0, 7.0], rival.key: [4.0, 4.0, 4.0]}
+    result = final.report(winner, rival, config, template, paths, run_all(scores))
+    assert result.winner.seeds == result.published.seeds
+    swept_seeds = {trial.user_attrs["train_seed"] for trial in study.trials}
+    assert not swept_seeds & set(result.winner.seeds)
+    # Differences 1, 2, 3: mean 2, half width 2.48414.
+    difference = result.differences["inception_score"]
+    assert difference.mean == 2.0
+    assert difference.low == pytest.approx(-0.48414, abs=1e-5)
+    assert result.verdict.startswith("no evidence")
+    job = json.loads((paths.final(f"report-{winner.key}-0").job).read_text())
+    assert (job["group"], job["score_at"]) == ("report", [100])
+    assert result.winner.sweep_values == {"inception_score": 5.0}
+    # The same again runs nothing.
+    assert final.report(winner, rival, config, template, paths, run_all({})) == result
+    assert len(json.loads(paths.choice.read_text())) == 1
+
+
+def test_equal_settings_share_their_runs(config: SweepConfig, paths: StudyPaths) -> None:
+    template = swept(config, paths)
+    rival = published_candidate(config, load_study(paths))
+    winner = replace(rival, role="best")
+    result = final.report(winner, rival, config, template, paths, run_all({rival.key: [4.0]}))
+    assert result.same
+    assert "keep it" in result.verdict
+    assert result.winner.scores == result.published.scores
+
+
+def test_a_seed_that_failed_is_named_and_not_counted(config: SweepConfig, paths: StudyPaths) -> None:
+    template = swept(config, paths)
+    study = load_study(paths)
+    winner, rival = best_candidates(config, study, 1)[0], published_candidate(config, study)
+
+    def run(queue: final.FixedQueue) -> None:
+        while (job := queue.next()) is not None:
+            bad = winner.key in job.name
+            Outcome("diverged" if bad else "complete", 5, {"inception_score": 1.0}, "nan" if bad else "").write(
+                job.paths
+            )
+
+    result = final.report(winner, rival, config, template, paths, run)
+    assert list(result.winner.failed.values()) == ["diverged: nan"]
+    assert result.winner.scores == {}
+    assert result.differences == {}
+
+
+def test_confirm_ranks_on_its_own_group(config: SweepConfig, paths: StudyPaths) -> None:
+    template = swept(config, paths)
+    candidates = best_candidates(config, load_study(paths), 2)
+    scores = {candidates[0].key: [1.0, 1.0, 1.0], candidates[1].key: [2.0, 2.0, 2.0]}
+    ranked, means = final.confirm(candidates, config, template, paths, run_all(scores))
+    assert [candidate.key for candidate in ranked] == [candidates[1].key, candidates[0].key]
+    assert list(means.values()) == [2.0, 1.0]
+    assert json.loads(paths.final(f"confirm-{ranked[0].key}-0").job.read_text())["group"] == "confirm"
+
+
+@pytest.mark.parametrize(
+    "text", ["lambda2: 4.5\nngf: 32\n", "dataset: weizmann\nloss: {lambda2: 4.5}\nmodel: {ngf: 32}\n"]
+)
+def test_a_chosen_config_is_read_flat_or_nested(config: SweepConfig, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "chosen.yaml"
+    file.write_text(text)
+    chosen = candidate_from_file(config, file)
+    assert (chosen.config.loss.lambda2, chosen.config.model.ngf) == (4.5, 32)
+    assert chosen.config.schedule == config.base.schedule
+
+
+def test_a_chosen_config_of_another_dataset_is_refused(config: SweepConfig, tmp_path: Path) -> None:
+    file = tmp_path / "chosen.yaml"
+    file.write_text("dataset: vox\nloss: {lambda2: 4.5}\n")
+    with pytest.raises(UserError, match="for 'vox', not for 'weizmann'"):
+        candidate_from_file(config, file)
+
+
+def test_keys_tell_settings_apart_and_not_seeds(config: SweepConfig, paths: StudyPaths) -> None:
+    base = config.base
+    one, other = Candidate("best", base, ""), Candidate("published", replace(base, seed=9), "")
+    assert one.key == other.key
+    assert Candidate("best", base.with_settings({"lambda2": 3.3}), "").key != one.key
+    assert job_maker(config, paths)(0, {}).config["seed"] != 0
+
+
+def test_the_best_is_by_direction(paths: StudyPaths) -> None:
+    config = load("vox", "smoke", ["trials=3"])[0]
+    queue = open_queue(config, paths)
+    for value in (3.0, 1.0, 2.0):
+        finish(queue, take(queue), "complete", value)
+    assert [candidate.trial for candidate in best_candidates(config, load_study(paths), 2)] == [1, 2]

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from io import StringIO
+
+from rich.console import Console
+
+from sweeps.config import SweepConfig
+from sweeps.job import Outcome, Point
+from sweeps.paths import StudyPaths
+from sweeps.screen import Screen
+from tests.sweeps.conftest import job_maker
+
+
+def play(config: SweepConfig, paths: StudyPaths, terminal: bool) -> str:
+    text = StringIO()
+    console = Console(file=text, force_terminal=terminal, width=120, highlight=False)
+    screen = Screen("inception_score", "maximize", console)
+    make = job_maker(config, paths)
+    screen.begin("3 sweep: 2 trials", total=2)
+    for number, score in ((0, 1.5), (1, 2.5)):
+        job = make(number, {"lambda2": 5.0})
+        screen.started(job)
+        screen.scored(job, Point(50, {"inception_score": score}))
+        if terminal:
+            console.print(screen._table())
+        screen.ended(job, Outcome("complete", 100, {"inception_score": score}))
+    screen.end()
+    return text.getvalue()
+
+
+def test_in_a_pipe_there_are_plain_lines(config: SweepConfig, paths: StudyPaths) -> None:
+    lines = play(config, paths, terminal=False).splitlines()
+    assert lines[0] == "3 sweep: 2 trials"
+    assert lines[1] == "  trials/000 begins: ngf16 z512 λ2=5 λ5=2→20"
+    assert lines[2].startswith("  trials/000 complete at iteration 100: inception_score 1.5 [1/2, about")
+    assert lines[4].endswith("[2/2, took 0 s]")
+    assert "\x1b" not in "".join(lines)
+
+
+def test_on_a_terminal_there_is_one_table(config: SweepConfig, paths: StudyPaths) -> None:
+    text = play(config, paths, terminal=True)
+    for words in ("settings", "50/100", "running", "best so far trials/000: 1.5"):
+        assert words in text

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from sweeps.config import SweepConfig, load
+from sweeps.job import Job, Outcome, Point
+from sweeps.paths import StudyPaths
+from sweeps.search import SweepQueue, derive_seed, load_study, open_study
+from tests.sweeps.conftest import open_queue
+from tsvan.strict import UserError
+
+
+def finish(queue: SweepQueue, job: Job, state: Any, value: float) -> None:
+    """End a job as its process would."""
+    values = dict.fromkeys(job.objectives, value)
+    outcome = Outcome(
+        state, job.score_at[-1], values if state != "failed" else {}, "" if state == "complete" else "why"
+    )
+    outcome.write(job.paths)
+    queue.finished(job, outcome)
+
+
+def take(queue: SweepQueue) -> Job:
+    job = queue.next()
+    assert job is not None
+    return job
+
+
+def test_the_published_row_comes_first_and_the_number_asked_for_is_delivered(
+    config: SweepConfig, paths: StudyPaths
+) -> None:
+    queue = open_queue(config, paths)
+    numbers = []
+    while (job := queue.next()) is not None:
+        numbers.append(job.number)
+        finish(queue, job, "complete", float(job.number))
+    assert numbers == list(range(6))
+    study = load_study(paths)
+    assert study.trials[0].user_attrs["origin"] == "table 3"
+    assert study.trials[0].params["lambda2"] == 7.0
+    assert study.best_trial.number == 5
+    assert open_queue(config, paths).next() is None
+
+
+def test_optuna_hears_the_state_the_step_and_the_reason(config: SweepConfig, paths: StudyPaths) -> None:
+    queue = open_queue(config, paths)
+    states = ("complete", "pruned", "diverged", "failed")
+    for state in states:
+        job = take(queue)
+        queue.progress(job, Point(job.score_at[0], {"inception_score": 9.0}))
+        finish(queue, job, state, 1.0)
+    trials = load_study(paths).trials
+    found = [trial.state for trial in trials[:4]]
+    assert found == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.FAIL]
+    assert [trial.user_attrs["state"] for trial in trials[:4]] == list(states)
+    assert trials[2].user_attrs["reason"] == "why"
+    assert trials[1].intermediate_values == {10: 9.0}
+    # A score at a low budget, though higher, never stands among final ones.
+    assert load_study(paths).best_trial.number == 0
+
+
+def test_what_a_death_left_unfinished_comes_first_with_its_number_folder_and_settings(
+    config: SweepConfig, paths: StudyPaths
+) -> None:
+    before = open_queue(config, paths)
+    finish(before, take(before), "complete", 1.0)
+    lost = [take(before), take(before)]
+    after = open_queue(config, paths)
+    again = [take(after), take(after)]
+    assert [(job.name, job.config, job.folder) for job in again] == [(job.name, job.config, job.folder) for job in lost]
+    assert take(after).number == 3
+
+
+def test_an_outcome_that_optuna_never_heard_of_is_told(config: SweepConfig, paths: StudyPaths) -> None:
+    before = open_queue(config, paths)
+    job = take(before)
+    Outcome("diverged", 30, {}, "content/encoder is nan").write(job.paths)
+    after = open_queue(config, paths)
+    assert take(after).number == 1
+    trial = load_study(paths).trials[0]
+    assert (trial.state, trial.user_attrs["reason"]) == (TrialState.FAIL, "content/encoder is nan")
+
+
+def test_going_on_proposes_what_an_unbroken_study_would_have(config: SweepConfig, paths: StudyPaths) -> None:
+    def run(folder: StudyPaths, restart: bool) -> list[dict[str, Any]]:
+        folder.root.mkdir(parents=True, exist_ok=True)
+        queue = open_queue(config, folder)
+        while (job := queue.next()) is not None:
+            finish(queue, job, "complete", -abs(job.config["loss"]["lambda2"] - 5))
+            queue = open_queue(config, folder) if restart else queue
+        return [trial.params for trial in load_study(folder).trials]
+
+    assert run(StudyPaths(paths.root / "whole"), False) == run(StudyPaths(paths.root / "broken"), True)
+
+
+def test_a_rung_remembers_what_was_seen_before_a_death(config: SweepConfig, paths: StudyPaths) -> None:
+    before = open_queue(config, paths)
+    job = take(before)
+    assert before.progress(job, Point(30, {"inception_score": 5.0}))
+    finish(before, job, "complete", 5.0)
+    after = open_queue(config, paths)
+    assert not after.progress(take(after), Point(30, {"inception_score": 4.0}))
+
+
+def test_a_point_that_comes_twice_is_reported_once(config: SweepConfig, paths: StudyPaths) -> None:
+    queue = open_queue(config, paths)
+    job = take(queue)
+    for value in (5.0, 6.0):
+        assert queue.progress(job, Point(30, {"inception_score": value}))
+    assert load_study(paths).trials[0].intermediate_values == {30: 5.0}
+
+
+def test_parameters_cut_by_a_death_make_no_trial(config: SweepConfig, paths: StudyPaths) -> None:
+    open_queue(config, paths)
+    study = load_study(paths)
+    trial = study.ask()
+    optuna.trial.Trial(study, trial._trial_id)  # WAITING row taken, nothing drawn yet
+    study.storage if hasattr(study, "storage") else None
+    study._storage.create_new_trial(study._study_id)  # a second one, without parameters
+    queue = open_queue(config, paths)
+    count = 0
+    while (job := queue.next()) is not None:
+        finish(queue, job, "complete", 1.0)
+        count += 1
+    assert count == config.trials
+
+
+def test_more_trials_are_added_to_a_finished_study(config: SweepConfig, paths: StudyPaths) -> None:
+    queue = open_queue(config, paths)
+    while (job := queue.next()) is not None:
+        finish(queue, job, "complete", 1.0)
+    more = load("weizmann", "smoke", ["trials=8", "budget.iterations=100"])[0]
+    queue = open_queue(more, paths)
+    assert (queue.total, queue.done) == (8, 6)
+    assert take(queue).number == 6
+
+
+def test_another_direction_is_refused(config: SweepConfig, paths: StudyPaths) -> None:
+    open_study(paths, config)
+    with pytest.raises(UserError, match="choose another --out"):
+        open_study(paths, load("vox", "smoke")[0])
+
+
+def test_two_objectives_make_a_front(paths: StudyPaths) -> None:
+    both = ["second_objective.metric=kernel_distance", "second_objective.direction=minimize", "scheduler.kind=none"]
+    config = load("weizmann", "smoke", [*both, "trials=3"])[0]
+    queue = open_queue(config, paths)
+    for first, second in ((1.0, 5.0), (2.0, 6.0), (0.5, 7.0)):
+        job = take(queue)
+        assert queue.progress(job, Point(3, {"inception_score": first, "kernel_distance": second}))
+        outcome = Outcome("complete", 10, {"inception_score": first, "kernel_distance": second})
+        outcome.write(job.paths)
+        queue.finished(job, outcome)
+    assert {trial.number for trial in load_study(paths).best_trials} == {0, 1}
+
+
+def test_seeds_are_the_same_everywhere_and_differ_by_purpose() -> None:
+    assert derive_seed(0, "trial", 3) == derive_seed(0, "trial", 3)
+    seeds = {derive_seed(seed, kind, n) for seed in range(3) for kind in ("trial", "report") for n in range(9)}
+    assert len(seeds) == 54
+    assert max(seeds) < 2**31
+
+
+def test_a_job_survives_its_file(config: SweepConfig, paths: StudyPaths) -> None:
+    job = take(open_queue(config, paths))
+    assert Job.from_dict(json.loads(job.paths.job.read_text())) == job

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from sweeps.config import load
+from sweeps.paths import StudyPaths
+from sweeps.session import Stopped, StopSignals, StudyRecord, check_same, only_driver
+from tsvan.strict import UserError
+
+
+def record(*overrides: str) -> StudyRecord:
+    config = load("weizmann", "smoke", list(overrides))[0]
+    return StudyRecord("abc", config.to_dict(), "/store", "123", "synthetic")
+
+
+def test_more_trials_seeds_and_other_machines_may_go_on(paths: StudyPaths) -> None:
+    config = load("weizmann", "smoke", ["trials=9", "final.report.seeds=4", "resources.workers=3"])[0]
+    check_same(record(), config, paths)
+
+
+@pytest.mark.parametrize(
+    "override", ["budget.iterations=60", "seed=3", "space.lambda2.high=9", "train.mask=false", "sampler.kind=random"]
+)
+def test_what_would_make_trials_incomparable_is_refused_by_name(paths: StudyPaths, override: str) -> None:
+    key = override.split("=")[0].replace("train.", "fixed.")
+    with pytest.raises(UserError, match=key):
+        check_same(record(), load("weizmann", "smoke", [override])[0], paths)
+
+
+def test_a_second_driver_is_refused_and_the_first_ones_stop_file_is_cleared(paths: StudyPaths) -> None:
+    paths.stop.touch()
+    with only_driver(paths):
+        assert not paths.stop.exists()
+        with pytest.raises(UserError, match=f"process {os.getpid()}"), only_driver(paths):
+            pass
+    with only_driver(paths):
+        pass
+
+
+def test_signals_let_trials_save_and_end_other_stages_at_once(paths: StudyPaths) -> None:
+    said: list[str] = []
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    try:
+        signals = StopSignals(paths, said.append)
+        reached_end = False
+        with pytest.raises(Stopped), signals.patient():  # noqa: PT012
+            os.kill(os.getpid(), signal.SIGTERM)
+            reached_end = paths.stop.exists()
+        assert reached_end
+        assert len(said) == 1
+        signals = StopSignals(paths, said.append)
+        signals.install()
+        with pytest.raises(Stopped):
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
+
+
+def test_all_paths_are_below_the_study_or_beside_it(tmp_path: Path) -> None:
+    paths = StudyPaths(tmp_path / "runs" / "w")
+    properties = [name for name in dir(StudyPaths) if isinstance(getattr(StudyPaths, name), property)]
+    for name in properties:
+        assert getattr(paths, name).is_relative_to(tmp_path / "runs")
+    assert paths.trial(7).folder == paths.root / "trials" / "007"

@@ -1,0 +1,101 @@
+"""What a whole smoke study leaves behind: files, Optuna and MLflow agree. Needs the shared fixture `smoke_study`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import av
+import mlflow
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from optuna.trial import TrialState
+
+from sweeps.paths import StudyPaths
+
+STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "diverged": TrialState.FAIL}
+STATUS = {"complete": "FINISHED", "pruned": "KILLED", "diverged": "FAILED", "failed": "FAILED"}
+
+
+@pytest.fixture(scope="module")
+def summary(smoke_study: Path) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads((smoke_study / "summary.json").read_text())
+    return values
+
+
+@pytest.fixture(scope="module")
+def client(smoke_study: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{StudyPaths(smoke_study).tracking_database}")
+
+
+def test_the_summary_has_its_keys(summary: dict[str, Any]) -> None:
+    assert {"dataset", "data_source", "trials", "best", "final", "versions"} <= set(summary)
+    keys = {"number", "state", "params", "score", "iteration", "mlflow_run_id"}
+    assert all(keys <= set(trial) for trial in summary["trials"])
+    assert [trial["number"] for trial in summary["trials"]] == list(range(summary["config"]["trials"]))
+    assert summary["final"]["winner"]["scores"]
+
+
+def test_optuna_opens_the_study_and_agrees(smoke_study: Path, summary: dict[str, Any]) -> None:
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{smoke_study / 'study.db'}")
+    for trial, row in zip(study.trials, summary["trials"], strict=True):
+        assert trial.state == STATES.get(row["state"], TrialState.FAIL)
+        assert trial.params == row["params"]
+        assert trial.user_attrs["mlflow_run_id"] == row["mlflow_run_id"]
+        if trial.state == TrialState.COMPLETE:
+            assert trial.values == [row["score"]]
+    assert study.best_trial.number == summary["best"]["number"]
+
+
+def test_mlflow_agrees_on_every_trial(client: MlflowClient, summary: dict[str, Any]) -> None:
+    parent = client.get_run(summary["mlflow_run_id"])
+    assert parent.info.status == "FINISHED"
+    for row in summary["trials"]:
+        run = client.get_run(row["mlflow_run_id"])
+        assert (run.info.status, run.data.tags["state"]) == (STATUS[row["state"]], row["state"])
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert run.data.tags["data.source"] == summary["data_source"]
+        history = client.get_metric_history(run.info.run_id, "score")
+        steps = [point.step for point in history]
+        assert steps == sorted(set(steps))
+        assert history[-1].value == pytest.approx(row["score"])
+        assert steps[-1] == row["iteration"]
+
+
+def test_every_run_carries_its_tags_params_and_data(client: MlflowClient, summary: dict[str, Any]) -> None:
+    run = client.get_run(summary["trials"][0]["mlflow_run_id"])
+    tags = {"stage", "dataset", "data.source", "data.hash", "scorer.hash", "code.version", "preset", "seed", "state"}
+    assert tags <= set(run.data.tags)
+    params = {"lambda1", "lambda2", "lambda3", "lambda5_lower", "lambda5_upper", "lambda5_ratio", "ngf", "content_dim"}
+    assert params <= set(run.data.params)
+    assert run.inputs.dataset_inputs
+
+
+def test_sample_videos_play(client: MlflowClient, summary: dict[str, Any], tmp_path: Path) -> None:
+    run_id = summary["best"]["mlflow_run_id"]
+    videos = [item.path for item in client.list_artifacts(run_id, "samples") if item.path.endswith(".mp4")]
+    assert videos
+    with av.open(client.download_artifacts(run_id, videos[-1], str(tmp_path))) as video:
+        assert video.streams.video[0].codec_context.name == "h264"
+        assert sum(1 for _ in video.decode(video=0)) == 10
+
+
+def test_the_registered_model_makes_clips_from_labels(client: MlflowClient, summary: dict[str, Any]) -> None:
+    mlflow.set_tracking_uri(client.tracking_uri)
+    mlflow.set_registry_uri(client.tracking_uri)
+    model = mlflow.pyfunc.load_model(f"models:/tsvan-{summary['dataset']}@champion")
+    clips = model.predict(pd.DataFrame({"label": np.array([0, 0], np.int64)}))
+    assert (clips.shape, clips.dtype) == ((2, 10, 64, 64, 3), np.uint8)
+
+
+def test_the_report_shows_table_pictures_and_sensitivity(smoke_study: Path) -> None:
+    text = (smoke_study / "report.md").read_text()
+    for words in ("table 3", "| real |", "| shuffled |", "95% t interval", "figures/"):
+        assert words in text
+    pictures = [line.split("](")[1].rstrip(")") for line in text.splitlines() if line.startswith("![")]
+    assert pictures
+    assert all((smoke_study / picture).stat().st_size > 1000 for picture in pictures)

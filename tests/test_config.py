@@ -1,0 +1,88 @@
+import pytest
+
+from tsvan.config import DATASETS, TrainConfig, published, scaled
+from tsvan.strict import UserError, load_yaml, parse_value
+
+
+@pytest.mark.parametrize(
+    ("dataset", "lambda2", "lower", "upper", "ngf", "content_dim", "pretrain"),
+    [
+        ("weizmann", 7, 2, 20, 16, 512, 0),
+        ("mug", 5, 5, 25, 16, 512, 0),
+        ("synaction", 7, 2, 20, 32, 1024, 300_000),
+        ("vox", 6, 5, 25, 64, 512, 300_000),
+    ],
+)
+def test_published_settings_are_table_3(dataset, lambda2, lower, upper, ngf, content_dim, pretrain):
+    config = published(dataset)
+    assert (config.loss.lambda2, config.loss.lambda5_lower, config.loss.lambda5_upper) == (lambda2, lower, upper)
+    assert (config.model.ngf, config.model.content_dim, config.model.motion_dim) == (ngf, content_dim, 64)
+    assert config.schedule.pretrain_iterations == pretrain
+    assert config.schedule.iterations == 500_000
+    assert (config.loss.lambda1, config.loss.lambda3, config.loss.lambda4) == (1e4, 1e2, 1e4)
+    assert (config.optimiser.lr, config.optimiser.beta1, config.optimiser.beta2) == (2e-4, 0.5, 0.999)
+    assert config.loss.one_step_kl == lambda2
+
+
+def test_only_synaction_lowers_the_share_of_prior_samples():
+    assert {name: published(name).loss.prior_share for name in DATASETS} == {
+        "weizmann": 1.0,
+        "mug": 1.0,
+        "synaction": 0.1,
+        "vox": 1.0,
+    }
+
+
+def test_round_trip_through_plain_values():
+    config = published("vox").with_settings({"lambda_img": 2.5, "model.ngf": 32, "precision": "bf16"})
+    assert TrainConfig.from_dict(config.to_dict()) == config
+    assert (config.loss.one_step_kl, config.model.ngf, config.precision) == (2.5, 32, "bf16")
+
+
+def test_another_budget_scales_pretraining():
+    schedule = scaled(published("vox"), 1_000).schedule
+    assert (schedule.iterations, schedule.pretrain_iterations, schedule.total) == (1_000, 600, 1_600)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lamda2": 5}, "--set: unknown setting 'lamda2'; did you mean 'lambda2'?"),
+        ({"loss.ngf": 5}, "--set: unknown setting 'loss.ngf'; did you mean 'ngf'?"),
+        ({"ngf": 16.5}, "--set: model.ngf: input should be a valid integer, got 16.5"),
+        ({"lambda2": "five"}, "--set: loss.lambda2: input should be a valid number, got 'five'"),
+        ({"batch_size": 1}, "--set: optimiser.batch_size: input should be greater than or equal to 2, got 1"),
+        (
+            {"lambda5_lower": 30.0},
+            "--set: loss.lambda5_lower must be <= loss.lambda5_upper, got lambda5_lower=30, lambda5_upper=25; "
+            "raise the upper bound or lower the lower one",
+        ),
+        (
+            {"ramp_start": 0.9},
+            "--set: schedule.ramp_start must be < schedule.ramp_end, got ramp_start=0.9, ramp_end=0.8",
+        ),
+    ],
+)
+def test_wrong_settings_are_one_line(settings, message):
+    with pytest.raises(UserError) as error:
+        published("vox").with_settings(settings)
+    assert str(error.value) == message
+
+
+def test_unknown_keys_name_file_and_nearest():
+    with pytest.raises(UserError, match=r"^a\.yaml: unknown key 'model\.ngff'; did you mean 'ngf'\?$"):
+        TrainConfig.from_dict({"model": {"ngff": 3}}, "a.yaml")
+    with pytest.raises(UserError, match="unknown dataset 'voxceleb'; did you mean 'vox'"):
+        published("voxceleb")
+
+
+def test_yaml_numbers_and_errors(tmp_path):
+    assert parse_value("1e4") == 1e4
+    assert parse_value("3") == 3
+    assert parse_value("true") is True
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("a: [1")
+    with pytest.raises(UserError, match=r"broken\.yaml is not valid YAML"):
+        load_yaml(broken)
+    with pytest.raises(UserError, match="cannot read"):
+        load_yaml(tmp_path / "absent.yaml")

@@ -1,0 +1,146 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tsvan import checkpoint, schedules
+from tsvan.models.networks import OWNERS
+from tsvan.strict import UserError
+from tsvan.trainer import Diverged, Trainer
+
+# Roll-outs on their own frames amplify rounding at first, so what compares numbers stays where real frames are given.
+TEACHER_FORCED = {"iterations": 1000, "sequence_share_start": 0.5}
+GOLDEN = Path(__file__).parent / "golden" / "first_losses.json"
+
+
+def weights(trainer):
+    return {name: value.clone() for name, value in trainer.networks.state_dict().items()}
+
+
+def same(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def run_to(trainer, until):
+    return list(trainer.run(until))
+
+
+def test_a_resumed_run_is_the_unbroken_run_bit_for_bit(tiny_config, weizmann_store, tmp_path):
+    whole = Trainer.open(tiny_config, weizmann_store, tmp_path / "whole", "cpu")
+    run_to(whole, 16)
+    notes: list[str] = []
+    for stop in (3, 9, 16):
+        broken = Trainer.open(tiny_config, weizmann_store, tmp_path / "broken", "cpu", notes.append)
+        run_to(broken, stop)
+        broken.save()
+    assert same(weights(whole), weights(broken))
+    assert [note.split(" in ")[0] for note in notes] == ["going on from iteration 3", "going on from iteration 9"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "learning"),
+    [
+        ("content", {"content_encoder", "content_decoder", "image_discriminator"}),
+        ("one_step", {"motion_encoder", "motion_decoder", "image_discriminator"}),
+        ("sequence", {"motion_encoder", "motion_decoder", "video_discriminator"}),
+    ],
+)
+def test_frozen_parts_stay_unchanged_bit_for_bit(kind, learning, tiny_config, weizmann_store, tmp_path):
+    open_gates = {"balance_margin": 100.0, "balance_margin_one_step": 100.0}
+    config = tiny_config.with_settings({"pretrain_iterations": 0, **open_gates})
+    trainer = Trainer.open(config, weizmann_store, tmp_path, "cpu")
+    trainer._plan = np.full(12, schedules.KINDS.index(kind), np.int8)
+    before = {owner: [p.clone() for p in getattr(trainer.networks, owner).parameters()] for owner in OWNERS}
+    run_to(trainer, 1)
+    for owner in OWNERS:
+        after = list(getattr(trainer.networks, owner).parameters())
+        unchanged = all(torch.equal(a, b) for a, b in zip(before[owner], after, strict=True))
+        assert unchanged == (owner not in learning), owner
+
+
+def test_first_losses_of_a_seeded_run(tiny_config, weizmann_store, tmp_path):
+    """The golden file was written by this test's own run (delete it, run, look at the difference, commit)."""
+    config = tiny_config.with_settings(TEACHER_FORCED)
+    trainer = Trainer.open(config, weizmann_store, tmp_path, "cpu", log_every=1)
+    records = [{k: v for k, v in record.values.items() if "rate" not in k} for record in trainer.run(16)]
+    assert {name.split("/")[0] for record in records for name in record} >= {"pretrain", *schedules.KINDS}
+    if not GOLDEN.exists():
+        GOLDEN.parent.mkdir(exist_ok=True)
+        GOLDEN.write_text(json.dumps(records, indent=1))
+        pytest.fail(f"wrote {GOLDEN}; look at it and commit it")
+    golden = json.loads(GOLDEN.read_text())
+    assert len(golden) == len(records) == 16
+    for iteration, (ours, theirs) in enumerate(zip(records, golden, strict=True), start=1):
+        assert ours == pytest.approx(theirs, rel=1e-3), f"iteration {iteration}"
+
+
+def test_the_same_seed_gives_the_same_losses_bit_for_bit(tiny_config, weizmann_store, tmp_path):
+    def losses(name, seed):
+        config = tiny_config.with_settings({"seed": seed})
+        trainer = Trainer.open(config, weizmann_store, tmp_path / name, "cpu", log_every=1)
+        return [{k: v for k, v in record.values.items() if "rate" not in k} for record in trainer.run(6)]
+
+    assert losses("a", 1) == losses("b", 1)
+    assert losses("c", 2) != losses("a", 1)
+
+
+def test_bfloat16_trains(tiny_config, weizmann_store, tmp_path):
+    config = tiny_config.with_settings({"precision": "bf16", **TEACHER_FORCED})
+    trainer = Trainer.open(config, weizmann_store, tmp_path, "cpu")
+    (record, last) = run_to(trainer, 16)
+    assert record.iteration == 10
+    assert all(np.isfinite(value) for value in last.values.values())
+    assert all(parameter.dtype == torch.float32 for parameter in trainer.networks.parameters())
+
+
+def test_divergence_is_a_result_with_a_reason(tiny_config, weizmann_store, tmp_path):
+    trainer = Trainer.open(tiny_config, weizmann_store, tmp_path, "cpu")
+    with torch.no_grad():
+        trainer.networks.content_encoder.mean.bias.fill_(float("nan"))
+    with pytest.raises(Diverged, match=r"diverged at iteration 3: pretrain/reconstruction is nan"):
+        run_to(trainer, 3)
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_folder_with_another_run_is_refused_by_name(tiny_config, weizmann_store, tmp_path):
+    trainer = Trainer.open(tiny_config, weizmann_store, tmp_path, "cpu")
+    run_to(trainer, 1)
+    trainer.save()
+    with pytest.raises(UserError, match=r"other settings \(lambda2 was 7\.0, is 5\.0\)"):
+        Trainer.open(tiny_config.with_settings({"lambda2": 5.0}), weizmann_store, tmp_path, "cpu")
+
+
+def test_checkpoints_are_kept_by_rule_and_damage_falls_back(tiny_config, weizmann_store, tmp_path):
+    trainer = Trainer.open(tiny_config, weizmann_store, tmp_path, "cpu")
+    for until in (1, 2, 3):
+        run_to(trainer, until)
+        trainer.save()
+    kept = checkpoint.list_checkpoints(tmp_path / "checkpoints")
+    assert [int(path.name.split(".")[0]) for path in kept] == [3, 2]
+    content = bytearray(kept[0].read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    kept[0].write_bytes(content)
+    notes: list[str] = []
+    found = checkpoint.newest(tmp_path / "checkpoints", notes.append)
+    assert found is not None
+    assert found.iteration == 2
+    assert len(notes) == 1
+    assert "damaged" in notes[0]
+    kept[1].write_bytes(b"nothing")
+    with pytest.raises(UserError, match="none of the 2 checkpoints"):
+        checkpoint.newest(tmp_path / "checkpoints", notes.append)
+
+
+def test_files_that_are_no_checkpoints_are_refused(tmp_path):
+    with pytest.raises(UserError, match="no checkpoint at"):
+        checkpoint.load(tmp_path / "absent.pt")
+    other = tmp_path / "other.pt"
+    torch.save({"format": 99}, other)
+    with pytest.raises(UserError, match="not a checkpoint of format"):
+        checkpoint.load(other)
+    text = tmp_path / "text.pt"
+    text.write_text("hello")
+    with pytest.raises(UserError, match="cannot be read"):
+        checkpoint.load(text)

@@ -1,0 +1,126 @@
+"""Checkpoints: whole or absent, told apart from damaged ones, and loaded without running anything from the file."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tsvan.config import TrainConfig
+from tsvan.files import hash_file, replacing
+from tsvan.models.networks import Networks
+from tsvan.strict import UserError
+
+FORMAT = 1
+KEEP = 2
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint says.
+
+    Args:
+        config: of the run.
+        iteration: iterations done, pre-training included.
+        classes: what the labels stand for, in order.
+        store_hash: content hash of the clip store that was trained on.
+        networks: weights, running statistics included.
+        optimisers: their states by owner; empty where only the networks were kept.
+    """
+
+    config: TrainConfig
+    iteration: int
+    classes: tuple[str, ...]
+    store_hash: str
+    networks: dict[str, Any]
+    optimisers: dict[str, Any]
+
+    def build_networks(self, device: torch.device) -> Networks:
+        """The networks on a device, in evaluation mode."""
+        networks = Networks(self.config.model, len(self.classes))
+        networks.load_state_dict(self.networks)
+        return networks.to(device).eval()
+
+
+def save(checkpoint: Checkpoint, folder: Path, keep: int = KEEP) -> Path:
+    """Write `folder/<iteration>.<checksum>.pt` and drop all but the newest `keep`.
+
+    Returns:
+        The file written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    values = {
+        "format": FORMAT,
+        "config": checkpoint.config.to_dict(),
+        "iteration": checkpoint.iteration,
+        "classes": list(checkpoint.classes),
+        "store_hash": checkpoint.store_hash,
+        "networks": checkpoint.networks,
+        "optimisers": checkpoint.optimisers,
+    }
+    unnamed = folder / "unnamed"
+    with replacing(unnamed) as temporary:
+        torch.save(values, temporary)
+        checksum = hash_file(temporary)[:16]
+    path = folder / f"{checkpoint.iteration:09d}.{checksum}.pt"
+    os.replace(unnamed, path)
+    for old in list_checkpoints(folder)[keep:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints of a run, newest first."""
+    return sorted(folder.glob("*.*.pt"), reverse=True)
+
+
+def load(path: Path) -> Checkpoint:
+    """Read one checkpoint.
+
+    Raises:
+        UserError: the file is missing, damaged, or not a checkpoint of this program.
+    """
+    if not path.is_file():
+        raise UserError(f"no checkpoint at {path}; give a .pt file from a run's checkpoints folder")
+    parts = path.name.split(".")
+    if len(parts) == 3 and hash_file(path)[:16] != parts[1]:
+        raise UserError(f"checkpoint {path} is damaged: its contents do not match the checksum in its name")
+    try:
+        values = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # torch raises a dozen kinds for files that are not its own
+        raise UserError(f"checkpoint {path} cannot be read: {str(error).splitlines()[0]}") from None
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise UserError(f"{path} is not a checkpoint of format {FORMAT}; it was written by another program or version")
+    return Checkpoint(
+        TrainConfig.from_dict(values["config"], str(path)),
+        values["iteration"],
+        tuple(values["classes"]),
+        values["store_hash"],
+        values["networks"],
+        values["optimisers"],
+    )
+
+
+def newest(folder: Path, note: Callable[[str], None] = _log.warning) -> Checkpoint | None:
+    """The newest checkpoint that can be read; damaged ones are passed over with a note. None: there is none.
+
+    Raises:
+        UserError: there are checkpoints, and none can be read: nothing starts again at 0 silently.
+    """
+    paths = list_checkpoints(folder)
+    for path in paths:
+        try:
+            return load(path)
+        except UserError as error:
+            note(f"{error}; going back to the checkpoint before it")
+    if paths:
+        raise UserError(
+            f"none of the {len(paths)} checkpoints in {folder} can be read; move the folder away to start anew"
+        )
+    return None

@@ -1,0 +1,145 @@
+"""The commands `train` and `sample`; `score` has a module of its own."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tsvan import checkpoint, video
+from tsvan.config import DATASETS, TrainConfig, published, scaled
+from tsvan.data.prepare import prepare
+from tsvan.data.store import ClipStore
+from tsvan.journal import Journal
+from tsvan.sampling import generate
+from tsvan.strict import UserError, load_yaml, nearest, parse_value
+from tsvan.terminal import progress, say
+from tsvan.trainer import Diverged, Trainer, pick_device
+
+Subparsers = Any
+
+
+def add_commands(subparsers: Subparsers) -> None:
+    """Add `train` and `sample` to a command line."""
+    train = subparsers.add_parser("train", help="train one configuration", description="Train one configuration.")
+    train.add_argument("--dataset", required=True, help=f"one of {', '.join(DATASETS)}")
+    train.add_argument("--data", type=Path, required=True, help="a clip store, or a folder of videos to make one from")
+    train.add_argument("--out", type=Path, help="folder of the run (default: runs/train-DATASET)")
+    train.add_argument("--config", type=Path, help="a YAML of settings, such as a trial's config.yaml")
+    train.add_argument("--iterations", type=int, help="joint iterations; pre-training is scaled with them")
+    train.add_argument("--seed", type=int, help="seed of every random draw")
+    train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting")
+    train.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    train.add_argument("--threads", type=int, help="CPU threads")
+    train.set_defaults(run=train_command)
+
+    sample = subparsers.add_parser("sample", help="sample clips", description="Sample clips from a checkpoint.")
+    sample.add_argument("--checkpoint", type=Path, required=True)
+    sample.add_argument("--out", type=Path, required=True, help="folder for the clips and the contact sheet")
+    sample.add_argument("--clips", type=int, default=2, help="clips of each class (default: 2)")
+    sample.add_argument("--label", help="only this class")
+    sample.add_argument("--format", choices=("mp4", "gif"), default="mp4")
+    sample.add_argument("--seed", type=int, default=0, help="of the first clip; the next has the next one")
+    sample.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    sample.set_defaults(run=sample_command)
+
+
+def train_command(args: argparse.Namespace) -> int:
+    """Train, with a progress bar, a metrics file and ten checkpoints; the same command again goes on."""
+    config = _train_config(args)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    out = args.out or Path("runs") / f"train-{args.dataset}"
+    pick_device(args.device)
+    store = _open_or_prepare(args.dataset, args.data, out)
+    trainer = Trainer.open(config, store, out, args.device, say)
+    journal = Journal(out / "metrics.jsonl")
+    journal.truncate(trainer.iteration)
+    total = config.schedule.total
+    every = max(1, math.ceil(total / 10))
+    say(f"training on {trainer.device}: {total} iterations, batch {config.optimiser.batch_size}, in {out}")
+    path = checkpoint.list_checkpoints(out / "checkpoints")[0] if trainer.iteration >= total else None
+    try:
+        with progress("training") as move:
+            while trainer.iteration < total:
+                for record in trainer.run(min(trainer.iteration - trainer.iteration % every + every, total)):
+                    journal.append(record.iteration, "train", record.values)
+                    move(record.iteration, total)
+                path = trainer.save()
+    except Diverged as error:
+        say(f"error: {error}; lower lr or the loss weights, or try another --seed")
+        return 1
+    except KeyboardInterrupt:
+        say(f"interrupted at iteration {trainer.iteration}, saved as {trainer.save()}; the same command goes on")
+        return 130
+    say(f"done: {path}")
+    print(f"python -m tsvan sample --checkpoint {path} --out {out / 'samples'}")
+    return 0
+
+
+def sample_command(args: argparse.Namespace) -> int:
+    """Write one video a clip and a contact sheet with one clip a row."""
+    loaded = checkpoint.load(args.checkpoint)
+    labels = np.repeat(_labels(args.label, loaded.classes), args.clips)
+    seeds = args.seed + np.arange(len(labels))
+    networks = loaded.build_networks(pick_device(args.device))
+    parts = []
+    with progress("sampling") as move:
+        for batch in generate(
+            networks, seeds, labels, num_frames=loaded.config.data.num_frames, precision=loaded.config.precision
+        ):
+            parts.append(video.to_uint8(batch))
+            move(sum(map(len, parts)), len(seeds))
+    clips = np.concatenate(parts)
+    write = video.write_mp4 if args.format == "mp4" else video.write_gif
+    for seed, label, clip in zip(seeds, labels, clips, strict=True):
+        write(args.out / f"{loaded.classes[label]}-{seed:05d}.{args.format}", clip, scale=4)
+    video.write_png(args.out / "sheet.png", video.contact_sheet(clips))
+    say(f"{len(clips)} clips and sheet.png in {args.out}")
+    return 0
+
+
+def settings(pairs: list[str]) -> dict[str, Any]:
+    """`["lambda2=5", ...]` -> `{"lambda2": 5}`. Raises UserError for a pair without `=`."""
+    result = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise UserError(f"--set: expected KEY=VALUE, got '{pair}'")
+        result[name.strip()] = parse_value(value)
+    return result
+
+
+def _train_config(args: argparse.Namespace) -> TrainConfig:
+    config = published(args.dataset)
+    if args.config:
+        config = TrainConfig.from_dict({**config.to_dict(), **load_yaml(args.config)}, str(args.config))
+        if config.dataset != args.dataset:
+            raise UserError(f"{args.config}: dataset is '{config.dataset}', but --dataset says '{args.dataset}'")
+    if args.iterations is not None:
+        config = scaled(config, args.iterations)
+    if args.seed is not None:
+        config = config.with_settings({"seed": args.seed}, "--seed")
+    return config.with_settings(settings(args.set))
+
+
+def _open_or_prepare(dataset: str, data: Path, out: Path) -> ClipStore:
+    if (data / "index.json").exists() or not data.is_dir():
+        return ClipStore.open(data, dataset)
+    prepared = out / "store"
+    if not (prepared / "index.json").exists():
+        with progress(f"preparing {data}") as move:
+            prepare(dataset, data, prepared, progress=move)
+    return ClipStore.open(prepared, dataset)
+
+
+def _labels(label: str | None, classes: tuple[str, ...]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    if label is None:
+        return np.arange(len(classes))
+    if label not in classes:
+        raise UserError(f"--label: unknown class '{label}'; {nearest(label, classes)}")
+    return np.array([classes.index(label)])

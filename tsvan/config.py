@@ -1,0 +1,266 @@
+"""Every number that a training run depends on, with the published value as its default.
+
+Sources: tables 1-3 and section A of the paper's supplement ("TwoStreamVAN: Improving Motion Modeling in Video
+Generation"); where that is silent, the behaviour of the authors' public release. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from tsvan.strict import STRICT, UserError, build, nearest
+
+DatasetName = Literal["weizmann", "mug", "synaction", "vox"]
+DATASETS: tuple[DatasetName, ...] = ("weizmann", "mug", "synaction", "vox")
+
+
+@dataclass(frozen=True, config=STRICT)
+class ModelConfig:
+    """Shapes of the networks (tables 1 and 2).
+
+    Args:
+        architecture: `paper` (the printed tables), `release` (the authors' code) or `tiny` (for tests only).
+        init: `paper`: Xavier-uniform on every weight; `release`: transposed convolutions keep PyTorch's default.
+        ngf: base width of the content stream. The motion stream's base width is fixed by its table.
+        content_dim: dimension of the content latent z_c.
+        motion_dim: dimension of the motion latent z_m.
+        joint: combine content and motion features by an outer product before the motion generator.
+        kernel_layers: how many scales, from the largest down, are fused by adaptive convolutions.
+        mask: blend the adapted map with the unadapted one by a predicted mask.
+    """
+
+    architecture: Literal["paper", "release", "tiny"] = "paper"
+    init: Literal["paper", "release"] = "paper"
+    ngf: int = Field(default=16, ge=1)
+    content_dim: int = Field(default=512, ge=1)
+    motion_dim: int = Field(default=64, ge=1)
+    joint: bool = True
+    kernel_layers: int = Field(default=4, ge=1, le=4)
+    mask: bool = True
+
+
+@dataclass(frozen=True, config=STRICT)
+class LossConfig:
+    """Weights of the losses (table 3) and the balance between generator and discriminators.
+
+    Args:
+        lambda1: weight of the content stream's reconstruction.
+        lambda2: weight of the content KL.
+        lambda3: weight of the scale features.
+        lambda4: weight of the motion stream's reconstruction.
+        lambda5_lower: weight of the sequence step's motion KL before its ramp.
+        lambda5_upper: the same weight after its ramp.
+        lambda_img: weight of the one-step motion KL; None: equal to lambda2, as in the released runs.
+        prior_share: weight of the content stream's prior samples in its adversarial terms (omega).
+        adversarial_frames: weight of the generator's adversarial terms on frames.
+        adversarial_clips: weight of the generator's adversarial and class terms on clips.
+        balance_target: a discriminator's loss at which both sides are taken to be equally good.
+        balance_margin: distance from the target at which one side's update is skipped.
+        balance_margin_one_step: the same in the one-step phase.
+    """
+
+    lambda1: float = Field(default=1e4, ge=0)
+    lambda2: float = Field(default=7.0, ge=0)
+    lambda3: float = Field(default=1e2, ge=0)
+    lambda4: float = Field(default=1e4, ge=0)
+    lambda5_lower: float = Field(default=2.0, ge=0)
+    lambda5_upper: float = Field(default=20.0, ge=0)
+    lambda_img: float | None = Field(default=None, ge=0)
+    prior_share: float = Field(default=1.0, ge=0, le=1)
+    adversarial_frames: float = Field(default=10.0, ge=0)
+    adversarial_clips: float = Field(default=1.0, ge=0)
+    balance_target: float = Field(default=0.68, ge=0)
+    balance_margin: float = Field(default=0.5, ge=0)
+    balance_margin_one_step: float = Field(default=0.4, ge=0)
+
+    @property
+    def one_step_kl(self) -> float:
+        """Weight of the one-step motion KL."""
+        return self.lambda2 if self.lambda_img is None else self.lambda_img
+
+
+@dataclass(frozen=True, config=STRICT)
+class ScheduleConfig:
+    """Length of a run and the shape of its ramps; ramps are shares of the length, so another budget scales them.
+
+    Args:
+        iterations: N, iterations of the joint phase.
+        pretrain_iterations: iterations of content pre-training before it.
+        content_share: probability of a content step.
+        sequence_share_start: probability of a sequence step, given a motion step, at i = 0.
+        sequence_share_end: the same from `ramp_start` on.
+        ramp_start: share of N at which scheduled sampling and the ramp of lambda5 begin.
+        ramp_end: share of N at which they end.
+        pretrain_ramp: share of pre-training over which its KL weight rises from 0 to lambda2.
+    """
+
+    iterations: int = Field(default=500_000, ge=3)
+    pretrain_iterations: int = Field(default=0, ge=0)
+    content_share: float = Field(default=0.6, ge=0, le=1)
+    sequence_share_start: float = Field(default=0.1, ge=0, le=1)
+    sequence_share_end: float = Field(default=0.9, ge=0, le=1)
+    ramp_start: float = Field(default=0.3, gt=0, le=1)
+    ramp_end: float = Field(default=0.8, gt=0, le=1)
+    pretrain_ramp: float = Field(default=1 / 3, gt=0, le=1)
+
+    @property
+    def total(self) -> int:
+        """Iterations of the whole run, pre-training included."""
+        return self.pretrain_iterations + self.iterations
+
+
+@dataclass(frozen=True, config=STRICT)
+class OptimiserConfig:
+    """Adam (section A), one per owner of weights; weight decay is coupled (added to the gradient)."""
+
+    lr: float = Field(default=2e-4, gt=0)
+    beta1: float = Field(default=0.5, ge=0, lt=1)
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+    eps: float = Field(default=1e-8, gt=0)
+    weight_decay: float = Field(default=1e-5, ge=0)
+    batch_size: int = Field(default=16, ge=2)
+
+
+@dataclass(frozen=True, config=STRICT)
+class DataConfig:
+    """What of the clip store is trained on.
+
+    Args:
+        num_frames: T, frames of a training clip; the clip discriminator needs 10 or more.
+        split: `default` (held-out clips are never trained on) or `paper` (VoxCeleb: all clips are trained on).
+    """
+
+    num_frames: int = Field(default=10, ge=10)
+    split: Literal["default", "paper"] = "default"
+
+
+@dataclass(frozen=True, config=STRICT)
+class TrainConfig:
+    """One training run. `published(dataset)` gives the paper's; `with_settings` changes single values."""
+
+    dataset: DatasetName = "weizmann"
+    seed: int = Field(default=0, ge=0)
+    precision: Literal["fp32", "bf16"] = "fp32"
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    data: DataConfig = DataConfig()
+
+    def __post_init__(self) -> None:
+        if self.loss.lambda5_lower > self.loss.lambda5_upper:
+            raise UserError(
+                f"loss.lambda5_lower must be <= loss.lambda5_upper, got lambda5_lower={self.loss.lambda5_lower:g}, "
+                f"lambda5_upper={self.loss.lambda5_upper:g}; raise the upper bound or lower the lower one"
+            )
+        if self.schedule.ramp_start >= self.schedule.ramp_end:
+            raise UserError(
+                f"schedule.ramp_start must be < schedule.ramp_end, got ramp_start={self.schedule.ramp_start:g}, "
+                f"ramp_end={self.schedule.ramp_end:g}"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain values, as written to YAML and read back by `from_dict`."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], where: str = "the config") -> TrainConfig:
+        """Build and validate.
+
+        Args:
+            values: nested settings; what is left out keeps its default.
+            where: named in errors, usually a file.
+
+        Raises:
+            UserError: unknown key, wrong type or value out of range.
+        """
+        return build(cls, values, where)
+
+    def with_settings(self, settings: dict[str, Any], where: str = "--set") -> TrainConfig:
+        """A copy with single values changed.
+
+        Args:
+            settings: `{"loss.lambda2": 5.0}` or, as every name is unique, `{"lambda2": 5.0}`.
+            where: named in errors.
+
+        Raises:
+            UserError: unknown name, wrong type or value out of range.
+        """
+        values = self.to_dict()
+        for name, value in settings.items():
+            section, key = split_name(name, where)
+            (values[section] if section else values)[key] = value
+        return TrainConfig.from_dict(values, where)
+
+
+def setting_names() -> dict[str, str | None]:
+    """Each setting's own name and the section that holds it (None: the top)."""
+    names: dict[str, str | None] = {}
+    for name, value in asdict(TrainConfig()).items():
+        if isinstance(value, dict):
+            names.update(dict.fromkeys(value, name))
+        else:
+            names[name] = None
+    return names
+
+
+def split_name(name: str, where: str) -> tuple[str | None, str]:
+    """`lambda2` or `loss.lambda2` -> ("loss", "lambda2"). Raises UserError for an unknown name."""
+    known = setting_names()
+    key = name.rsplit(".", 1)[-1]
+    if key not in known or name not in (key, f"{known[key]}.{key}"):
+        raise UserError(f"{where}: unknown setting '{name}'; {nearest(key, known)}")
+    return known[key], key
+
+
+def dataset_name(text: str) -> DatasetName:
+    """The dataset of that name. Raises UserError for an unknown one."""
+    for name in DATASETS:
+        if name == text:
+            return name
+    raise UserError(f"unknown dataset '{text}'; {nearest(text, DATASETS)}")
+
+
+def published(dataset: str) -> TrainConfig:
+    """The paper's run for a dataset: table 3, and section A for the budget and pre-training.
+
+    Raises:
+        UserError: unknown dataset.
+    """
+    name = dataset_name(dataset)
+    lambda2, lower, upper, ngf, content_dim, pretrain, prior_share = _TABLE_3[name]
+    base = TrainConfig()
+    return replace(
+        base,
+        dataset=name,
+        model=replace(base.model, ngf=ngf, content_dim=content_dim),
+        loss=replace(
+            base.loss, lambda2=lambda2, lambda5_lower=lower, lambda5_upper=upper, prior_share=prior_share
+        ),
+        schedule=replace(base.schedule, pretrain_iterations=pretrain),
+    )
+
+
+def scaled(config: TrainConfig, iterations: int) -> TrainConfig:
+    """The same run with another budget: pre-training keeps its share, as every knot does.
+
+    Raises:
+        UserError: too few iterations.
+    """
+    old = config.schedule
+    pretrain = round(old.pretrain_iterations * iterations / old.iterations)
+    return config.with_settings({"iterations": iterations, "pretrain_iterations": pretrain}, "iterations")
+
+
+# Table 3's columns, then pre-training (section A; VoxCeleb by inference, as the supplement lost the second name) and
+# the release's share of prior samples.
+_TABLE_3: dict[str, tuple[float, float, float, int, int, int, float]] = {
+    "weizmann": (7.0, 2.0, 20.0, 16, 512, 0, 1.0),
+    "mug": (5.0, 5.0, 25.0, 16, 512, 0, 1.0),
+    "synaction": (7.0, 2.0, 20.0, 32, 1024, 300_000, 0.1),
+    "vox": (6.0, 5.0, 25.0, 64, 512, 300_000, 1.0),
+}

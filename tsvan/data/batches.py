@@ -1,0 +1,203 @@
+"""Clips for training: windows of the store's frames, cropped to 64 x 64 on the device.
+
+What an iteration sees is a pure function of the seed and its number, so that a resumed run draws what the unbroken one
+would have drawn.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from tsvan.config import DataConfig
+from tsvan.data.datasets import CROP, rules, span
+from tsvan.data.store import Clip, ClipStore
+from tsvan.strict import UserError
+
+Ints = npt.NDArray[np.int64]
+
+RESIDENT_SHARE = 0.1
+"""Largest share of a GPU's memory that a store may take; a larger store stays on disk and its windows are sent over."""
+
+# Names of the independent random streams of one seed.
+_ORDER, _WINDOW = 1, 2
+
+
+class Batch(NamedTuple):
+    """Clips (B, 3, T, 64, 64) float32 in [-1, 1] and labels (B,) int64, both on the device."""
+
+    clips: Tensor
+    labels: Tensor
+
+
+class Draw(NamedTuple):
+    """Of each clip of a batch: its index (B,), rows of the store's frames (B, T), corner of its crop (B,), (B,)."""
+
+    chosen: Ints
+    rows: Ints
+    tops: Ints
+    lefts: Ints
+
+
+class FrameReader:
+    """Cuts windows out of a store's frames; a store that fits is kept on the device as uint8.
+
+    Args:
+        store: the clips.
+        device: where the clips are needed.
+        resident_share: share of a GPU's memory that the store may take to be kept there.
+    """
+
+    def __init__(self, store: ClipStore, device: torch.device | str, resident_share: float = RESIDENT_SHARE) -> None:
+        self.store = store
+        self.device = torch.device(device)
+        self.resident = self.device.type == "cpu" or _fits(store, self.device, resident_share)
+        # On a CPU this is the mapped file itself, so that a store costs no memory.
+        self._frames = _as_tensor(store.frames).to(self.device) if self.resident else None
+
+    def read(self, rows: Ints, tops: Ints, lefts: Ints) -> Tensor:
+        """Read clips and crop them, one crop a clip.
+
+        Args:
+            rows: (B, T) rows of the store's frames.
+            tops: (B,) first pixel row of each crop, 0..S-64.
+            lefts: (B,) first pixel column of each crop, 0..S-64.
+
+        Returns:
+            (B, 3, T, 64, 64) float32 in [-1, 1] on the device.
+        """
+        frames = self._frames
+        if frames is None:
+            windows = torch.from_numpy(self.store.frames[rows.reshape(-1)]).pin_memory()
+            frames = windows.to(self.device, non_blocking=True)
+            rows = np.arange(rows.size, dtype=np.int64).reshape(rows.shape)
+        where = torch.from_numpy(np.stack([rows, *(np.broadcast_to(x[:, None], rows.shape) for x in (tops, lefts))]))
+        row, top, left = where.to(self.device)
+        # Every possible crop, as a view without a copy: (F, S-63, S-63, 3, 64, 64).
+        crops = frames.unfold(1, CROP, 1).unfold(2, CROP, 1)
+        clips = crops[row, top, left]  # (B, T, 3, 64, 64)
+        # Without the format the copy would keep the order of the file, and each later layer would pay for it.
+        floats = clips.permute(0, 2, 1, 3, 4).to(torch.float32, memory_format=torch.contiguous_format)
+        return floats.div_(127.5).sub_(1.0)
+
+
+class Batches:
+    """The training batches of a run, by iteration.
+
+    Each epoch passes through the clips without replacement and drops the last incomplete batch; with fewer clips than a
+    batch holds, an epoch has each clip as often as it takes to fill one.
+
+    Args:
+        store: the clips.
+        data: window length and split.
+        batch_size: B.
+        seed: of the run.
+        device: where the batches are needed.
+        resident_share: as for `FrameReader`.
+
+    Raises:
+        UserError: a clip is shorter than the window.
+    """
+
+    def __init__(
+        self,
+        store: ClipStore,
+        data: DataConfig,
+        batch_size: int,
+        seed: int,
+        device: torch.device | str,
+        resident_share: float = RESIDENT_SHARE,
+    ) -> None:
+        self.clips = training_clips(store, data)
+        self.num_frames = data.num_frames
+        self.batch_size = batch_size
+        self.seed = seed
+        self.reader = FrameReader(store, device, resident_share)
+        self._starts, lengths, self._labels = _columns(self.clips)
+        self._steps = np.array([_step(store, clip, data.num_frames) for clip in self.clips], dtype=np.int64)
+        self._choices = lengths - (data.num_frames - 1) * self._steps  # windows in a clip: length - span + 1
+        self._offsets = store.side - CROP + 1
+        self._repeats = -(-batch_size // len(self.clips))
+        self._epoch: tuple[int, Ints] | None = None
+
+    @property
+    def iterations_per_epoch(self) -> int:
+        """Batches of one pass over the clips."""
+        return len(self.clips) * self._repeats // self.batch_size
+
+    def at(self, iteration: int) -> Batch:
+        """The batch of an iteration, counted from 1."""
+        draw = self.drawn(iteration)
+        labels = torch.from_numpy(self._labels[draw.chosen]).to(self.reader.device)
+        return Batch(self.reader.read(draw.rows, draw.tops, draw.lefts), labels)
+
+    def drawn(self, iteration: int) -> Draw:
+        """What an iteration, counted from 1, looks at."""
+        if iteration < 1:
+            raise ValueError(f"iterations count from 1, got {iteration}")
+        chosen = self.chosen(iteration)
+        rng = _generator(self.seed, _WINDOW, iteration)
+        first = self._starts[chosen] + rng.integers(0, self._choices[chosen])
+        tops, lefts = rng.integers(0, self._offsets, size=(2, self.batch_size))
+        rows = first[:, None] + self._steps[chosen, None] * np.arange(self.num_frames)  # (B, T)
+        return Draw(chosen, rows, tops, lefts)
+
+    def chosen(self, iteration: int) -> Ints:
+        """(B,) indices into `clips` of an iteration's batch."""
+        epoch, position = divmod(iteration - 1, self.iterations_per_epoch)
+        if self._epoch is None or self._epoch[0] != epoch:
+            order = _generator(self.seed, _ORDER, epoch).permutation(len(self.clips) * self._repeats)
+            self._epoch = (epoch, order % len(self.clips))
+        return self._epoch[1][position * self.batch_size : (position + 1) * self.batch_size]
+
+
+def training_clips(store: ClipStore, data: DataConfig) -> tuple[Clip, ...]:
+    """The clips that a run trains on: the train split; VoxCeleb's with `split: paper` are all of them."""
+    if data.split == "paper" and rules(store.dataset).paper_trains_on_all:
+        return store.clips
+    return store.split("train")
+
+
+def _step(store: ClipStore, clip: Clip, num_frames: int) -> int:
+    if clip.num_frames < num_frames:
+        raise UserError(
+            f"data.num_frames={num_frames} is longer than {clip.source} in {store.path}, of which {clip.num_frames} "
+            f"frames are trained on; lower data.num_frames or prepare the store without that file"
+        )
+    return _fitting_step(clip, num_frames)
+
+
+def _fitting_step(clip: Clip, num_frames: int) -> int:
+    """The clip's step, or 1 where a window of that length would not fit (section 5 of the rules: too short)."""
+    return clip.frame_step if span(num_frames, clip.frame_step) <= clip.num_frames else 1
+
+
+def _columns(clips: Sequence[Clip]) -> tuple[Ints, Ints, Ints]:
+    starts, lengths, labels = np.array(
+        [(clip.start, clip.num_frames, clip.label) for clip in clips], dtype=np.int64
+    ).T.copy()
+    return starts, lengths, labels
+
+
+def _generator(*key: int) -> np.random.Generator:
+    """A generator of its own for each key; NumPy's SeedSequence mixes so that near keys give unrelated draws."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
+
+
+def _fits(store: ClipStore, device: torch.device, share: float) -> bool:
+    if device.type != "cuda":
+        return False
+    return store.frames.nbytes <= share * torch.cuda.get_device_properties(device).total_memory
+
+
+def _as_tensor(frames: npt.NDArray[np.uint8]) -> Tensor:
+    """A tensor over the mapped file. It is only ever read; the map forbids writing, so that would end the process."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(frames)

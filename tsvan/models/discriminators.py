@@ -1,0 +1,73 @@
+"""D_I judges frames (table 1), D_V judges and classifies clips (table 2). LeakyReLU 0.2, no biases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SLOPE = 0.2
+
+
+class ImageDiscriminator(nn.Module):
+    """Frames (B, 3, 64, 64) -> real/fake logits (B, 1, 4, 4). The sigmoid is in the loss."""
+
+    def __init__(self, widths: Sequence[int] = (16, 32, 64)) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = 3
+        for index, width in enumerate(widths):
+            layers.append(nn.Conv2d(channels, width, 4, stride=2, padding=1, bias=False))
+            if index > 0:
+                layers.append(nn.BatchNorm2d(width))
+            layers.append(nn.LeakyReLU(SLOPE))
+            channels = width
+        layers.append(nn.Conv2d(channels, 1, 4, stride=2, padding=1, bias=False))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return self.layers(frames)
+
+
+class _Conv3d(nn.Conv3d):
+    """Pads time itself where oneDNN would: in bfloat16 its weight gradient of a convolution over three padded frames is
+    wrong (torch 2.13 on a CPU: three of the four temporal taps hold uninitialised memory)."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if input.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+            return super()._conv_forward(input, weight, bias)
+        time, *space = self.padding
+        padded = F.pad(input, (0, 0, 0, 0, int(time), int(time)))
+        return F.conv3d(padded, weight, bias, self.stride, (0, *space))
+
+
+class VideoDiscriminator(nn.Module):
+    """Clips (B, 3, T, 64, 64), T >= 10 -> logits (B, num_outputs), averaged over time when T > 10.
+
+    As a discriminator, output 0 is the real/fake logit and the K others are class logits. (Table 2 prints 512 outputs,
+    stride (1, 2, 2) and padding (0, 1, 1) for the last layer, which does not give one logit.)
+    """
+
+    def __init__(self, num_outputs: int, widths: Sequence[int] = (64, 128, 256, 512)) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = 3
+        for index, width in enumerate(widths):
+            padding = (0, 1, 1) if index < 2 else (1, 1, 1)
+            layers.append(_Conv3d(channels, width, 4, stride=(1, 2, 2), padding=padding, bias=False))
+            if index > 0:
+                layers.append(nn.BatchNorm3d(width))
+            layers.append(nn.LeakyReLU(SLOPE))
+            channels = width
+        self.body = nn.Sequential(*layers)
+        self.head = _Conv3d(channels, num_outputs, 4, stride=1, padding=(1, 0, 0), bias=False)
+
+    def features(self, clips: Tensor) -> Tensor:
+        """(B, 3, T, 64, 64) -> (B, widths[-1], T - 8, 4, 4): what the last layer sees."""
+        return self.body(clips)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        logits = self.head(self.features(clips))  # (B, num_outputs, T - 9, 1, 1)
+        return logits.mean(dim=(2, 3, 4))

@@ -1,0 +1,135 @@
+"""The motion stream (table 2): E_m, and G_m with the latent-map layer, the LSTM and the joint layers. All its layers
+have biases."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from tsvan.config import ModelConfig
+from tsvan.models.fusion import Subnet
+from tsvan.models.tables import MAP_SIZE, Architecture
+
+LstmState = tuple[Tensor, Tensor]
+"""(h, c), each (B, C, 8, 8)."""
+
+
+class MotionEncoder(nn.Module):
+    """E_m: frame differences -> difference maps, and from a map the posterior of z_m."""
+
+    def __init__(self, config: ModelConfig, table: Architecture, num_classes: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = 3
+        for group in table.motion_encoder:
+            for conv in group:
+                layers.append(nn.Conv2d(channels, conv.width, conv.kernel, padding=conv.kernel // 2))
+                layers += [nn.BatchNorm2d(conv.width), nn.ReLU()]
+                channels = conv.width
+            layers.append(nn.MaxPool2d(2))
+        self.convs = nn.Sequential(*layers)
+        hidden: list[nn.Module] = [nn.Linear(channels * MAP_SIZE**2, table.motion_hidden)]
+        if table.motion_hidden_norm:
+            hidden.append(nn.BatchNorm1d(table.motion_hidden))
+        self.hidden = nn.Sequential(*hidden, nn.ReLU())
+        self.mean = nn.Linear(table.motion_hidden + num_classes, config.motion_dim)
+        self.logvar = nn.Linear(table.motion_hidden + num_classes, config.motion_dim)
+
+    def maps(self, differences: Tensor) -> Tensor:
+        """(B, 3, 64, 64) -> difference maps (B, C, 8, 8)."""
+        return self.convs(differences)
+
+    def posterior(self, maps: Tensor, onehot: Tensor) -> tuple[Tensor, Tensor]:
+        """Difference maps (B, C, 8, 8), one-hot labels (B, K) -> mean and log-variance of z_m, (B, motion_dim) each."""
+        hidden = self.hidden(maps.flatten(1))
+        hidden = torch.cat([hidden, onehot.to(hidden.dtype)], dim=1)
+        return self.mean(hidden), self.logvar(hidden)
+
+
+class ConvLstmCell(nn.Module):
+    """Convolutional LSTM, 3 x 3: c <- c sigmoid(f + 1) + sigmoid(i) tanh(j); h <- sigmoid(o) tanh(c)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.gates = nn.Conv2d(2 * channels, 4 * channels, 3, padding=1)
+
+    def start(self, like: Tensor) -> LstmState:
+        """The zero state for a batch like (B, C, 8, 8). (The release starts from ones, against its own comment.)"""
+        return torch.zeros_like(like), torch.zeros_like(like)
+
+    def forward(self, inputs: Tensor, state: LstmState) -> LstmState:
+        h, c = state
+        i, j, f, o = self.gates(torch.cat([inputs, h.to(inputs.dtype)], dim=1)).chunk(4, dim=1)
+        c = c * torch.sigmoid(f + 1) + torch.sigmoid(i) * torch.tanh(j)
+        return torch.sigmoid(o) * torch.tanh(c), c
+
+
+class Joint(nn.Module):
+    """vec(content_hidden x m) -> FC -> map, with m = FC(LSTM output); index = content * width of m + motion.
+
+    The outer product is never formed: the weights are contracted with the content first, and that is shared by all the
+    motions that go with one content.
+    """
+
+    def __init__(self, content_hidden: int, table: Architecture) -> None:
+        super().__init__()
+        self.shape = (table.map_channels, MAP_SIZE, MAP_SIZE)
+        self.motion_width = table.joint_motion
+        size = table.map_channels * MAP_SIZE**2
+        self.motion = nn.Sequential(nn.Linear(size, table.joint_motion), nn.ReLU())
+        self.linear = nn.Linear(content_hidden * table.joint_motion, size)
+
+    def contract(self, content_hidden: Tensor) -> Tensor:
+        """content_hidden (B, H) -> (outputs, B, width of m): the layer's weights, contracted with the content."""
+        weight = self.linear.weight.view(self.linear.out_features, -1, self.motion_width)  # (outputs, H, width of m)
+        return torch.matmul(content_hidden, weight)
+
+    def forward(self, contracted: Tensor, motion_map: Tensor) -> Tensor:
+        """`contract(...)` and the LSTM's output (B, C, 8, 8) -> (B, C, 8, 8)."""
+        motion = self.motion(motion_map.flatten(1))  # (B, width of m)
+        mixed = (contracted * motion).sum(-1).t() + self.linear.bias
+        return torch.relu(mixed).view(-1, *self.shape)
+
+
+class MotionDecoder(nn.Module):
+    """G_m with the latent-map layer, the LSTM and the joint layers."""
+
+    def __init__(self, config: ModelConfig, table: Architecture, num_classes: int) -> None:
+        super().__init__()
+        size = table.map_channels * MAP_SIZE**2
+        self.shape = (table.map_channels, MAP_SIZE, MAP_SIZE)
+        self.kernel_channels = table.kernel_channels
+        self.first_scale = len(table.motion_decoder) - config.kernel_layers
+        self.latent = nn.Sequential(nn.Linear(config.motion_dim + num_classes, size), nn.ReLU())
+        self.lstm = ConvLstmCell(table.map_channels)
+        self.joint = Joint(table.content_hidden * config.ngf, table) if config.joint else None
+        scales: list[nn.Module] = []
+        subnets: dict[str, nn.Module] = {}
+        channels = table.map_channels
+        for scale, (width, taken) in enumerate(zip(table.motion_decoder, table.kernel_channels, strict=True)):
+            kernel, stride = (4, 2) if scale else (3, 1)
+            grow = nn.ConvTranspose2d(channels, width, kernel, stride, padding=1)
+            smooth = nn.Conv2d(width, width, 3, padding=1)
+            scales.append(
+                nn.Sequential(grow, nn.BatchNorm2d(width), nn.ReLU(), smooth, nn.BatchNorm2d(width), nn.ReLU())
+            )
+            if scale >= self.first_scale:
+                subnets[str(scale)] = Subnet(taken, table, config.mask)
+            channels = width - taken
+        self.scales = nn.ModuleList(scales)
+        self.subnets = nn.ModuleDict(subnets)
+
+    def latent_map(self, z_m: Tensor, onehot: Tensor) -> Tensor:
+        """z_m (B, motion_dim), one-hot labels (B, K) -> (B, C, 8, 8)."""
+        return self.latent(torch.cat([z_m, onehot.to(z_m.dtype)], dim=1)).view(-1, *self.shape)
+
+    def kernels(self, motion: Tensor) -> dict[int, tuple[Tensor, Tensor, Tensor | None]]:
+        """Motion map (B, C, 8, 8) -> for each fused scale its vertical and horizontal kernels and its mask."""
+        result = {}
+        for scale, layers in enumerate(self.scales):
+            features = layers(motion)
+            if scale >= self.first_scale:
+                result[scale] = self.subnets[str(scale)](features[:, : self.kernel_channels[scale]])
+            motion = features[:, self.kernel_channels[scale] :]
+        return result

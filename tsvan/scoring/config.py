@@ -1,0 +1,58 @@
+"""Settings of the scoring classifier; the published ones are the defaults. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from tsvan.data.datasets import rules
+from tsvan.strict import STRICT, UserError
+
+
+@dataclass(frozen=True, config=STRICT)
+class ScorerConfig:
+    """One training of the scoring classifier. Source: the model specification, section 6.
+
+    Args:
+        iterations: the most that are done.
+        batch_size: clips a batch.
+        lr: Adam's first learning rate.
+        lr_decay: factor on it after every epoch.
+        min_lr_share: training ends early when the rate has decayed below this share of the first: nothing moves then.
+        beta1, beta2: Adam's decay rates.
+        weight_decay: coupled (added to the gradient).
+        widths: channels of the four layers of D_V's body; the last is the dimension of the features.
+        eval_every: iterations between two looks at the held-out accuracy.
+        seed: of weights, windows and crops.
+        playback_steps: VoxCeleb: multiples of a clip's own step to tell apart, as far as the clips are long enough.
+    """
+
+    iterations: int = Field(default=100_000, ge=1)
+    batch_size: int = Field(default=32, ge=2)
+    lr: float = Field(default=5e-4, gt=0)
+    lr_decay: float = Field(default=0.995, gt=0, le=1)
+    min_lr_share: float = Field(default=1e-3, ge=0, lt=1)
+    beta1: float = Field(default=0.5, ge=0, lt=1)
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+    weight_decay: float = Field(default=1e-5, ge=0)
+    widths: tuple[int, int, int, int] = (64, 128, 256, 512)
+    eval_every: int = Field(default=500, ge=1)
+    seed: int = Field(default=0, ge=0)
+    playback_steps: tuple[int, ...] = (1, 2, 4, 8)
+
+    def __post_init__(self) -> None:
+        if min(self.widths) < 1:
+            raise UserError(f"widths must be positive, got {self.widths}")
+        if self.playback_steps[:1] != (1,) or list(self.playback_steps) != sorted(set(self.playback_steps)):
+            raise UserError(f"playback_steps must start with 1 and grow, got {self.playback_steps}")
+
+
+def published(dataset: str) -> ScorerConfig:
+    """The published scorer of a dataset.
+
+    Raises:
+        UserError: unknown dataset.
+    """
+    if rules(dataset).scoring == "person_action":
+        return ScorerConfig(lr=1e-4, lr_decay=0.999)
+    return ScorerConfig(batch_size=64) if dataset == "synaction" else ScorerConfig()

@@ -1,0 +1,273 @@
+"""Scores of generated clips against one real reference, shared by all trials of a study."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tsvan.data.batches import FrameReader
+from tsvan.data.store import ClipStore
+from tsvan.files import Progress, hash_json, replacing, write_atomically
+from tsvan.scoring.classifier import Scorer
+from tsvan.scoring.fvd import I3D
+from tsvan.scoring.measuring import Measured, class_values, distances, measure
+from tsvan.scoring.metrics import FRECHET_COMPARABLE_CLIPS, bootstrap_inception_score, bootstrap_kernel_distance
+from tsvan.scoring.sensitivity import KINDS, Sensitivity, spoilers
+from tsvan.scoring.windows import Window, held_out_windows, load
+from tsvan.strict import UserError
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class RealDistances:
+    """Real clips against the real reference: what a perfect generator would get.
+
+    Args:
+        values: kernel_distance, frechet_distance (and fvd_i3d).
+        num_clips: real clips compared; as many as were asked for when that many are held out.
+    """
+
+    values: dict[str, float]
+    num_clips: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of one group of clips; plain values throughout.
+
+    Args:
+        values: metric -> value; all are NaN when a clip is not finite. `label_agreement` is absent at K = 1.
+        num_clips: N.
+        group: name of the sample group.
+        scorer_hash: the scorer's.
+        num_reference: clips of the real reference.
+        frechet_comparable: whether both sides have the 1,024 clips below which a Frechet distance means little.
+        real: real against real, at the same N when that many clips are held out.
+        intervals: metric -> 95% bootstrap interval over clips, for display, when asked for.
+    """
+
+    values: dict[str, float]
+    num_clips: int
+    group: str
+    scorer_hash: str
+    num_reference: int
+    frechet_comparable: bool
+    real: RealDistances
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def finite(self) -> bool:
+        """Whether every clip gave finite numbers."""
+        return all(np.isfinite(value) for value in self.values.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+class Evaluator:
+    """Scores clips with one scorer against the store's held-out clips.
+
+    The held-out windows do not overlap. Every second one of each class is the reference of the distances; the others
+    stand for a perfect generator in `real_distances`. The sensitivity table uses the halves both ways round.
+
+    Args:
+        scorer: of this store.
+        store: its test split is the real reference.
+        device: where clips are measured.
+        cache_dir: folder for the reference's features and the sensitivity table, usually the scorer's; None: no cache.
+        i3d: a TorchScript file for `fvd_i3d` (see tsvan/scoring/fvd.py); it is executed.
+        batch_size: real clips measured at once.
+        max_windows: at most so many held-out windows are used, evenly spread.
+        progress: told (done, total) while the reference is measured.
+
+    Raises:
+        UserError: the scorer is of another store, or fewer than two windows a side are held out.
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        store: ClipStore,
+        device: torch.device | str = "cpu",
+        *,
+        cache_dir: Path | None = None,
+        i3d: Path | None = None,
+        batch_size: int = 64,
+        max_windows: int = 20_000,
+        progress: Progress | None = None,
+    ) -> None:
+        if scorer.store_hash != store.content_hash:
+            raise UserError(
+                f"the scorer was trained on another clip store than {store.path}; train the one that belongs to it"
+            )
+        self.scorer = scorer
+        self.store = store
+        self.device = torch.device(device)
+        self.scorer.network.to(self.device)
+        self._i3d = None if i3d is None else I3D(i3d, self.device)
+        self._batch_size = batch_size
+        self._progress = progress
+        self._windows = _real_windows(store, max_windows)
+        self._labels = np.array([window.clip.label for window in self._windows], dtype=np.int64)
+        self._real_distances: dict[int, dict[str, float]] = {}
+        self._cache = None if cache_dir is None else cache_dir / f"{self._key(max_windows)}.reference.pt"
+
+    def score(
+        self, clips: Iterable[Tensor], labels: NDArray[np.int64], *, group: str, intervals: bool = False
+    ) -> Scores:
+        """Score generated clips.
+
+        Args:
+            clips: batches (b, 3, 10, 64, 64) in [-1, 1], consumed one at a time.
+            labels: (N,) classes asked for, in the same order.
+            group: name of the sample group, recorded.
+            intervals: bootstrap intervals of the Inception Score and the kernel distance as well.
+
+        Raises:
+            ValueError: another number of clips than of labels, or fewer than two.
+        """
+        measured = self.measure(clips)
+        count = len(measured)
+        if count != len(labels) or count < 2:
+            raise ValueError(f"scores need two clips or more and a label for each, got {count} and {len(labels)}")
+        values = class_values(measured, labels, self.scorer.scheme.num_classes)
+        return Scores(
+            values={**values, **distances(measured, self.reference)},
+            num_clips=count,
+            group=group,
+            scorer_hash=self.scorer.hash,
+            num_reference=len(self.reference),
+            frechet_comparable=min(count, len(self.reference)) >= FRECHET_COMPARABLE_CLIPS,
+            real=self.real_distances(count),
+            intervals=self._intervals(measured) if intervals and measured.finite else {},
+        )
+
+    def measure(self, clips: Iterable[Tensor]) -> Measured:
+        """Features and probabilities of clips, for whoever needs more than their scores."""
+        return measure(self.scorer, clips, self.device, self._i3d)
+
+    def real_distances(self, num_clips: int) -> RealDistances:
+        """Held-out real clips against the reference, `num_clips` of them or as many as there are."""
+        others = self._real[1::2]
+        count = min(num_clips, len(others))
+        if count not in self._real_distances:
+            chosen = np.linspace(0, len(others) - 1, count).round().astype(np.int64)
+            self._real_distances[count] = distances(others[chosen], self.reference)
+        return RealDistances(self._real_distances[count], count)
+
+    def sensitivity(self) -> Sensitivity:
+        """The scores of real, static, time-shuffled and noise clips; measured once."""
+        file = None if self._cache is None else self._cache.with_suffix(".sensitivity.json")
+        if file is not None and file.exists():
+            return _read_sensitivity(file)
+        table = self._sensitivity()
+        if file is not None:
+            write_atomically(file, json.dumps(table.to_dict(), indent=2))
+        return table
+
+    @property
+    def reference(self) -> Measured:
+        """The real clips that distances are measured to."""
+        return self._real[::2]
+
+    @cached_property
+    def _real(self) -> Measured:
+        """All held-out windows; the even ones are the reference."""
+        if self._cache is not None and self._cache.exists():
+            return _read_measured(self._cache)
+        measured = self.measure(self._real_clips("real"))
+        if self._cache is not None:
+            arrays = {name: torch.from_numpy(value) for name, value in vars(measured).items() if value is not None}
+            with replacing(self._cache) as temporary:
+                torch.save(arrays, temporary)
+        return measured
+
+    def _sensitivity(self) -> Sensitivity:
+        rows = {}
+        for kind in KINDS:
+            measured = self._real if kind == "real" else self.measure(self._real_clips(kind))
+            values = class_values(measured, self._labels, self.scorer.scheme.num_classes)
+            # Each half against the other's real clips: twice the clips, and still no clip against itself.
+            both = [distances(measured[side::2], self._real[1 - side :: 2]) for side in (0, 1)]
+            rows[kind] = {**values, **{name: (both[0][name] + both[1][name]) / 2 for name in both[0]}}
+        return Sensitivity(
+            rows=rows,
+            num_clips=len(self._real),
+            num_distance_clips=len(self.reference),
+            scorer_hash=self.scorer.hash,
+        )
+
+    def _real_clips(self, kind: str) -> Iterator[Tensor]:
+        reader = FrameReader(self.store, self.device)
+        spoil = spoilers()[kind]
+        for first in range(0, len(self._windows), self._batch_size):
+            yield spoil(load(reader, self._windows[first : first + self._batch_size]), first)
+            if self._progress is not None:
+                self._progress(min(first + self._batch_size, len(self._windows)), len(self._windows))
+
+    def _intervals(self, measured: Measured) -> dict[str, tuple[float, float]]:
+        return {
+            "inception_score": bootstrap_inception_score(measured.probabilities),
+            "kernel_distance": bootstrap_kernel_distance(measured.features, self.reference.features),
+        }
+
+    def _key(self, max_windows: int) -> str:
+        seen = {
+            "format": FORMAT_VERSION,
+            "scorer": self.scorer.hash,
+            "store": self.store.content_hash,
+            "i3d": None if self._i3d is None else self._i3d.hash,
+            "max_windows": max_windows,
+        }
+        return hash_json(seen)[:32]
+
+
+def _real_windows(store: ClipStore, max_windows: int) -> list[Window]:
+    """Held-out windows in such an order that even and odd ones are halves with the same classes and, where a person has
+    more than one window of a class, the same people."""
+    windows = sorted(held_out_windows(store), key=lambda window: (window.clip.label, window.clip.person, window.first))
+    halves: list[list[Window]] = [[], []]
+    for label in sorted({window.clip.label for window in windows}):
+        of_class = [window for window in windows if window.clip.label == label]
+        # An odd one out goes to the shorter half.
+        order = (0, 1) if len(halves[0]) <= len(halves[1]) else (1, 0)
+        for side in (0, 1):
+            halves[order[side]] += of_class[side::2]
+    count = min(len(halves[0]), len(halves[1]), max_windows // 2)
+    if count < 2:
+        raise UserError(
+            f"{store.path} holds out {len(windows)} windows of ten frames; scoring needs 4 or more: add videos"
+        )
+    chosen = [np.linspace(0, len(half) - 1, count).round().astype(np.int64) for half in halves]
+    return [halves[side][chosen[side][place]] for place in range(count) for side in (0, 1)]
+
+
+def _read_measured(path: Path) -> Measured:
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        return Measured(**{name: value.numpy() for name, value in saved.items()})
+    except Exception as error:  # torch.load raises whatever zip and pickle raise
+        raise _damaged(path, error) from None
+
+
+def _read_sensitivity(path: Path) -> Sensitivity:
+    try:
+        return Sensitivity.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, reason: object) -> UserError:
+    text = (str(reason) or type(reason).__name__).splitlines()[0]
+    return UserError(f"the cached reference {path} is damaged: {text}; delete it and run again")

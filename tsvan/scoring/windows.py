@@ -1,0 +1,94 @@
+"""Windows of clips for the scorer: random ones to train on, fixed ones to measure on. All have ten frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from tsvan.data.batches import FrameReader
+from tsvan.data.datasets import CROP, MIN_FRAMES, span
+from tsvan.data.store import Clip, ClipStore
+from tsvan.scoring.config import ScorerConfig
+from tsvan.scoring.labels import Scheme
+
+_ORDER, _DRAWS = 0, 1
+
+
+@dataclass(frozen=True)
+class Window:
+    """Ten frames of a clip, cropped.
+
+    Args:
+        clip: whose frames.
+        first: row of the first one in the store's frames.
+        playback: multiple of the clip's own step.
+        top, left: corner of the crop, pixels.
+    """
+
+    clip: Clip
+    first: int
+    playback: int
+    top: int
+    left: int
+
+
+def iterations_per_epoch(num_clips: int, config: ScorerConfig) -> int:
+    """Whole batches in one pass over the train split; a split smaller than a batch is repeated to fill one."""
+    return max(1, num_clips // config.batch_size)
+
+
+def training_windows(
+    clips: Sequence[Clip], side: int, scheme: Scheme, config: ScorerConfig, iteration: int
+) -> list[Window]:
+    """The windows of one training batch: a pure function of seed and iteration, so that going on needs no state.
+
+    Clips come without replacement within an epoch; playback step, window and crop are uniform.
+
+    Args:
+        clips: the train split.
+        side: pixels, side of the stored frames.
+        scheme: which playback steps are drawn.
+        config: seed and batch size.
+        iteration: from 0.
+    """
+    epoch, position = divmod(iteration, iterations_per_epoch(len(clips), config))
+    repeats = -(-config.batch_size // len(clips))
+    order = np.random.default_rng([config.seed, _ORDER, epoch]).permutation(len(clips) * repeats) % len(clips)
+    chosen = order[position * config.batch_size : (position + 1) * config.batch_size]
+    generator = np.random.default_rng([config.seed, _DRAWS, iteration])
+    windows = []
+    for index in chosen:
+        clip = clips[index]
+        playback = int(generator.choice(scheme.fits(clip)))
+        room = clip.num_frames - span(MIN_FRAMES, playback * clip.frame_step)
+        first = clip.start + int(generator.integers(room + 1))
+        top, left = (int(offset) for offset in generator.integers(side - CROP + 1, size=2))
+        windows.append(Window(clip, first, playback, top, left))
+    return windows
+
+
+def held_out_windows(store: ClipStore, playback: Sequence[int] = (1,)) -> list[Window]:
+    """All non-overlapping windows of the test split, central crop, at each multiple of the clips' own steps."""
+    corner = (store.side - CROP) // 2
+    return [
+        Window(clip, first, step, corner, corner)
+        for step in playback
+        for clip in store.split("test")
+        for first in _starts(clip, span(MIN_FRAMES, step * clip.frame_step))
+    ]
+
+
+def load(reader: FrameReader, windows: Sequence[Window]) -> Tensor:
+    """(B, 3, 10, 64, 64) float32 in [-1, 1] on the reader's device."""
+    first, step, top, left = np.array(
+        [(w.first, w.playback * w.clip.frame_step, w.top, w.left) for w in windows], dtype=np.int64
+    ).T
+    rows = first[:, None] + step[:, None] * np.arange(MIN_FRAMES)  # (B, 10)
+    return reader.read(rows, top, left)
+
+
+def _starts(clip: Clip, length: int) -> range:
+    return range(clip.start, clip.start + clip.num_frames - length + 1, length)

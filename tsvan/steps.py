@@ -1,0 +1,353 @@
+"""The training steps (sections 2 and 4 of the model): one function each.
+
+Encoder and decoder have different losses over one graph. So each step takes the gradients that it needs, and only
+those, by name: the reconstruction's for the encoder, the reconstruction's with the adversarial ones' for the decoder.
+All are taken at the weights before the step; then the optimisers step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tsvan import losses
+from tsvan.config import LossConfig
+from tsvan.draws import Draws, TeacherCoins
+from tsvan.models.motion import LstmState
+from tsvan.models.networks import Content, Networks, difference
+from tsvan.models.precision import full
+from tsvan.schedules import Gate, balance
+
+Gradients = dict[str, Sequence[Tensor | None]]
+"""Owner of weights -> a gradient for each of its parameters, in their order; None: not part of this step."""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step computed: gradients of the owners that are to be updated, and the values to log."""
+
+    gradients: Gradients
+    values: dict[str, Tensor | float]
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    """A discriminator's view of x~, x_p and x, each passed through it once."""
+
+    generator_loss: Tensor
+    to_fake: Tensor | None
+    to_prior: Tensor | None
+    to_discriminator: Sequence[Tensor | None] | None
+    gate: Gate
+    values: dict[str, Tensor | float]
+
+
+def pretrain_step(
+    networks: Networks, clips: Tensor, labels: Tensor, draws: Draws, loss: LossConfig, *, kl_weight: float
+) -> StepResult:
+    """Content pre-training: lambda1 MSE + lambda2(i) KL on one frame of each clip; E_c and G_c.
+
+    Args:
+        clips: (B, 3, T, 64, 64).
+        labels: (B,).
+        kl_weight: lambda2(i).
+    """
+    frames, onehot = _frames(clips, draws), networks.one_hot(labels)
+    fake, kl = _reconstruct_frames(networks, frames, onehot, draws)
+    reconstruction = losses.mse(fake, frames)
+    total = loss.lambda1 * reconstruction + kl_weight * kl
+    encoder, decoder = _parameters(networks.content_encoder), _parameters(networks.content_decoder)
+    gradients = torch.autograd.grad(total, [*encoder, *decoder])
+    return StepResult(
+        {"content_encoder": gradients[: len(encoder)], "content_decoder": gradients[len(encoder) :]},
+        {"reconstruction": reconstruction.detach(), "kl": kl.detach()},
+    )
+
+
+def content_step(networks: Networks, clips: Tensor, labels: Tensor, draws: Draws, loss: LossConfig) -> StepResult:
+    """Content step, on one frame of each clip: E_c, G_c and D_I.
+
+    Args:
+        clips: (B, 3, T, 64, 64).
+        labels: (B,).
+    """
+    frames, onehot = _frames(clips, draws), networks.one_hot(labels)
+    fake, kl = _reconstruct_frames(networks, frames, onehot, draws)
+    prior = full(networks.content_decoder(draws.noise(len(clips), networks.config.content_dim), onehot))
+    reconstruction = losses.mse(fake, frames)
+    judged = _judge_frames(
+        networks, fake, prior, frames, loss, loss.balance_margin, prior_share=loss.prior_share, mix=loss.prior_share
+    )
+    matched = loss.lambda1 * reconstruction
+    gradients = _generator_gradients(
+        networks, "content", matched + loss.lambda2 * kl, matched, fake, prior, judged, loss.adversarial_frames
+    )
+    return StepResult(
+        gradients, {"reconstruction": reconstruction.detach(), "kl": kl.detach(), **judged.values}
+    )
+
+
+def one_step(networks: Networks, clips: Tensor, labels: Tensor, draws: Draws, loss: LossConfig) -> StepResult:
+    """One-step prediction of x_t from x_{t-1} and the real history: E_m, G_m and D_I.
+
+    Args:
+        clips: (B, 3, T, 64, 64).
+        labels: (B,).
+    """
+    batch, frames_count = len(clips), clips.shape[2]
+    t = draws.integer(1, frames_count - 2)
+    onehot = networks.one_hot(labels)
+    target = clips[:, :, t]
+    with torch.no_grad():
+        content = networks.content(clips[:, :, t - 1], onehot)
+        targets = networks.scale_targets(networks.content(target, onehot))
+    maps = _difference_maps(networks, clips[:, :, : t + 1])
+    mean, logvar = networks.motion_encoder.posterior(maps[-1], onehot)
+    state = networks.no_history(batch, clips.device)
+    for difference_map in maps[:-1]:
+        state = networks.advance(difference_map, state)
+    z_posterior = losses.reparameterise(mean, logvar, draws.noise(*mean.shape))
+    fake, features = networks.next_frame(content, z_posterior, state, onehot)
+    prior, _ = networks.next_frame(content, draws.noise(*mean.shape), state, onehot)
+
+    reconstruction, kl = losses.mse(fake, target), losses.gaussian_kl(mean, logvar)
+    scales = losses.feature_distance(features, targets)
+    judged = _judge_frames(networks, fake, prior, target, loss, loss.balance_margin_one_step)
+    matched = loss.lambda4 * reconstruction + loss.lambda3 * scales
+    gradients = _generator_gradients(
+        networks, "motion", matched + loss.one_step_kl * kl, matched, fake, prior, judged, loss.adversarial_frames
+    )
+    return StepResult(
+        gradients,
+        {"reconstruction": reconstruction.detach(), "kl": kl.detach(), "scales": _value(scales), **judged.values},
+    )
+
+
+def sequence_step(
+    networks: Networks,
+    clips: Tensor,
+    labels: Tensor,
+    draws: Draws,
+    loss: LossConfig,
+    *,
+    epsilon: float,
+    kl_weight: float,
+) -> StepResult:
+    """Whole clips, with scheduled sampling: E_m, G_m and D_V.
+
+    Args:
+        clips: (B, 3, T, 64, 64).
+        labels: (B,).
+        epsilon: probability of a real input at each time step.
+        kl_weight: lambda5(i).
+    """
+    batch, steps = len(clips), clips.shape[2] - 1
+    onehot = networks.one_hot(labels)
+    with torch.no_grad():
+        real = _real_contents(networks, clips, onehot)
+        first = full(networks.content_decoder.render(real[0].map))
+        targets = [networks.scale_targets(content) for content in real[1:]]
+    maps = _difference_maps(networks, clips)
+    mean, logvar = networks.motion_encoder.posterior(torch.cat(maps), onehot.repeat(steps, 1))
+    z_posterior = losses.reparameterise(mean, logvar, draws.noise(*mean.shape)).view(steps, batch, -1)
+    z_prior = draws.noise(*z_posterior.shape)
+    coins = TeacherCoins.draw(draws, steps, epsilon), TeacherCoins.draw(draws, steps, epsilon)
+    Content.contract([real[t] for t in range(steps) if coins[0].content[t] or coins[1].content[t]])
+    fake, features = _roll_out(networks, first, real, maps, z_posterior, coins[0], onehot)
+    # No encoder gradient comes from x_p, so its real history needs no graph.
+    prior, _ = _roll_out(networks, first, real, [item.detach() for item in maps], z_prior, coins[1], onehot)
+
+    reconstruction, kl = losses.mse(fake, clips), losses.gaussian_kl(mean, logvar)
+    scales = sum((losses.feature_distance(*pair) for pair in zip(features, targets, strict=True)), start=0.0) / steps
+    judged = _judge_clips(networks, fake, prior, clips, labels, loss)
+    matched = loss.lambda4 * reconstruction + loss.lambda3 * scales
+    gradients = _generator_gradients(
+        networks, "motion", matched + kl_weight * kl, matched, fake, prior, judged, loss.adversarial_clips
+    )
+    return StepResult(
+        gradients,
+        {"reconstruction": reconstruction.detach(), "kl": kl.detach(), "scales": _value(scales), **judged.values},
+    )
+
+
+def _frames(clips: Tensor, draws: Draws) -> Tensor:
+    """One frame index for the batch, uniform in 0..T-2."""
+    return clips[:, :, draws.integer(0, clips.shape[2] - 2)]
+
+
+def _reconstruct_frames(networks: Networks, frames: Tensor, onehot: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+    mean, logvar = networks.content_encoder(frames, onehot)
+    z_c = losses.reparameterise(mean, logvar, draws.noise(*mean.shape))
+    return full(networks.content_decoder(z_c, onehot)), losses.gaussian_kl(mean, logvar)
+
+
+def _difference_maps(networks: Networks, clips: Tensor) -> tuple[Tensor, ...]:
+    """E_m's maps of all real differences of `clips` (B, 3, n + 1, 64, 64), as one batch: n maps of (B, C, 8, 8)."""
+    differences = difference(clips[:, :, :-1], clips[:, :, 1:])
+    batch, _, count = differences.shape[:3]
+    maps = networks.motion_encoder.maps(differences.permute(2, 0, 1, 3, 4).flatten(0, 1))  # (n B, C, 8, 8)
+    return torch.split(maps, batch) if count else ()
+
+
+def _real_contents(networks: Networks, clips: Tensor, onehot: Tensor) -> list[Content]:
+    """The content of every real frame, encoded as one batch (the content stream has no batch statistics)."""
+    batch, _, count = clips.shape[:3]
+    frames = clips.permute(2, 0, 1, 3, 4).flatten(0, 1)  # (T B, 3, 64, 64)
+    return networks.content(frames, onehot.repeat(count, 1)).split(batch)
+
+
+def _roll_out(
+    networks: Networks,
+    first: Tensor,
+    real: Sequence[Content],
+    maps: Sequence[Tensor],
+    z_m: Tensor,
+    coins: TeacherCoins,
+    onehot: Tensor,
+) -> tuple[Tensor, list[list[Tensor]]]:
+    """Generate frames 1..T-1 from frame 0 (section 4, "Sequence").
+
+    Args:
+        first: frame 0, (B, 3, 64, 64).
+        real: contents of the real frames.
+        maps: difference maps of the real frames.
+        z_m: (T - 1, B, motion_dim).
+
+    Returns:
+        Clips (B, 3, T, 64, 64), and for each generated frame its fused maps.
+    """
+    state: LstmState = networks.no_history(len(first), first.device)
+    frames, features = [first], []
+    for t in range(len(z_m)):
+        if t > 0:
+            own = None if coins.history[t] else difference(frames[t - 1], frames[t])
+            state = networks.advance(maps[t - 1] if own is None else networks.motion_encoder.maps(own), state)
+        content = real[t] if coins.content[t] else networks.content(frames[t], onehot)
+        frame, fused = networks.next_frame(content, z_m[t], state, onehot)
+        frames.append(frame)
+        features.append(fused)
+    return torch.stack(frames, dim=2), features
+
+
+def _judge_frames(
+    networks: Networks,
+    fake: Tensor,
+    prior: Tensor,
+    real: Tensor,
+    loss: LossConfig,
+    margin: float,
+    prior_share: float = 1.0,
+    mix: float = 0.5,
+) -> _Judgement:
+    return _judge(networks.image_discriminator, fake, prior, real, None, loss, margin, prior_share, mix)
+
+
+def _judge_clips(
+    networks: Networks, fake: Tensor, prior: Tensor, real: Tensor, labels: Tensor, loss: LossConfig
+) -> _Judgement:
+    return _judge(networks.video_discriminator, fake, prior, real, labels, loss, loss.balance_margin, 1.0, 0.5)
+
+
+def _judge(
+    discriminator: nn.Module,
+    fake: Tensor,
+    prior: Tensor,
+    real: Tensor,
+    labels: Tensor | None,
+    loss: LossConfig,
+    margin: float,
+    prior_share: float,
+    mix: float,
+) -> _Judgement:
+    """Pass x~, x_p and x through a discriminator, in this order and each as a batch of its own; balance the updates.
+
+    Args:
+        labels: with class logits behind the first logit (D_V), the classes of all three.
+        prior_share: omega, the weight of x_p.
+        mix: weight of x_p in f, the loss on generated input that the balance looks at.
+    """
+    logits_fake, classes_fake = _split(discriminator(fake), labels)
+    logits_prior, classes_prior = _split(discriminator(prior), labels)
+    logits_real, classes_real = _split(discriminator(real), labels)
+    on_fake, on_prior = losses.taken_for_fake(logits_fake), losses.taken_for_fake(logits_prior)
+    on_real = losses.taken_for_real(logits_real)
+    generator_loss = losses.taken_for_real(logits_fake) + prior_share * losses.taken_for_real(logits_prior)
+    discriminator_loss = on_fake + prior_share * on_prior + on_real
+    values: dict[str, Tensor | float] = {
+        "generator": generator_loss.detach(),
+        "discriminator_real": on_real.detach(),
+        "discriminator_fake": on_fake.detach(),
+        "discriminator_prior": on_prior.detach(),
+    }
+    if labels is not None:
+        class_loss = losses.class_error(classes_fake, labels) + losses.class_error(classes_prior, labels)
+        real_class_loss = losses.class_error(classes_real, labels)
+        generator_loss, discriminator_loss = generator_loss + class_loss, discriminator_loss + real_class_loss
+        values |= {"class_generated": class_loss.detach(), "class_real": real_class_loss.detach()}
+    generated = (1 - mix) * on_fake.item() + mix * on_prior.item()
+    gate = balance(on_real.item(), generated, loss.balance_target, margin)
+    values |= {"updates_discriminator": float(gate.discriminator), "updates_decoder": float(gate.decoder)}
+    to_fake = to_prior = None
+    if gate.decoder:
+        to_fake, to_prior = torch.autograd.grad(
+            generator_loss, [fake, prior], retain_graph=gate.discriminator, materialize_grads=True
+        )
+    to_discriminator = None
+    if gate.discriminator:
+        to_discriminator = torch.autograd.grad(discriminator_loss, _parameters(discriminator))
+    return _Judgement(generator_loss, to_fake, to_prior, to_discriminator, gate, values)
+
+
+def _split(logits: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+    return (logits, logits) if labels is None else (logits[:, :1], logits[:, 1:])
+
+
+def _generator_gradients(
+    networks: Networks,
+    name: str,
+    encoder_loss: Tensor,
+    matched: Tensor,
+    fake: Tensor,
+    prior: Tensor,
+    judged: _Judgement,
+    adversarial: float,
+) -> Gradients:
+    """Gradients of a stream's encoder and decoder, and of the discriminator that judged.
+
+    Args:
+        name: `content` or `motion`.
+        encoder_loss: all that the encoder minimises.
+        matched: what the decoder minimises beside the adversarial and class terms.
+        fake: x~ with its graph.
+        prior: x_p with its graph.
+        adversarial: weight of the adversarial and class terms.
+    """
+    encoder, decoder = f"{name}_encoder", f"{name}_decoder"
+    update_decoder = judged.to_fake is not None and judged.to_prior is not None
+    gradients: Gradients = {
+        encoder: torch.autograd.grad(
+            encoder_loss, _parameters(getattr(networks, encoder)), retain_graph=update_decoder
+        )
+    }
+    if judged.to_fake is not None and judged.to_prior is not None:
+        gradients[decoder] = torch.autograd.grad(
+            [matched, fake, prior],
+            _parameters(getattr(networks, decoder)),
+            [torch.ones_like(matched), adversarial * judged.to_fake, adversarial * judged.to_prior],
+        )
+    if judged.to_discriminator is not None:
+        owner = "video_discriminator" if fake.dim() == 5 else "image_discriminator"
+        gradients[owner] = judged.to_discriminator
+    return gradients
+
+
+def _parameters(module: nn.Module) -> list[nn.Parameter]:
+    return list(module.parameters())
+
+
+def _value(term: Any) -> Tensor | float:
+    return term.detach() if isinstance(term, Tensor) else float(term)

@@ -1,0 +1,112 @@
+"""Plain values from YAML or a command line -> frozen dataclasses, with errors that a tired person understands."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+T = TypeVar("T")
+
+
+class UserError(ValueError):
+    """Wrong use or missing data: one line for the user, exit code 2, no traceback."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """ "did you mean 'x'?" when something is close, else the list of what is known."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1) or [word for word in known if name.startswith(word)]
+    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
+
+
+def build(cls: type[T], values: Any, where: str) -> T:
+    """Validate plain values into a pydantic dataclass.
+
+    Args:
+        cls: the dataclass.
+        values: nested mapping.
+        where: file or option, named in errors.
+
+    Raises:
+        UserError: the first thing that is wrong, with file, key, value and the nearest valid name.
+    """
+    if not isinstance(values, dict):
+        raise UserError(f"{where}: expected a mapping of settings, got {_short(values)}")
+    try:
+        # As JSON: only there does strict validation accept a mapping for a dataclass and a list for a tuple.
+        return TypeAdapter(cls).validate_json(json.dumps(values, default=str))
+    except ValidationError as error:
+        raise UserError(_explain(cls, error, where)) from None
+
+
+def load_yaml(path: Path) -> Any:
+    """Read one YAML document (safe loader; `1e4` is a number).
+
+    Raises:
+        UserError: the file is missing, unreadable or not YAML.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            return yaml.load(file, Loader=_Loader)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; give the path of a YAML file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = " ".join(str(error).split())
+        raise UserError(f"{path} is not valid YAML: {text}") from None
+
+
+def parse_value(text: str) -> Any:
+    """A value from the command line, read as YAML: `3` is an int, `1e4` a float, `true` a bool."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError:
+        return text
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 takes `1e4` for a string; here it is a number, as in YAML 1.2."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def _explain(cls: type[Any], error: ValidationError, where: str) -> str:
+    first = error.errors(include_url=False)[0]
+    path = [str(part) for part in first["loc"]]
+    key = ".".join(path)
+    kind = first["type"]
+    if kind in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"{where}: unknown key '{key}'; {nearest(path[-1], _fields(cls, path[:-1]))}"
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, UserError):
+        prefix = f"{key}: " if key else ""
+        return f"{where}: {prefix}{cause}"
+    message = first["msg"][0].lower() + first["msg"][1:]
+    if kind == "missing":
+        return f"{where}: {key} is missing; add it"
+    return f"{where}: {key}: {message}, got {_short(first['input'])}"
+
+
+def _fields(cls: type[Any], path: list[str]) -> list[str]:
+    """Names of the fields of the dataclass found by walking `path` from `cls`."""
+    for part in path:
+        hint = get_type_hints(cls).get(part)
+        options = [hint, *get_args(hint)]
+        cls = next((option for option in options if hasattr(option, "__dataclass_fields__")), cls)
+    return list(getattr(cls, "__dataclass_fields__", {}))
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

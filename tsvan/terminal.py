@@ -1,0 +1,72 @@
+"""What a person sees in the terminal: progress bars with an ETA, on stderr; plain lines where it is not a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from tsvan.files import Progress
+
+PLAIN_INTERVAL_S = 10.0
+
+
+def say(message: str) -> None:
+    """One line for the user, on stderr."""
+    print(message, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Progress]:
+    """A bar that is moved by calling it with (done, total); without a terminal, a line every ten seconds."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _plain(label)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("elapsed"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=console) as bar:
+        task = bar.add_task(label, total=None)
+
+        def move(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield move
+
+
+def _plain(label: str) -> Progress:
+    start = last = time.monotonic()
+    first: int | None = None
+
+    def move(done: int, total: int) -> None:
+        nonlocal last, first
+        now = time.monotonic()
+        first = done if first is None else first
+        if now - last < PLAIN_INTERVAL_S or done <= first:
+            return
+        last = now
+        left_s = (now - start) / (done - first) * (total - done)
+        say(f"{label}: {done}/{total}, about {duration(left_s)} left")
+
+    return move
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min 5 s`, `2 h 7 min`, `3 d 4 h`."""
+    whole = max(0, round(seconds))
+    for size, unit, smaller, smaller_unit in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // smaller} {smaller_unit}"
+    return f"{whole} s"
