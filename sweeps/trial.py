@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from sweeps.job import SCORE, TRAIN, Interrupted, Job, Outcome, Point, scored_points
 from tsvan import video
-from tsvan.checkpoint import Checkpoint, list_checkpoints, save
+from tsvan.checkpoint import list_checkpoints, save
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
@@ -156,9 +157,7 @@ def _refuse_nan(point: Point, job: Job) -> None:
 def _keep_networks(trainer: Trainer) -> None:
     """A job that is complete needs no optimiser states: a third of the size."""
     folder = trainer.folder / "checkpoints"
-    networks = trainer.networks.state_dict()
-    small = Checkpoint(trainer.config, trainer.iteration, trainer.classes, trainer.store_hash, networks, {})
-    kept = save(small, folder, keep=3)
+    kept = save(replace(trainer.snapshot(), optimisers={}), folder, keep=3)
     for path in list_checkpoints(folder):
         if path != kept:
             path.unlink()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,8 @@ from tsvan.data import standin
 from tsvan.data.store import ClipStore
 from tsvan.models.networks import Networks
 
-SHARED = Path(os.environ.get("TSVAN_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = Path(os.environ.get("TSVAN_SHARED_DATA", ROOT.parent / "shared" / "data"))
 
 torch.set_num_threads(1)  # tests are small, and several threads each are slower on a busy machine
 
@@ -58,3 +61,15 @@ def tiny_config() -> TrainConfig:
 def weizmann_store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
     """Stand-in clips of all ten actions."""
     return standin.draw("weizmann", tmp_path_factory.mktemp("stores") / "weizmann", size="small")
+
+
+@pytest.fixture(scope="session")
+def smoke_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished smoke study on stand-in video: what `make demo` makes. One serves all tests."""
+    folder = tmp_path_factory.mktemp("runs") / "smoke"
+    command = [sys.executable, "tune_runner.py", "--dataset", "weizmann", "--preset", "smoke", "--out", str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(os.cpu_count() or 1)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1500)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    (folder / "terminal.txt").write_text(done.stdout + done.stderr)
+    return folder

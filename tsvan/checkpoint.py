@@ -30,6 +30,7 @@ class Checkpoint:
         iteration: iterations done, pre-training included.
         classes: what the labels stand for, in order.
         store_hash: content hash of the clip store that was trained on.
+        store_path: where that store was.
         networks: weights, running statistics included.
         optimisers: their states by owner; empty where only the networks were kept.
     """
@@ -38,6 +39,7 @@ class Checkpoint:
     iteration: int
     classes: tuple[str, ...]
     store_hash: str
+    store_path: str
     networks: dict[str, Any]
     optimisers: dict[str, Any]
 
@@ -61,6 +63,7 @@ def save(checkpoint: Checkpoint, folder: Path, keep: int = KEEP) -> Path:
         "iteration": checkpoint.iteration,
         "classes": list(checkpoint.classes),
         "store_hash": checkpoint.store_hash,
+        "store_path": checkpoint.store_path,
         "networks": checkpoint.networks,
         "optimisers": checkpoint.optimisers,
     }
@@ -102,6 +105,7 @@ def load(path: Path) -> Checkpoint:
         values["iteration"],
         tuple(values["classes"]),
         values["store_hash"],
+        values["store_path"],
         values["networks"],
         values["optimisers"],
     )

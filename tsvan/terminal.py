@@ -47,17 +47,18 @@ def progress(label: str) -> Iterator[Progress]:
 
 
 def _plain(label: str) -> Progress:
-    start = last = time.monotonic()
-    first: int | None = None
+    then, before = time.monotonic(), 0
+    started = False
 
     def move(done: int, total: int) -> None:
-        nonlocal last, first
+        nonlocal then, before, started
         now = time.monotonic()
-        first = done if first is None else first
-        if now - last < PLAIN_INTERVAL_S or done <= first:
+        if not started:
+            then, before, started = now, done, True
+        if now - then < PLAIN_INTERVAL_S or done <= before:
             return
-        last = now
-        left_s = (now - start) / (done - first) * (total - done)
+        left_s = (now - then) / (done - before) * (total - done)  # at the pace since the last line
+        then, before = now, done
         say(f"{label}: {done}/{total}, about {duration(left_s)} left")
 
     return move

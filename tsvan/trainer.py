@@ -66,7 +66,7 @@ class Trainer:
         self.device = device
         self.folder = folder
         self.classes = store.classes
-        self.store_hash = store.content_hash
+        self.store = store
         self.iteration = start.iteration if start else 0
         self.networks = _initial_networks(config, len(store.classes))
         if start:
@@ -133,16 +133,18 @@ class Trainer:
             Diverged: a loss since the last record is not finite.
         """
         self._check_finite({name: float(value) for name, value in self._sums.items()})
-        return checkpoints.save(
-            Checkpoint(
-                self.config,
-                self.iteration,
-                self.classes,
-                self.store_hash,
-                self.networks.state_dict(),
-                {owner: optimiser.state_dict() for owner, optimiser in self.optimisers.items()},
-            ),
-            self.folder / "checkpoints",
+        return checkpoints.save(self.snapshot(), self.folder / "checkpoints")
+
+    def snapshot(self) -> Checkpoint:
+        """All that it takes to go on from here; it shares its tensors with the run."""
+        return Checkpoint(
+            self.config,
+            self.iteration,
+            self.classes,
+            self.store.content_hash,
+            str(self.store.path.resolve()),
+            self.networks.state_dict(),
+            {owner: optimiser.state_dict() for owner, optimiser in self.optimisers.items()},
         )
 
     def _step(self) -> None:

@@ -38,9 +38,10 @@ class _Conv3d(nn.Conv3d):
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if input.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
             return super()._conv_forward(input, weight, bias)
-        time, *space = self.padding
-        padded = F.pad(input, (0, 0, 0, 0, int(time), int(time)))
-        return F.conv3d(padded, weight, bias, self.stride, (0, *space))
+        assert isinstance(self.padding, tuple)
+        time, height, width = self.padding
+        padded = F.pad(input, (0, 0, 0, 0, time, time))
+        return F.conv3d(padded, weight, bias, self.stride, (0, height, width))
 
 
 class VideoDiscriminator(nn.Module):

@@ -1,0 +1,217 @@
+"""Pictures of a study. Complete trials are filled and coloured, the others hollow or grey: they had less budget."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from analysis.importance import NOISE, Importances
+from analysis.ranking import completed
+from analysis.reading import COMPLETE, PRUNED, Study
+from analysis.scales import scale_of, score_limits
+from sweeps.space import TABLE_3
+
+BLUE, ORANGE, GREY = "#1f5fa8", "#d9730d", "#8a8a8a"
+COLOURS = "viridis_r"
+
+
+def draw_history(study: Study) -> Figure:
+    """Scores in the order of the trials, and the best so far."""
+    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    axes = figure.subplots()
+    limits = score_limits(study)
+    ranked = completed(study).sort_values("number")
+    _stopped(axes, study, study.trials["number"], limits)
+    axes.scatter(ranked["number"], ranked["score"], color=BLUE, s=36, zorder=3, label=COMPLETE)
+    if not ranked.empty:
+        scores = ranked["score"].astype(float)
+        so_far = scores.cummax() if study.maximize else scores.cummin()
+        axes.step(ranked["number"], so_far, where="post", color=BLUE, linewidth=1, alpha=0.6, label="best so far")
+        best = completed(study).iloc[0]
+        _ring(axes, best["number"], best["score"], f"best: trial {best['number']}")
+    _published(axes, study, "number")
+    axes.set_ylim(limits)
+    axes.set_xlabel("trial")
+    axes.set_ylabel(_objective(study))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _legend(figure, axes)
+    return figure
+
+
+def draw_slices(study: Study) -> Figure:
+    """Score by each setting."""
+    names = study.parameters
+    columns = min(len(names), 3)
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(3.1 * columns + 1.4, 2.7 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    limits, ranked = score_limits(study), completed(study)
+    for axes, name in zip(grid.flat, names, strict=False):
+        scale = scale_of(study, name)
+        _stopped(axes, study, scale.places(study.trials[name]), limits)
+        axes.scatter(scale.places(ranked[name]), ranked["score"], color=BLUE, s=30, zorder=3, label=COMPLETE)
+        if not ranked.empty:
+            best = ranked.iloc[0]
+            _ring(axes, scale.places([best[name]])[0], best["score"], f"best: trial {best['number']}")
+        scale.label(axes.xaxis, axes)
+        axes.set_xlabel(name)
+        axes.set_ylim(limits)
+    for axes in grid.flat[len(names) :]:
+        axes.remove()
+    figure.supylabel(_objective(study), fontsize=10)
+    _legend(figure, grid.flat[0])
+    return figure
+
+
+def draw_parallel(study: Study) -> Figure:
+    """Every trial as a line through its settings to its score; each axis runs over the setting's whole range."""
+    names = [*study.parameters, "score"]
+    figure = Figure(figsize=(max(1.7 * len(names), 5), 4.0), layout="constrained")
+    axes = figure.subplots()
+    ranked, scales = completed(study), [scale_of(study, name) for name in names]
+    low, high = (0.0, 1.0) if ranked.empty else (float(ranked["score"].min()), float(ranked["score"].max()))
+    good = np.linspace(0, 1, 256) if study.maximize else np.linspace(1, 0, 256)
+    colours = _map(good)
+
+    def line(trial: Any, **style: Any) -> None:
+        places = [scale.share([trial[name]])[0] for scale, name in zip(scales, names, strict=True)]
+        axes.plot(range(len(names)), places, **style)
+
+    for _, trial in study.trials[study.trials["state"] != COMPLETE].iterrows():
+        line(trial, color=GREY, linewidth=0.8, linestyle=":", alpha=0.7)
+    for place, (_, trial) in reversed(list(enumerate(ranked.iterrows()))):
+        share = (float(trial["score"]) - low) / (high - low) if high > low else 1.0
+        line(trial, color=colours(share), linewidth=3 if place == 0 else 1.4, zorder=3 if place == 0 else 2)
+    axes.set_xticks(range(len(names)), [*study.parameters, study.config.objective.metric], fontsize=9)
+    axes.set_xlim(-0.1, len(names) - 0.6)
+    axes.set_ylim(-0.04, 1.04)
+    axes.set_yticks([])
+    for place, scale in enumerate(scales):
+        axes.axvline(place, color="black", linewidth=0.8)
+        for where, text in scale.ticks():
+            axes.annotate(
+                text,
+                (place, where),
+                xytext=(4, 0),
+                textcoords="offset points",
+                fontsize=8,
+                va="center",
+                zorder=5,
+                bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
+            )
+    axes.spines[:].set_visible(False)
+    others = len(study.trials) - len(ranked)
+    text = f"thick: best ({_arrow(study)} is better; darker is better)"
+    axes.set_title(text + (f"; dotted: {others} not complete" if others else ""), fontsize=9, loc="left")
+    return figure
+
+
+def draw_curves(study: Study, curves: pd.DataFrame) -> Figure:
+    """Score over the iterations: `curves` is the result of `learning_curves`."""
+    figure = Figure(figsize=(8, 3.8), layout="constrained")
+    axes = figure.subplots()
+    ranked = completed(study)
+    best = None if ranked.empty else ranked["number"].iloc[0]
+    seen: set[str] = set()
+    for number, points in curves.groupby("number"):
+        state = points["state"].iloc[0]
+        name = f"best: trial {number}" if number == best else (COMPLETE if state == COMPLETE else "stopped or diverged")
+        colour = ORANGE if number == best else BLUE if state == COMPLETE else GREY
+        axes.plot(
+            points["iteration"],
+            points["value"],
+            color=colour,
+            marker="o" if number == best else ".",
+            markersize=4,
+            linewidth=2 if number == best else 1,
+            alpha=1 if number == best else 0.6,
+            linestyle="-" if state == COMPLETE else ":",
+            zorder=3 if number == best else 2,
+            label=None if name in seen else name,
+        )
+        seen.add(name)
+    schedule = study.config.base.schedule
+    for share in (schedule.ramp_start, schedule.ramp_end):
+        at = schedule.pretrain_iterations + share * schedule.iterations
+        label = "λ5 rises between" if share == schedule.ramp_start else None
+        axes.axvline(at, color=GREY, linewidth=0.8, linestyle="--", label=label)
+    complete = curves[curves["state"] == COMPLETE]["value"]
+    if len(complete) and complete.min() > 0 and complete.max() > 50 * complete.min():
+        axes.set_yscale("log")
+    axes.set_xlim(0, schedule.total * 1.02)
+    axes.set_xlabel("iteration" + (", pre-training included" if schedule.pretrain_iterations else ""))
+    axes.set_ylabel(_objective(study))
+    _legend(figure, axes)
+    return figure
+
+
+def draw_importances(found: Importances) -> Figure:
+    """Bars with their uncertainty, the random numbers in grey; the note alone where there are no numbers."""
+    if found.table is None:
+        figure = Figure(figsize=(8, 0.8), layout="constrained")
+        axes = figure.subplots()
+        axes.set_axis_off()
+        axes.text(0, 0.5, found.note, fontsize=10, va="center", wrap=True)
+        return figure
+    table = found.table.iloc[::-1]
+    figure = Figure(figsize=(7, 0.45 * len(table) + 1.1), layout="constrained")
+    axes = figure.subplots()
+    errors = [table["importance"] - table["low"], table["high"] - table["importance"]]
+    colours = [GREY if name == NOISE else BLUE for name in table["setting"]]
+    axes.barh(
+        table["setting"], table["importance"], xerr=np.clip(errors, 0, None), color=colours, capsize=3, height=0.6
+    )
+    axes.set_xlabel("share of the score's variance that the setting explains alone")
+    axes.set_xlim(left=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _stopped(axes: Axes, study: Study, places: Any, limits: tuple[float, float]) -> None:
+    """Trials that are not complete; those beyond the limits lie on the edge, those without a score at the bad one."""
+    bad = limits[0] if study.maximize else limits[1]
+    inset = 0.03 * (limits[1] - limits[0])
+    scores = study.trials["score"].astype(float).fillna(bad).clip(limits[0] + inset, limits[1] - inset)
+    for pruned, marker, name in ((True, "o", "stopped early"), (False, "x", "diverged or failed")):
+        rows = (study.trials["state"] != COMPLETE) & ((study.trials["state"] == PRUNED) == pruned)
+        if rows.any():
+            style: dict[str, Any] = {"facecolors": "none", "edgecolors": GREY} if pruned else {"color": GREY}
+            axes.scatter(np.asarray(places)[rows], scores[rows], marker=marker, s=28, label=name, **style)
+
+
+def _published(axes: Axes, study: Study, column: str) -> None:
+    rows = completed(study)
+    rows = rows[rows["origin"].str.startswith(TABLE_3)]
+    if not rows.empty:
+        axes.scatter(
+            rows[column], rows["score"], marker="*", s=130, color=ORANGE, zorder=4, label=str(rows["origin"].iloc[0])
+        )
+
+
+def _ring(axes: Axes, place: Any, score: Any, label: str) -> None:
+    axes.scatter([place], [score], facecolors="none", edgecolors=ORANGE, s=130, linewidths=2, zorder=4, label=label)
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", fontsize=8, frameon=False)
+
+
+def _objective(study: Study) -> str:
+    return f"{study.config.objective.metric} ({_arrow(study)} is better)"
+
+
+def _arrow(study: Study) -> str:
+    return "higher" if study.maximize else "lower"
+
+
+def _map(shares: Any) -> Any:
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(colormaps[COLOURS](0.1 + 0.9 * shares))

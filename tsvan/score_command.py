@@ -1,0 +1,142 @@
+"""`python -m tsvan score`: the metrics of one checkpoint, and how well it rebuilds held-out clips."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tsvan import checkpoint
+from tsvan.checkpoint import Checkpoint
+from tsvan.data.store import ClipStore
+from tsvan.files import Progress, write_atomically
+from tsvan.reconstruction import ReconstructionErrors, reconstruction_errors
+from tsvan.sampling import generate
+from tsvan.scoring.classifier import check_floor
+from tsvan.scoring.config import ScorerConfig, published, quick
+from tsvan.scoring.evaluator import Evaluator, Scores
+from tsvan.scoring.groups import GROUPS, SampleGroup, sample_group
+from tsvan.scoring.metrics import METRICS
+from tsvan.scoring.sensitivity import Sensitivity
+from tsvan.scoring.training import scorer_path, train_or_load
+from tsvan.strict import UserError
+from tsvan.terminal import progress, say
+from tsvan.trainer import pick_device
+
+Subparsers = Any
+
+
+def add_commands(subparsers: Subparsers) -> None:
+    """Add `score` to a command line."""
+    score = subparsers.add_parser("score", help="score a checkpoint", description=__doc__)
+    score.add_argument("--checkpoint", type=Path, required=True)
+    score.add_argument("--data", type=Path, help="the clip store (default: where the run had it)")
+    score.add_argument("--group", choices=tuple(GROUPS), default="validation", help="default: validation")
+    score.add_argument("--clips", type=int, help="clips to generate (default: the group's published size)")
+    score.add_argument(
+        "--scorer",
+        choices=("auto", "published", "quick"),
+        default="auto",
+        help="the classifier's training; auto: the published one where it is trained already or a GPU is there, "
+        "else a quick narrow one",
+    )
+    score.add_argument("--json", type=Path, help="write the numbers to this file as well")
+    score.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    score.set_defaults(run=score_command)
+
+
+def score_command(args: argparse.Namespace) -> int:
+    """Generate a sample group, score it beside real, static, shuffled and noise clips, and print a table."""
+    if args.clips is not None and args.clips < 2:
+        raise UserError(f"--clips must be 2 or more, got {args.clips}")
+    loaded = checkpoint.load(args.checkpoint)
+    device = pick_device(args.device)
+    store = _store(loaded, args.data)
+    evaluator = _evaluator(store, args.scorer, device)
+    networks = loaded.build_networks(device)
+    group = sample_group(args.group, len(loaded.classes), args.clips)
+    with progress(f"scoring {group.num_clips} clips") as move:
+        clips = generate(networks, group.seeds, group.labels, precision=loaded.config.precision)
+        scores = evaluator.score(_counted(clips, group, move), group.labels, group=group.name, intervals=True)
+    errors = reconstruction_errors(networks, store, device)
+    sensitivity = evaluator.sensitivity()
+    print(_table(scores, sensitivity))
+    print(_reconstruction(errors))
+    if args.json:
+        values = {"checkpoint": str(args.checkpoint), "iteration": loaded.iteration, "scores": scores.to_dict()}
+        values |= {"sensitivity": sensitivity.to_dict(), "reconstruction": vars(errors)}
+        write_atomically(args.json, json.dumps(values, indent=1))
+    return 0
+
+
+def _counted(clips: Iterable[Tensor], group: SampleGroup, move: Progress) -> Iterator[Tensor]:
+    done = 0
+    for batch in clips:
+        yield batch
+        done += len(batch)
+        move(done, group.num_clips)
+
+
+def _store(loaded: Checkpoint, data: Path | None) -> ClipStore:
+    path = data or Path(loaded.store_path)
+    if data is None and not path.exists():
+        raise UserError(f"the run's clip store is no longer at {path}; name it with --data")
+    store = ClipStore.open(path, loaded.config.dataset)
+    if store.content_hash != loaded.store_hash:
+        raise UserError(f"{path} is not the clip store that this run was trained on; name that one with --data")
+    return store
+
+
+def _evaluator(store: ClipStore, choice: str, device: torch.device) -> Evaluator:
+    folder = store.path / "scorers"
+    config = _scorer_config(store, folder, choice, device)
+    with progress("training the scorer") as move:
+        scorer = train_or_load(store, config, folder, device, move)
+    held_out = ", ".join(f"{head} {accuracy:.3f}" for head, accuracy in scorer.accuracies.items())
+    say(f"scorer {scorer.hash[:12]}: held-out accuracy {held_out}")
+    if problem := check_floor(scorer, None):
+        say(f"warning: {problem}")
+    return Evaluator(scorer, store, device, cache_dir=folder)
+
+
+def _scorer_config(store: ClipStore, folder: Path, choice: str, device: torch.device) -> ScorerConfig:
+    full = published(store.dataset)
+    if choice == "published" or (choice == "auto" and (device.type == "cuda" or _trained(store, full, folder))):
+        return full
+    if choice == "auto":
+        say("no published scorer is trained yet; a quick one is used, whose scores compare only with each other")
+    return quick(store.dataset)
+
+
+def _trained(store: ClipStore, config: ScorerConfig, folder: Path) -> bool:
+    return scorer_path(store, config, folder).exists()
+
+
+def _table(scores: Scores, sensitivity: Sensitivity) -> str:
+    kinds = list(sensitivity.rows)
+    lines = [
+        f"group {scores.group}, N = {scores.num_clips}, scorer {scores.scorer_hash[:12]}; "
+        f"real and broken clips: N = {sensitivity.num_clips}, distances of {sensitivity.num_distance_clips}",
+        f"{'metric':<20}{'generated':>12}" + "".join(f"{kind:>12}" for kind in kinds),
+    ]
+    for name, value in scores.values.items():
+        others = "".join(f"{sensitivity.rows[kind][name]:>12.4f}" for kind in kinds)
+        notes = [METRICS[name].text]
+        if name in scores.intervals:
+            notes.append("95% over clips [{:.4f}, {:.4f}]".format(*scores.intervals[name]))
+        if name == "frechet_distance" and not scores.frechet_comparable:
+            notes.append("not comparable: fewer than 1,024 clips")
+        lines.append(f"{name:<20}{value:>12.4f}{others}   {'; '.join(notes)}")
+    return "\n".join(lines)
+
+
+def _reconstruction(errors: ReconstructionErrors) -> str:
+    return (
+        f"reconstruction of {errors.num_clips} held-out clips (mean squared error): "
+        f"content stream {errors.content:.5f}, rolled out {errors.sequence:.5f}, mean frame {errors.mean_frame:.5f}"
+    )
