@@ -140,9 +140,7 @@ def draw_curves(study: Study, curves: pd.DataFrame) -> Figure:
         at = schedule.pretrain_iterations + share * schedule.iterations
         label = "λ5 rises between" if share == schedule.ramp_start else None
         axes.axvline(at, color=GREY, linewidth=0.8, linestyle="--", label=label)
-    complete = curves[curves["state"] == COMPLETE]["value"]
-    if len(complete) and complete.min() > 0 and complete.max() > 50 * complete.min():
-        axes.set_yscale("log")
+    _limit_curves(axes, curves[curves["state"] == COMPLETE]["value"])
     axes.set_xlim(0, schedule.total * 1.02)
     axes.set_xlabel("iteration" + (", pre-training included" if schedule.pretrain_iterations else ""))
     axes.set_ylabel(_objective(study))
@@ -172,10 +170,24 @@ def draw_importances(found: Importances) -> Figure:
     return figure
 
 
+def _limit_curves(axes: Axes, values: pd.Series) -> None:
+    """The complete trials set the scale: one that went astray is cut, not shown in full."""
+    axes.ticklabel_format(axis="y", useOffset=False)
+    if values.empty:
+        return
+    low, high = float(values.min()), float(values.max())
+    if low > 0 and high > 50 * low:
+        axes.set_yscale("log")
+        axes.set_ylim(low / 1.5, high * 1.5)
+    else:
+        margin = 0.08 * (high - low) or max(abs(high), 1e-3) * 0.05
+        axes.set_ylim(low - margin, high + margin)
+
+
 def _stopped(axes: Axes, study: Study, places: Any, limits: tuple[float, float]) -> None:
     """Trials that are not complete; those beyond the limits lie on the edge, those without a score at the bad one."""
     bad = limits[0] if study.maximize else limits[1]
-    inset = 0.03 * (limits[1] - limits[0])
+    inset = 0.05 * (limits[1] - limits[0])
     scores = study.trials["score"].astype(float).fillna(bad).clip(limits[0] + inset, limits[1] - inset)
     for pruned, marker, name in ((True, "o", "stopped early"), (False, "x", "diverged or failed")):
         rows = (study.trials["state"] != COMPLETE) & ((study.trials["state"] == PRUNED) == pruned)

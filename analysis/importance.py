@@ -74,7 +74,8 @@ def _note(table: pd.DataFrame, trials: int, repeats: int) -> str:
     noise = float(table.loc[table["setting"] == NOISE, "high"].iloc[0])
     clear = [str(row.setting) for row in table.itertuples() if row.setting != NOISE and row.low > noise]
     found = ", ".join(clear) or "none"
-    return f"Clearly above random numbers: {found}. From {trials} complete trials, {repeats} forests; bars span 90% of them."
+    source = f"From {trials} complete trials; bars span 90% of {repeats} forests."
+    return f"Clearly above random numbers: {found}. {source}"
 
 
 def _once(study: Study, trials: pd.DataFrame, varied: list[str], draws: np.random.Generator) -> dict[str, float]:

@@ -60,8 +60,13 @@ class Scale:
         if self.choices is not None:
             axis.set_ticks(range(len(self.choices)), [str(choice) for choice in self.choices])
             axes.set_xlim(-0.5, len(self.choices) - 0.5)
-        elif self.log:
-            axes.set_xscale("log")
+        elif self.high > self.low:
+            if self.log:
+                axes.set_xscale("log")
+                axes.set_xlim(self.low / 1.05, self.high * 1.05)
+            else:
+                margin = 0.05 * (self.high - self.low)
+                axes.set_xlim(self.low - margin, self.high + margin)
 
 
 def scale_of(study: Study, name: str) -> Scale:

@@ -78,7 +78,7 @@ class Tracker:
             if found is None:
                 location = self._artifacts.as_uri() if self._artifacts is not None else None
                 with suppress(MlflowException):  # another study may have been quicker
-                    client.create_experiment(self._name, artifact_location=location)
+                    client.create_experiment(self._name, artifact_location=location, tags=_EXPERIMENT_TAGS)
                 found = client.get_experiment_by_name(self._name)
         assert found is not None
         self._client, self.experiment_id = client, str(found.experiment_id)

@@ -100,12 +100,11 @@ def _train(trainer: Trainer, until: int, journal: Journal, stop: Callable[[], bo
     """Train up to `until` and write a checkpoint there."""
     if trainer.iteration >= until:
         return
-    for record in trainer.run(until):
+    for record in trainer.run(until, stop):
         journal.append(record.iteration, TRAIN, record.values)
-        if stop():
-            trainer.save()
-            raise Interrupted
     trainer.save()
+    if trainer.iteration < until:
+        raise Interrupted
 
 
 def _score(job: Job, trainer: Trainer) -> Point:
@@ -126,7 +125,6 @@ def _generated(job: Job, trainer: Trainer, group: SampleGroup) -> Iterator[Tenso
         trainer.networks,
         group.seeds,
         group.labels,
-        num_frames=config.data.num_frames,
         batch_size=job.batch_size,
         precision=config.precision,
     )

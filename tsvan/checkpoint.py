@@ -86,9 +86,14 @@ def list_checkpoints(folder: Path) -> list[Path]:
 def load(path: Path) -> Checkpoint:
     """Read one checkpoint.
 
+    Args:
+        path: the file, or a run's folder, whose newest good checkpoint is meant.
+
     Raises:
         UserError: the file is missing, damaged, or not a checkpoint of this program.
     """
+    if path.is_dir() and (found := newest(path / "checkpoints")):
+        return found
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}; give a .pt file from a run's checkpoints folder")
     parts = path.name.split(".")

@@ -12,12 +12,13 @@ import torch
 
 from tsvan import checkpoint, video
 from tsvan.config import DATASETS, TrainConfig, published, scaled
+from tsvan.data.batches import trains_on_held_out
 from tsvan.data.prepare import prepare
 from tsvan.data.store import ClipStore
 from tsvan.journal import Journal
 from tsvan.sampling import generate
 from tsvan.strict import UserError, load_yaml, nearest, parse_value
-from tsvan.terminal import progress, say
+from tsvan.terminal import progress, say, stop_signals
 from tsvan.trainer import Diverged, Trainer, pick_device
 
 Subparsers = Any
@@ -38,7 +39,7 @@ def add_commands(subparsers: Subparsers) -> None:
     train.set_defaults(run=train_command)
 
     sample = subparsers.add_parser("sample", help="sample clips", description="Sample clips from a checkpoint.")
-    sample.add_argument("--checkpoint", type=Path, required=True)
+    sample.add_argument("--checkpoint", type=Path, required=True, help="a .pt file, or the folder of a run")
     sample.add_argument("--out", type=Path, required=True, help="folder for the clips and the contact sheet")
     sample.add_argument("--clips", type=int, default=2, help="clips of each class (default: 2)")
     sample.add_argument("--label", help="only this class")
@@ -61,23 +62,26 @@ def train_command(args: argparse.Namespace) -> int:
     journal.truncate(trainer.iteration)
     total = config.schedule.total
     every = max(1, math.ceil(total / 10))
+    if trains_on_held_out(config, store):
+        say("split: paper: held-out clips are trained on, too; the real reference of the scores is training data")
     say(f"training on {trainer.device}: {total} iterations, batch {config.optimiser.batch_size}, in {out}")
     path = checkpoint.list_checkpoints(out / "checkpoints")[0] if trainer.iteration >= total else None
     try:
-        with progress("training") as move:
-            while trainer.iteration < total:
-                for record in trainer.run(min(trainer.iteration - trainer.iteration % every + every, total)):
+        with progress("training") as move, stop_signals() as stopped:
+            while trainer.iteration < total and not stopped():
+                target = min(trainer.iteration - trainer.iteration % every + every, total)
+                for record in trainer.run(target, stopped):
                     journal.append(record.iteration, "train", record.values)
                     move(record.iteration, total)
                 path = trainer.save()
     except Diverged as error:
         say(f"error: {error}; lower lr or the loss weights, or try another --seed")
         return 1
-    except KeyboardInterrupt:
-        say(f"interrupted at iteration {trainer.iteration}, saved as {trainer.save()}; the same command goes on")
+    if trainer.iteration < total:
+        say(f"interrupted at iteration {trainer.iteration}, saved as {path}; the same command goes on")
         return 130
     say(f"done: {path}")
-    print(f"python -m tsvan sample --checkpoint {path} --out {out / 'samples'}")
+    say(f"look at clips: python -m tsvan sample --checkpoint {out} --out {out / 'samples'}")
     return 0
 
 
@@ -117,7 +121,7 @@ def settings(pairs: list[str]) -> dict[str, Any]:
 def _train_config(args: argparse.Namespace) -> TrainConfig:
     config = published(args.dataset)
     if args.config:
-        config = TrainConfig.from_dict({**config.to_dict(), **load_yaml(args.config)}, str(args.config))
+        config = config.updated(load_yaml(args.config), str(args.config))
         if config.dataset != args.dataset:
             raise UserError(f"{args.config}: dataset is '{config.dataset}', but --dataset says '{args.dataset}'")
     if args.iterations is not None:

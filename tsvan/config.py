@@ -180,6 +180,20 @@ class TrainConfig:
         """
         return build(cls, values, where)
 
+    def updated(self, values: dict[str, Any], where: str) -> TrainConfig:
+        """A copy with nested settings laid over it; what they leave out stays.
+
+        Raises:
+            UserError: not a mapping, unknown key, wrong type or value out of range.
+        """
+        if not isinstance(values, dict):
+            raise UserError(f"{where}: expected a mapping of settings, got {values!r}")
+        merged = self.to_dict()
+        for key, value in values.items():
+            old = merged.get(key)
+            merged[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+        return TrainConfig.from_dict(merged, where)
+
     def with_settings(self, settings: dict[str, Any], where: str = "--set") -> TrainConfig:
         """A copy with single values changed.
 

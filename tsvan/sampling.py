@@ -25,12 +25,10 @@ def latents(seeds: NDArray[np.int64], content_dim: int, motion_dim: int, steps: 
     Returns:
         z_c (N, content_dim) and z_m (N, steps, motion_dim), standard normal, float32, on the CPU.
     """
-    generator = torch.Generator()
-    rows = []
-    for seed in seeds:
-        generator.manual_seed(int(seed))
-        rows.append(torch.randn(steps * motion_dim + content_dim, generator=generator))
-    drawn = torch.stack(rows) if rows else torch.empty(0, steps * motion_dim + content_dim)
+    size = steps * motion_dim + content_dim
+    # NumPy's generator takes all 64 bits of a seed; torch's on the CPU would only look at the lower 32.
+    rows = [np.random.default_rng(int(seed)).standard_normal(size, dtype=np.float32) for seed in seeds]
+    drawn = torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, size)
     motion, content = drawn.tensor_split([steps * motion_dim], dim=1)
     return content, motion.view(-1, steps, motion_dim)
 
@@ -55,7 +53,8 @@ def generate(
         (b, 3, T, 64, 64) float32, clamped to [-1, 1], on the networks' device.
     """
     config = networks.config
-    device = next(networks.parameters()).device
+    weight = next(networks.parameters())
+    device = weight.device
     was_training = networks.training
     for start in range(0, len(seeds), batch_size):
         part = slice(start, start + batch_size)
@@ -64,7 +63,7 @@ def generate(
         networks.eval()
         try:
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-                clips = roll_out(networks, z_c.to(device), z_m.to(device), onehot)
+                clips = roll_out(networks, z_c.to(weight), z_m.to(weight), onehot)
         finally:
             networks.train(was_training)
         yield clips[:, :, HEAT_UP:].clamp(-1, 1)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tsvan import checkpoint
 from tsvan.checkpoint import Checkpoint
+from tsvan.data.batches import trains_on_held_out
 from tsvan.data.store import ClipStore
 from tsvan.files import Progress, write_atomically
 from tsvan.reconstruction import ReconstructionErrors, reconstruction_errors
@@ -34,7 +35,7 @@ Subparsers = Any
 def add_commands(subparsers: Subparsers) -> None:
     """Add `score` to a command line."""
     score = subparsers.add_parser("score", help="score a checkpoint", description=__doc__)
-    score.add_argument("--checkpoint", type=Path, required=True)
+    score.add_argument("--checkpoint", type=Path, required=True, help="a .pt file, or the folder of a run")
     score.add_argument("--data", type=Path, help="the clip store (default: where the run had it)")
     score.add_argument("--group", choices=tuple(GROUPS), default="validation", help="default: validation")
     score.add_argument("--clips", type=int, help="clips to generate (default: the group's published size)")
@@ -58,17 +59,21 @@ def score_command(args: argparse.Namespace) -> int:
     device = pick_device(args.device)
     store = _store(loaded, args.data)
     evaluator = _evaluator(store, args.scorer, device)
+    scorer = evaluator.scorer
     networks = loaded.build_networks(device)
     group = sample_group(args.group, len(loaded.classes), args.clips)
     with progress(f"scoring {group.num_clips} clips") as move:
         clips = generate(networks, group.seeds, group.labels, precision=loaded.config.precision)
         scores = evaluator.score(_counted(clips, group, move), group.labels, group=group.name, intervals=True)
+    if trains_on_held_out(loaded.config, store):
+        say("note: split: paper: the real reference is training data")
     errors = reconstruction_errors(networks, store, device)
     sensitivity = evaluator.sensitivity()
     print(_table(scores, sensitivity))
     print(_reconstruction(errors))
     if args.json:
         values = {"checkpoint": str(args.checkpoint), "iteration": loaded.iteration, "scores": scores.to_dict()}
+        values |= {"scorer": {"held_out": scorer.accuracies, "last": scorer.last_accuracies}}
         values |= {"sensitivity": sensitivity.to_dict(), "reconstruction": vars(errors)}
         write_atomically(args.json, json.dumps(values, indent=1))
     return 0
@@ -97,8 +102,9 @@ def _evaluator(store: ClipStore, choice: str, device: torch.device) -> Evaluator
     config = _scorer_config(store, folder, choice, device)
     with progress("training the scorer") as move:
         scorer = train_or_load(store, config, folder, device, move)
-    held_out = ", ".join(f"{head} {accuracy:.3f}" for head, accuracy in scorer.accuracies.items())
-    say(f"scorer {scorer.hash[:12]}: held-out accuracy {held_out}")
+    last = scorer.last_accuracies
+    heads = [f"{head} {accuracy:.3f} (last {last[head]:.3f})" for head, accuracy in scorer.accuracies.items()]
+    say(f"scorer {scorer.hash[:12]}: held-out accuracy {', '.join(heads)}")
     if problem := check_floor(scorer, None):
         say(f"warning: {problem}")
     return Evaluator(scorer, store, device, cache_dir=folder)
@@ -132,6 +138,8 @@ def _table(scores: Scores, sensitivity: Sensitivity) -> str:
         if name == "frechet_distance" and not scores.frechet_comparable:
             notes.append("not comparable: fewer than 1,024 clips")
         lines.append(f"{name:<20}{value:>12.4f}{others}   {'; '.join(notes)}")
+    real = ", ".join(f"{name} {value:.4f}" for name, value in scores.real.values.items())
+    lines.append(f"real against real, N = {scores.real.num_clips}: {real}")
     return "\n".join(lines)
 
 

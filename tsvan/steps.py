@@ -57,7 +57,7 @@ def pretrain_step(
         kl_weight: lambda2(i).
     """
     frames, onehot = _frames(clips, draws), networks.one_hot(labels)
-    fake, kl = _reconstruct_frames(networks, frames, onehot, draws)
+    fake, kl, _ = _reconstruct_frames(networks, frames, onehot, draws)
     reconstruction = losses.mse(fake, frames)
     total = loss.lambda1 * reconstruction + kl_weight * kl
     encoder, decoder = _parameters(networks.content_encoder), _parameters(networks.content_decoder)
@@ -76,8 +76,8 @@ def content_step(networks: Networks, clips: Tensor, labels: Tensor, draws: Draws
         labels: (B,).
     """
     frames, onehot = _frames(clips, draws), networks.one_hot(labels)
-    fake, kl = _reconstruct_frames(networks, frames, onehot, draws)
-    prior = full(networks.content_decoder(draws.noise(len(clips), networks.config.content_dim), onehot))
+    fake, kl, mean = _reconstruct_frames(networks, frames, onehot, draws)
+    prior = full(networks.content_decoder(_prior(draws, mean), onehot))
     reconstruction = losses.mse(fake, frames)
     judged = _judge_frames(
         networks, fake, prior, frames, loss, loss.balance_margin, prior_share=loss.prior_share, mix=loss.prior_share
@@ -112,7 +112,7 @@ def one_step(networks: Networks, clips: Tensor, labels: Tensor, draws: Draws, lo
         state = networks.advance(difference_map, state)
     z_posterior = losses.reparameterise(mean, logvar, draws.noise(*mean.shape))
     fake, features = networks.next_frame(content, z_posterior, state, onehot)
-    prior, _ = networks.next_frame(content, draws.noise(*mean.shape), state, onehot)
+    prior, _ = networks.next_frame(content, _prior(draws, mean), state, onehot)
 
     reconstruction, kl = losses.mse(fake, target), losses.gaussian_kl(mean, logvar)
     scales = losses.feature_distance(features, targets)
@@ -154,7 +154,7 @@ def sequence_step(
     maps = _difference_maps(networks, clips)
     mean, logvar = networks.motion_encoder.posterior(torch.cat(maps), onehot.repeat(steps, 1))
     z_posterior = losses.reparameterise(mean, logvar, draws.noise(*mean.shape)).view(steps, batch, -1)
-    z_prior = draws.noise(*z_posterior.shape)
+    z_prior = _prior(draws, z_posterior)
     coins = TeacherCoins.draw(draws, steps, epsilon), TeacherCoins.draw(draws, steps, epsilon)
     Content.contract([real[t] for t in range(steps) if coins[0].content[t] or coins[1].content[t]])
     fake, features = _roll_out(networks, first, real, maps, z_posterior, coins[0], onehot)
@@ -179,10 +179,18 @@ def _frames(clips: Tensor, draws: Draws) -> Tensor:
     return clips[:, :, draws.integer(0, clips.shape[2] - 2)]
 
 
-def _reconstruct_frames(networks: Networks, frames: Tensor, onehot: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+def _prior(draws: Draws, like: Tensor) -> Tensor:
+    """A draw from N(0, I), as many and as precise as the posterior's means."""
+    return draws.noise(*like.shape).to(full(like).dtype)
+
+
+def _reconstruct_frames(
+    networks: Networks, frames: Tensor, onehot: Tensor, draws: Draws
+) -> tuple[Tensor, Tensor, Tensor]:
+    """x~ of frames, the KL and the posterior's means."""
     mean, logvar = networks.content_encoder(frames, onehot)
     z_c = losses.reparameterise(mean, logvar, draws.noise(*mean.shape))
-    return full(networks.content_decoder(z_c, onehot)), losses.gaussian_kl(mean, logvar)
+    return full(networks.content_decoder(z_c, onehot)), losses.gaussian_kl(mean, logvar), mean
 
 
 def _difference_maps(networks: Networks, clips: Tensor) -> tuple[Tensor, ...]:

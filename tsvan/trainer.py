@@ -73,7 +73,7 @@ class Trainer:
             self.networks.load_state_dict(start.networks)
         self.networks.to(device).train()
         self.optimisers = {owner: _adam(self.networks, owner, config) for owner in OWNERS}
-        if start:
+        if start and start.optimisers:
             for owner, optimiser in self.optimisers.items():
                 optimiser.load_state_dict(start.optimisers[owner])
         self._batches = Batches(store, config.data, config.optimiser.batch_size, config.seed, device)
@@ -105,6 +105,8 @@ class Trainer:
         start = checkpoints.newest(folder / "checkpoints", note)
         if start is not None:
             _check_same_run(start, config, store, folder)
+            if not start.optimisers and start.iteration < config.schedule.total:
+                raise UserError(f"{folder} was kept for sampling, without optimiser states; train in another folder")
             note(f"going on from iteration {start.iteration} in {folder}")
         return cls(config, store, folder, pick_device(device), start, log_every)
 
@@ -113,26 +115,32 @@ class Trainer:
         """K."""
         return len(self.classes)
 
-    def run(self, until: int) -> Iterator[Record]:
+    def run(self, until: int, stop: Callable[[], bool] = lambda: False) -> Iterator[Record]:
         """Train up to iteration `until`; a record every `log_every` iterations and at the end.
+
+        Args:
+            stop: asked after every iteration; True ends the run there, between two iterations.
 
         Raises:
             Diverged: a loss is not finite.
         """
         self._since = time.perf_counter(), self.iteration
-        while self.iteration < until:
+        stopped = False
+        while self.iteration < until and not stopped:
             self.iteration += 1
             self._step()
-            if self.iteration % self._log_every == 0 or self.iteration == until:
+            stopped = stop()
+            if self.iteration % self._log_every == 0 or self.iteration == until or stopped:
                 yield self._record()
 
     def save(self) -> Path:
         """Write a checkpoint of this moment; the last two are kept.
 
         Raises:
-            Diverged: a loss since the last record is not finite.
+            Diverged: a loss since the last record, or a weight, is not finite.
         """
         self._check_finite({name: float(value) for name, value in self._sums.items()})
+        self._check_finite({name: float(weight.sum()) for name, weight in self.networks.named_parameters()})
         return checkpoints.save(self.snapshot(), self.folder / "checkpoints")
 
     def snapshot(self) -> Checkpoint:
@@ -179,7 +187,8 @@ class Trainer:
         for owner, values in gradients.items():
             parameters = getattr(self.networks, owner).parameters()
             for parameter, gradient in zip(parameters, values, strict=True):
-                parameter.grad = gradient
+                # Fused Adam reads a gradient of other strides than its weight's in the wrong order, without a word.
+                parameter.grad = None if gradient is None else gradient.contiguous()
             self.optimisers[owner].step()
             self.optimisers[owner].zero_grad(set_to_none=True)
 
@@ -211,8 +220,10 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise UserError(f"--device: unknown device '{name}'; use auto, cpu or cuda") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"--device: '{name}' asked for, but no CUDA device is available; use cpu")
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"--device: '{name}' is not supported; use auto, cpu or cuda")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"--device: no '{name}' here, of CUDA devices there are {torch.cuda.device_count()}; use cpu")
     return device
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +22,14 @@ STATES = {5: "pruned", 9: "pruned", 13: "diverged", 17: "failed"}
 
 
 @pytest.fixture(scope="session")
-def make_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
-    """Writes a store: (name of its folder, number of trials, seeds of a rerun, final states) -> its URI."""
-
-    def make(name: str, trials: int = TRIALS, seeds: int = 0, status: str = "FINISHED", study: str = "made") -> str:
-        folder = tmp_path_factory.getbasetemp() / name
-        folder.mkdir(exist_ok=True)
-        uri = f"sqlite:///{folder / 'mlflow.db'}"
-        write_study(uri, folder, study, trials, seeds, status)
-        return uri
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def uri(make_store: Callable[..., str]) -> str:
-    """A finished study `made` and, newer, one that is still running: `young`."""
-    store = make_store("store", seeds=3)
-    return make_store("store", trials=2, status="RUNNING", study="young") and store
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A finished study `made`, an older one without trials, `empty`, and a newer one that still runs, `young`."""
+    folder = tmp_path_factory.mktemp("store")
+    store = f"sqlite:///{folder / 'mlflow.db'}"
+    write_study(store, folder, "empty", trials=0, status="RUNNING")
+    write_study(store, folder, "made", TRIALS, seeds=3)
+    write_study(store, folder, "young", trials=2, status="RUNNING")
+    return store
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +42,9 @@ def score_of(params: dict[str, Any]) -> float:
     return 5.0 + {256: 0.0, 512: 2.0, 1024: 4.0}[params["content_dim"]] + 0.1 * float(params["lambda2"])
 
 
-def write_study(uri: str, folder: Path, name: str, trials: int, seeds: int, status: str) -> None:
+def write_study(
+    uri: str, folder: Path, name: str, trials: int, seeds: int = 0, status: str = "FINISHED"
+) -> None:
     """As `sweeps.shipper` does it."""
     from mlflow import MlflowClient
 
@@ -62,11 +53,11 @@ def write_study(uri: str, folder: Path, name: str, trials: int, seeds: int, stat
     experiment = found.experiment_id if found else client.create_experiment(
         "tsvan-weizmann", artifact_location=(folder / "artifacts").as_uri()
     )
-    config = load("weizmann", "paper", ["budget.iterations=1000", f"trials={trials}"])[0]
+    config = load("weizmann", "paper", ["budget.iterations=1000"])[0]
     tags = {"study": name, "dataset": "weizmann", "preset": "paper", "data.source": "real"}
     parent = client.create_run(experiment, tags={**tags, "stage": "study"}, run_name=name).info.run_id
     record = {"study_id": name, "config": config.to_dict(), "store": str(folder / "clips"), "store_hash": "0" * 8}
-    client.log_text(parent, yaml.safe_dump({**record, "data_source": "real"}), "study.yaml")
+    client.log_text(parent, yaml.safe_dump({**record, "data_source": "real"}, sort_keys=False), "study.yaml")
     draws = random.Random(0)
     for number in range(trials):
         params = published_params(config)[0] if number == 0 else _drawn(config, draws)
@@ -96,7 +87,13 @@ def _describe(client: Any, run_id: str, config: SweepConfig, params: dict[str, A
 
 
 def _write_trial(
-    client: Any, experiment: str, parent: str, config: SweepConfig, params: dict[str, Any], tags: dict[str, str], state: str
+    client: Any,
+    experiment: str,
+    parent: str,
+    config: SweepConfig,
+    params: dict[str, Any],
+    tags: dict[str, str],
+    state: str,
 ) -> None:
     from mlflow.entities import Metric
 

@@ -4,7 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
+from tsvan.sampling import latents
 from tsvan.scoring.groups import GROUPS, group_size, sample_group
 from tsvan.strict import UserError
 
@@ -27,6 +29,11 @@ def test_no_two_groups_share_a_seed() -> None:
     seeds = [set(sample_group(name, 10).seeds.tolist()) for name in GROUPS]
     assert [len(group) for group in seeds] == [1_024, 1_024, 9_000]
     assert all(not one & other for one, other in itertools.combinations(seeds, 2))
+
+
+def test_no_two_groups_share_a_latent() -> None:
+    drawn = torch.cat([latents(sample_group(name, 10, 50).seeds, 8, 4, 11)[0] for name in GROUPS])
+    assert len(torch.unique(drawn, dim=0)) == 3 * 50
 
 
 def test_every_class_is_asked_for_equally_often() -> None:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tsvan.config import DataConfig
+from tsvan.config import DataConfig, TrainConfig
 from tsvan.data.datasets import CROP, rules, span
 from tsvan.data.store import Clip, ClipStore
 from tsvan.strict import UserError
@@ -155,6 +155,11 @@ class Batches:
             order = _generator(self.seed, _ORDER, epoch).permutation(len(self.clips) * self._repeats)
             self._epoch = (epoch, order % len(self.clips))
         return self._epoch[1][position * self.batch_size : (position + 1) * self.batch_size]
+
+
+def trains_on_held_out(config: TrainConfig, store: ClipStore) -> bool:
+    """Whether the clips that score a run are among those that it trains on (`split: paper` of VoxCeleb)."""
+    return config.data.split == "paper" and rules(store.dataset).paper_trains_on_all
 
 
 def training_clips(store: ClipStore, data: DataConfig) -> tuple[Clip, ...]:

@@ -127,7 +127,7 @@ def _vox(rules: DatasetRules, sources: Sequence[Source]) -> list[Part]:
             parts += _last_fifth(rules, only)
             continue
         names = _sorted_ids(videos)
-        held_out = names[-max(1, len(names) // 20) :]
+        held_out = names[-max(1, round(len(names) / 20)) :]
         for name in names:
             split: Split = "test" if name in held_out else "train"
             parts += [Part(source, 0, source.num_frames, split) for source in videos[name]]

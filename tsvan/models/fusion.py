@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from tsvan.models.precision import full
 from tsvan.models.tables import KERNEL_SIZE, Architecture
@@ -43,6 +44,7 @@ class _AdaptiveConvolution(torch.autograd.Function):
         return result
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
         (gradient,) = gradients
         features, kernels = ctx.saved_tensors
