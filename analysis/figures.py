@@ -149,7 +149,7 @@ def draw_curves(study: Study, curves: pd.DataFrame) -> Figure:
 
 
 def draw_importances(found: Importances) -> Figure:
-    """Bars with their uncertainty, the random numbers in grey; the note alone where there are no numbers."""
+    """Bars with their uncertainty under the note, random numbers in grey; the note alone without numbers."""
     if found.table is None:
         figure = Figure(figsize=(8, 0.8), layout="constrained")
         axes = figure.subplots()
@@ -157,13 +157,14 @@ def draw_importances(found: Importances) -> Figure:
         axes.text(0, 0.5, found.note, fontsize=10, va="center", wrap=True)
         return figure
     table = found.table.iloc[::-1]
-    figure = Figure(figsize=(7, 0.45 * len(table) + 1.1), layout="constrained")
+    figure = Figure(figsize=(8, 0.45 * len(table) + 1.3), layout="constrained")
     axes = figure.subplots()
     errors = [table["importance"] - table["low"], table["high"] - table["importance"]]
     colours = [GREY if name == NOISE else BLUE for name in table["setting"]]
     axes.barh(
         table["setting"], table["importance"], xerr=np.clip(errors, 0, None), color=colours, capsize=3, height=0.6
     )
+    axes.set_title(found.note, fontsize=9, loc="left")
     axes.set_xlabel("share of the score's variance that the setting explains alone")
     axes.set_xlim(left=0)
     axes.spines[["top", "right"]].set_visible(False)
