@@ -32,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _study(args: argparse.Namespace) -> int:
-    from sweeps.study import Options, run_study
+    from sweeps.options import Options
+    from sweeps.study import run_study
 
     named = (("trials", args.trials), ("seed", args.seed), ("resources.workers", args.workers))
     overrides = [f"{key}={value}" for key, value in named if value is not None]

@@ -17,8 +17,6 @@ from tsvan.config import TrainConfig
 from tsvan.files import hash_json
 from tsvan.strict import UserError, load_yaml
 
-SECTIONS = ("model", "loss", "schedule", "optimiser", "data")
-
 
 @dataclass(frozen=True)
 class Candidate:
@@ -47,7 +45,7 @@ class Candidate:
 def published_candidate(config: SweepConfig, study: optuna.Study | None) -> Candidate:
     """The rival: the published row (in a narrowed space its nearest point, the study's first trial)."""
     params, origin = published_params(config)
-    return _from_sweep(Candidate("published", train_config(config, params, 0), origin), study)
+    return from_sweep(Candidate("published", train_config(config, params, 0), origin), config, study)
 
 
 def best_candidates(config: SweepConfig, study: optuna.Study, count: int) -> list[Candidate]:
@@ -73,13 +71,20 @@ def candidate_from_file(config: SweepConfig, file: Path) -> Candidate:
     if values.get("dataset", config.dataset) != config.dataset:
         raise UserError(f"{file} is a config for '{values['dataset']}', not for '{config.dataset}'; choose another one")
     base = config.base
-    if any(name in values for name in SECTIONS):
-        chosen = TrainConfig.from_dict({"dataset": config.dataset, **values}, str(file))
-        batch = replace(chosen.optimiser, batch_size=base.optimiser.batch_size)
-        chosen = replace(chosen, schedule=base.schedule, optimiser=batch)
+    if any(isinstance(value, dict) for value in values.values()):
+        values = {name: value for name, value in values.items() if name != "seed"}
+        chosen = _at_budget(base.updated(values, str(file)), base)
     else:
-        chosen = base.with_settings({key: value for key, value in values.items() if key != "dataset"}, str(file))
-    return Candidate("chosen", replace(chosen, seed=0), str(file))
+        settings = {key: value for key, value in values.items() if key not in ("dataset", "seed")}
+        chosen = _at_budget(base.with_settings(settings, str(file)), base)
+    return Candidate("chosen", chosen, str(file))
+
+
+def _at_budget(chosen: TrainConfig, base: TrainConfig) -> TrainConfig:
+    """A file's config at the study's budget: length and batch are the study's, the shape of the ramps the file's."""
+    length = {"iterations": base.schedule.iterations, "pretrain_iterations": base.schedule.pretrain_iterations}
+    batch = replace(chosen.optimiser, batch_size=base.optimiser.batch_size)
+    return replace(chosen, seed=0, schedule=replace(chosen.schedule, **length), optimiser=batch)
 
 
 def final_job(template: Job, candidate: Candidate, stage: str, place: int, seed: int, paths: StudyPaths) -> Job:
@@ -115,9 +120,9 @@ def _candidate(config: SweepConfig, trial: FrozenTrial) -> Candidate:
     return Candidate("best", chosen, f"trial {trial.number}", trial.number, dict(trial.user_attrs.get("scores", {})))
 
 
-def _from_sweep(candidate: Candidate, study: optuna.Study | None) -> Candidate:
+def from_sweep(candidate: Candidate, config: SweepConfig, study: optuna.Study | None) -> Candidate:
     """With the value that the same settings had in the sweep, if they completed there."""
     for trial in study.trials if study is not None else []:
-        if "origin" in trial.user_attrs and trial.state == TrialState.COMPLETE:
+        if trial.state == TrialState.COMPLETE and _candidate(config, trial).key == candidate.key:
             return replace(candidate, trial=trial.number, sweep_values=dict(trial.user_attrs.get("scores", {})))
     return candidate

@@ -45,8 +45,8 @@ class Slots:
 
 
 @contextmanager
-def connected(address: str | None, slots: Slots) -> Iterator[None]:
-    """A Ray cluster: the one at `address`, or one of our own on this machine that ends with the block.
+def connected(address: str | None, slots: Slots | None) -> Iterator[None]:
+    """A Ray cluster: the one at `address`, or one of our own on this machine, with `slots`, that ends with the block.
 
     Raises:
         UserError: nothing answers at `address`.
@@ -62,6 +62,7 @@ def connected(address: str | None, slots: Slots) -> Iterator[None]:
             text = str(error).splitlines()[0]
             raise UserError(f"no Ray cluster at '{address}' ({text}); start one, or leave --address out") from None
     else:
+        assert slots is not None
         base = tempfile.gettempdir()
         scratch = Path(tempfile.mkdtemp(prefix="tsvan-", dir=base if len(base) < _SHORT else "/tmp"))
         _own_token(scratch)

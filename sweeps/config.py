@@ -12,6 +12,9 @@ from pydantic.dataclasses import dataclass
 
 from sweeps.paths import SHIPPED
 from tsvan.config import DATASETS, DatasetName, TrainConfig, published
+from tsvan.data.datasets import rules
+from tsvan.scoring.config import ScorerConfig
+from tsvan.scoring.config import published as published_scorer
 from tsvan.strict import STRICT, UserError, build, load_yaml, nearest, parse_value
 
 PRESETS = ("paper", "dev", "smoke")
@@ -164,6 +167,12 @@ class SweepConfig:
             "fixed",
         )
 
+    @property
+    def scorer(self) -> ScorerConfig:
+        """The published training of the dataset's scorer with this study's changes."""
+        row = cast(dict[str, Any], _plain(asdict(published_scorer(self.dataset))))
+        return build(ScorerConfig, {**row, **self.scoring.classifier}, "scoring.classifier")
+
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, as written to `study.yaml`."""
         return cast(dict[str, Any], _plain(asdict(self)))
@@ -193,7 +202,10 @@ def load(
     if preset not in PRESETS:
         raise UserError(f"unknown preset '{preset}'; {nearest(preset, PRESETS)}")
     source = file or SHIPPED / f"{dataset}.yaml"
-    config = checked(build(SweepConfig, load_yaml(source), _shown(source)), _shown(source))
+    values = load_yaml(source)
+    if isinstance(values, dict) and "objective" not in values:
+        values = {**values, "objective": _usual_objective(dataset)}
+    config = checked(build(SweepConfig, values, _shown(source)), _shown(source))
     if config.dataset != dataset:
         raise UserError(
             f"{_shown(source)}: dataset is '{config.dataset}', but --dataset is '{dataset}'; change one of them"
@@ -206,11 +218,20 @@ def load(
     return checked(config, " ".join(f"--set {text}" for text in overrides or []) or _shown(overlay)), _shown(source)
 
 
+def _usual_objective(dataset: str) -> dict[str, str]:
+    """Actions tell how recognisable a clip is; without them the distance to real clips decides."""
+    if rules(dataset).scoring == "speaker_step":
+        return {"metric": "kernel_distance", "direction": "minimize"}
+    return {"metric": "inception_score", "direction": "maximize"}
+
+
 def _override(text: str) -> tuple[str, dict[str, Any]]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UserError(f"--set {text}: expected key=value, as in --set budget.iterations=30")
     parts = key.strip().split(".")
+    if parts[0] in ("dataset", "preset"):
+        raise UserError(f"--set {text}: use --{parts[0]}")
     if parts[0] == "train" or parts[0] == "fixed":  # a training setting, by its own name or with its section
         parts = ["fixed", ".".join(parts[1:])]
     layer: Any = parse_value(value)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from sweeps.paths import StudyPaths
 from tsvan.data.datasets import rules
-from tsvan.data.prepare import fingerprint, list_folder, prepare
+from tsvan.data.prepare import check_names, fingerprint, prepare
 from tsvan.data.standin import Size, draw
 from tsvan.data.store import INDEX, ClipStore
 from tsvan.files import Progress
@@ -54,15 +54,24 @@ def locate(dataset: str, preset: str, data_root: Path | None, synthetic: bool, p
     if (root / INDEX).exists():
         ClipStore.open(root, dataset)
         return DataPlan("store", root.resolve(), root.resolve())
-    list_folder(rules(dataset), root)
+    check_names(rules(dataset), root)
     return DataPlan("raw", root.resolve(), None)
 
 
-def open_store(dataset: str, plan: DataPlan, paths: StudyPaths, progress: Progress | None = None) -> ClipStore:
-    """Open the store, or build it first. What fails leaves nothing behind.
+def open_store(
+    dataset: str, plan: DataPlan, paths: StudyPaths, began_with: Path | None, progress: Progress | None = None
+) -> ClipStore:
+    """Open the store, or build it first. What fails or is interrupted leaves nothing behind.
+
+    Args:
+        dataset: whose clips.
+        plan: where they come from.
+        paths: of the study.
+        began_with: the store of a study that goes on.
+        progress: called with files done and files in all.
 
     Raises:
-        UserError: the videos are unusable, or the store is damaged or of another dataset.
+        UserError: the videos are unusable or not the study's, or the store is damaged or of another dataset.
     """
     target = plan.store
     if plan.kind == "raw":
@@ -71,15 +80,27 @@ def open_store(dataset: str, plan: DataPlan, paths: StudyPaths, progress: Progre
     assert target is not None
     if (target / INDEX).exists():
         return ClipStore.open(target, dataset)
+    if began_with is not None and (began_with / INDEX).exists():
+        raise UserError(
+            f"the study in {paths.root} began with the clips in {began_with}, not with {plan.source or target}; leave "
+            f"--data-root and --data out to go on with them, or choose another --out"
+        )
     made = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if plan.kind == "synthetic":
-            return draw(dataset, target, size=plan.size, progress=progress)
-        assert plan.source is not None
-        return prepare(dataset, plan.source, target, progress=progress)
-    except UserError:
+        return _build(dataset, plan, target, progress)
+    except BaseException:
         for folder in made:
             with suppress(OSError):
                 folder.rmdir()
         raise
+
+
+def _build(dataset: str, plan: DataPlan, target: Path, progress: Progress | None) -> ClipStore:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {target.parent}: {error.strerror}; choose another --out") from None
+    if plan.kind == "synthetic":
+        return draw(dataset, target, size=plan.size, progress=progress)
+    assert plan.source is not None
+    return prepare(dataset, plan.source, target, progress=progress)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-from rich.console import Console
-from rich.table import Table
 
 from sweeps.config import SweepConfig
 from sweeps.data import DataPlan
-from sweeps.paths import StudyPaths
+from sweeps.options import Request
 from sweeps.space import grid_size, largest
 from sweeps.stopping import rung_points, score_points
+from sweeps.tracking import shown_uri
 from tsvan.config import TrainConfig
 from tsvan.scoring.groups import group_size
 from tsvan.strict import UserError
@@ -53,7 +50,7 @@ def num_clips(config: SweepConfig, group: str, num_classes: int) -> int:
     return group_size(group, num_classes) if asked is None else asked
 
 
-def estimate(config: SweepConfig, cuda: bool, cpus: int, num_classes: int) -> Cost:
+def estimate(config: SweepConfig, cuda: bool, cpus: int, num_classes: int, sweep: bool = True) -> Cost:
     """Orders of magnitude from counted operations; the table of a running study shows measured times."""
     speed = _SPEED["cuda"] if cuda else _SPEED["cpu"] * cpus
     base, wide = config.base, largest(config)
@@ -62,10 +59,11 @@ def estimate(config: SweepConfig, cuda: bool, cpus: int, num_classes: int) -> Co
     trial_s = (train + sample) / speed
     reruns = config.final.report.seeds * 2
     rerun_s = (train + _SAMPLE * num_clips(config, "report", num_classes)) / speed
-    if config.final.confirm.top_k > 1:
+    if sweep and config.final.confirm.top_k > 1:
         reruns += config.final.confirm.seeds * (config.final.confirm.top_k + 1)
-    disk = (config.trials + reruns) * 2 * _checkpoint_bytes(wide)
-    return Cost(trial_s, trial_s * config.trials, rerun_s * reruns, disk)
+    trials = config.trials if sweep else 0
+    disk = (trials + reruns) * 2 * _checkpoint_bytes(wide)
+    return Cost(trial_s, trial_s * trials, rerun_s * reruns, disk)
 
 
 def refuse_slow(config: SweepConfig, cost: Cost, cuda: bool, allowed: bool) -> None:
@@ -76,16 +74,24 @@ def refuse_slow(config: SweepConfig, cost: Cost, cuda: bool, allowed: bool) -> N
     """
     if cuda or allowed or cost.total_s < _LONG_S:
         return
+    what = f"{config.trials} trials" if cost.sweep_s else "the final runs"
     raise UserError(
-        f"no GPU here, and this study ({config.trials} trials of {config.base.schedule.total:,} iterations) would take "
+        f"no GPU here, and this study ({what} of {config.base.schedule.total:,} iterations) would take "
         f"about {cost.total_s / 3600:,.0f} hours on this CPU; use --preset smoke, a GPU, or --allow-slow"
     )
 
 
-def show(
-    config: SweepConfig, file: str, data: DataPlan | str, paths: StudyPaths, cost: Cost, cuda: bool, tracking: str
-) -> None:
-    """Print the plan (`--dry-run`)."""
+def show(request: Request, cost: Cost) -> None:
+    """Print the plan (`--dry-run`), one line a row."""
+    rows = _rows(request, cost)
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"{name:<{width}}  {value}")
+
+
+def _rows(request: Request, cost: Cost) -> list[tuple[str, str]]:
+    config, paths, chosen = request.config, request.paths, request.chosen
+    data = request.data if isinstance(request.data, str) else _data(request.data)
     base = config.base
     p, n = base.schedule.pretrain_iterations, base.schedule.iterations
     rungs = rung_points(base.schedule, config.scheduler)
@@ -95,30 +101,39 @@ def show(
     ) + f"ramps from {p + round(0.3 * n):,} to {p + round(0.8 * n):,} of {p + n:,}"
     stopping = f"{config.scheduler.kind} at {', '.join(f'{rung:,}' for rung in rungs)}" if rungs else "none"
     confirm = config.final.confirm
-    rows: list[tuple[str, Any]] = [
-        ("config", f"{file}, preset {config.preset}, seed {config.seed}"),
-        ("study", f"{paths.root} ({'exists: would go on' if paths.config.exists() else 'new'})"),
-        ("1 prepare", data if isinstance(data, str) else _data(data)),
-        ("2 scorer", f"trained once for the clip store, accuracy floor {config.scoring.accuracy_floor}"),
+    every = max(n // 10, 1)
+    sweep = [
         ("3 sweep", f"{config.trials} trials x {base.schedule.total:,} iterations, batch {base.optimiser.batch_size}"),
         ("  space", grid_size(config)),
         ("  objective", objectives),
         ("  sampler", config.sampler.kind),
         ("  stopping", stopping),
-        ("  scores", f"every {max(n // 10, 1):,} iterations, {config.scoring.validation_clips or 'default'} clips"),
+        ("  scores", f"every {_many(every, 'iteration')}, {config.scoring.validation_clips or 'default'} clips"),
+    ]
+    time = f"roughly {duration(cost.sweep_s)} of sweep and " if chosen is None else "roughly "
+    return [
+        ("config", f"{request.file}, preset {config.preset}, seed {config.seed}"),
+        ("study", f"{paths.root} ({'exists: would go on' if paths.config.exists() else 'new'})"),
+        ("1 prepare", data),
+        ("2 scorer", f"trained once for the clip store, accuracy floor {config.scoring.accuracy_floor}"),
+        *(sweep if chosen is None else [("3 sweep", f"skipped: the config is from {chosen.origin}")]),
         ("  schedule", knots),
-        ("4 final", f"{config.final.report.seeds} seeds for the winner and for the published row"),
-        ("  confirm", f"best {confirm.top_k}, {confirm.seeds} seeds" if confirm.top_k > 1 else "no"),
+        ("4 final", f"{_many(config.final.report.seeds, 'seed')} for the winner and for the published row"),
+        ("  confirm", f"best {confirm.top_k}, {_many(confirm.seeds, 'seed')}" if _confirms(request) else "no"),
         ("5 report", f"{paths.report}, {paths.summary}"),
-        ("tracking", tracking),
-        ("device", "GPU" if cuda else "CPU"),
-        ("time", f"roughly {duration(cost.sweep_s)} of sweep and {duration(cost.final_s)} of final, one at a time"),
+        ("tracking", shown_uri(request.uri)),
+        ("device", "GPU" if request.cuda else "CPU"),
+        ("time", f"{time}{duration(cost.final_s)} of final, one at a time"),
         ("disk", f"up to {cost.disk_bytes / 1e9:.1f} GB of checkpoints"),
     ]
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in rows:
-        table.add_row(name, str(value))
-    Console(highlight=False).print(table)
+
+
+def _confirms(request: Request) -> bool:
+    return request.chosen is None and request.config.final.confirm.top_k > 1
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _data(plan: DataPlan) -> str:

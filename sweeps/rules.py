@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from sweeps import space
 from sweeps.config import RATIO, Prior, SweepConfig
-from tsvan.config import setting_names, split_name
+from tsvan.config import published, setting_names, split_name
 from tsvan.scoring.metrics import METRICS
 from tsvan.strict import UserError, nearest
 
@@ -19,7 +22,7 @@ def checked(config: SweepConfig, where: str) -> SweepConfig:
         UserError: the rule, the key, the value, and what to do.
     """
     for name, prior in config.space.items():
-        _check_prior(name, prior, where)
+        _check_prior(name, prior, config.dataset, where)
     for name in config.fixed:
         _, key = split_name(name, f"{where}: fixed")
         if key in config.space:
@@ -28,6 +31,8 @@ def checked(config: SweepConfig, where: str) -> SweepConfig:
             )
         if key in _DECIDED_ELSEWHERE:
             raise UserError(f"{where}: fixed.{name} is decided by {_DECIDED_ELSEWHERE[key]}; set that")
+        if key == "lambda5_upper" and RATIO in config.space:
+            raise UserError(f"{where}: fixed.{name} is decided by space.{RATIO}; sweep lambda5_upper in its place")
     if RATIO in config.space and "lambda5_upper" in config.space:
         raise UserError(f"{where}: space holds both {RATIO} and lambda5_upper; keep one")
     _check_objectives(config, where)
@@ -37,12 +42,15 @@ def checked(config: SweepConfig, where: str) -> SweepConfig:
             f"{where}: scheduler.rungs must rise within (0, 1), got {list(rungs)}; the defaults are [0.3, 0.8]"
         )
     share = config.resources.gpus_per_trial
-    if not isinstance(share, str) and share < 0:
-        raise UserError(f"{where}: resources.gpus_per_trial must be 'auto' or >= 0, got {share:g}")
+    if not isinstance(share, str) and (share < 0 or (share > 1 and share != int(share))):
+        text = "must be 'auto' or >= 0, and above 1 a whole number"
+        raise UserError(f"{where}: resources.gpus_per_trial {text}, got {share:g}")
+    _check_scoring(config, where)
     try:
-        _ = config.base
+        _ = config.base, config.scorer
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
+    space.check(config, where)
     return config
 
 
@@ -55,7 +63,15 @@ _DECIDED_ELSEWHERE = {
 }
 
 
-def _check_prior(name: str, prior: Prior, where: str) -> None:
+def _check_scoring(config: SweepConfig, where: str) -> None:
+    floor, i3d = config.scoring.accuracy_floor, config.scoring.i3d
+    if not isinstance(floor, str) and not 0 <= floor <= 1:
+        raise UserError(f"{where}: scoring.accuracy_floor must be 'twice_chance' or from 0 to 1, got {floor:g}")
+    if i3d is not None and not Path(i3d).is_file():
+        raise UserError(f"{where}: scoring.i3d: no file {i3d}; give the path of a TorchScript file")
+
+
+def _check_prior(name: str, prior: Prior, dataset: str, where: str) -> None:
     known = [*setting_names(), RATIO]
     if name not in known or name in _DECIDED_ELSEWHERE:
         raise UserError(f"{where}: unknown key 'space.{name}'; {nearest(name, set(known) - set(_DECIDED_ELSEWHERE))}")
@@ -67,6 +83,9 @@ def _check_prior(name: str, prior: Prior, where: str) -> None:
         return
     if prior.low is None or prior.high is None:
         raise UserError(f"{where}: space.{name} needs values, or low and high")
+    usual = space.derived(published(dataset))[name]
+    if not isinstance(usual, float):
+        raise UserError(f"{where}: space.{name} is no range of real numbers; list its values, as in values: [{usual}]")
     if prior.low > prior.high:
         got = f"got low={prior.low:g}, high={prior.high:g}"
         raise UserError(f"{name}.low must be <= {name}.high, {got} in {where}")

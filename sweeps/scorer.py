@@ -13,10 +13,9 @@ from sweeps.paths import StudyPaths
 from tsvan.data.store import ClipStore
 from tsvan.files import Progress, write_atomically
 from tsvan.scoring.classifier import check_floor
-from tsvan.scoring.config import ScorerConfig, published
 from tsvan.scoring.evaluator import Evaluator
 from tsvan.scoring.training import scorer_path, train_or_load
-from tsvan.strict import UserError, build
+from tsvan.strict import UserError
 from tsvan.trainer import pick_device
 
 
@@ -47,16 +46,6 @@ class ScorerResult:
     trained: bool
 
 
-def scorer_config(config: SweepConfig) -> ScorerConfig:
-    """The published training of the dataset's scorer with the study's changes.
-
-    Raises:
-        UserError: an unknown key or a bad value under `scoring.classifier`.
-    """
-    base = json.loads(json.dumps(asdict(published(config.dataset))))
-    return build(ScorerConfig, {**base, **config.scoring.classifier}, "scoring.classifier")
-
-
 def scorer_stage(
     config: SweepConfig, store: ClipStore, paths: StudyPaths, progress: Progress | None = None
 ) -> ScorerResult:
@@ -66,7 +55,7 @@ def scorer_stage(
         UserError: it is below the accuracy floor, or the objective can't tell real clips from broken ones. With the
             floor `twice_chance` (presets smoke and dev) both are warnings.
     """
-    settings = scorer_config(config)
+    settings = config.scorer
     folder = store.path / "scorers" if os.access(store.path, os.W_OK) else paths.scorer
     trained = not scorer_path(store, settings, folder).exists()
     device = pick_device("auto")

@@ -8,7 +8,8 @@ import signal
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -46,6 +47,23 @@ class StudyRecord:
     data_source: str
 
 
+def check_out(root: Path) -> None:
+    """Whether a study's folder is there or can be made; nothing is written.
+
+    Raises:
+        UserError: a file is in the way, or the place can't be written.
+    """
+    try:
+        there = next(folder for folder in (root, *root.parents) if os.path.lexists(folder))
+        root.exists()  # raises where the name itself is impossible
+    except OSError as error:
+        raise UserError(f"--out {root} can't be a folder: {error.strerror}; choose another --out") from None
+    if not there.is_dir():
+        raise UserError(f"--out {root} can't be a folder: {there} is a file; choose another --out")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"--out {root} can't be written: no permission in {there}; choose another --out")
+
+
 def read_record(paths: StudyPaths) -> StudyRecord | None:
     """None: there is no study yet.
 
@@ -55,10 +73,11 @@ def read_record(paths: StudyPaths) -> StudyRecord | None:
     if not paths.config.exists():
         return None
     values = load_yaml(paths.config)
-    try:
-        return StudyRecord(**values)
-    except TypeError:
-        raise UserError(f"{paths.config} is not a study of this program; choose another --out") from None
+    kinds = {item.name: dict if item.name == "config" else str for item in fields(StudyRecord)}
+    named = isinstance(values, dict) and set(values) == set(kinds)
+    if not named or not all(isinstance(values[name], kind) for name, kind in kinds.items()):
+        raise UserError(f"{paths.config} is not a study of this program; choose another --out")
+    return StudyRecord(**values)
 
 
 def check_same(record: StudyRecord, config: SweepConfig, paths: StudyPaths) -> None:
@@ -101,7 +120,11 @@ def only_driver(paths: StudyPaths) -> Iterator[None]:
     Raises:
         UserError: another driver works on the study.
     """
-    paths.root.mkdir(parents=True, exist_ok=True)
+    try:
+        paths.root.mkdir(parents=True, exist_ok=True)
+        paths.lock.touch()
+    except OSError as error:
+        raise UserError(f"cannot write to {paths.root}: {error.strerror}; choose another --out") from None
     with open(paths.lock, "a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -131,6 +154,18 @@ class StopSignals:
         """Take over both signals. Ray takes SIGTERM when it starts: call this again afterwards."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._handle)
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Both signals are ours in the block, and afterwards whose they were."""
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = [signal.getsignal(number) for number in numbers]
+        self.install()
+        try:
+            yield
+        finally:
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)
 
     @contextmanager
     def patient(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -12,11 +13,13 @@ from optuna.distributions import (
 )
 
 from sweeps.config import RATIO, Prior, SweepConfig
-from tsvan.config import TrainConfig, published, split_name
+from tsvan.config import TrainConfig, published
 from tsvan.strict import UserError
 
 TABLE_3 = "table 3"
 NEAREST = "table 3, nearest in the space"
+_RELATED = ("lambda5_lower", "lambda5_upper", RATIO, "ramp_start", "ramp_end")
+"""Settings that the trainer checks against each other: all their extremes are tried together."""
 
 
 def distributions(config: SweepConfig) -> dict[str, BaseDistribution]:
@@ -98,19 +101,41 @@ def largest(config: SweepConfig) -> TrainConfig:
 
 
 def check(config: SweepConfig, where: str) -> None:
-    """Every corner of the space must be a valid training run.
+    """Every point of the space must be a valid training run.
+
+    Args:
+        config: whose priors are valid one by one.
+        where: file or option, named in errors.
 
     Raises:
         UserError: names the setting and the value that the trainer refuses.
     """
     row, _ = published_params(config)
+    related = [name for name in config.space if name in _RELATED]
+    for corner in itertools.product(*(_extremes(config.space[name]) for name in related)):
+        _try(config, {**row, **dict(zip(related, corner, strict=True))}, where)
     for name, prior in config.space.items():
-        split_name(name, where) if name != RATIO else None
-        for value in prior.values if prior.values is not None else (prior.low, prior.high):
-            try:
-                train_config(config, {**row, name: value}, seed=0)
-            except UserError as error:
-                raise UserError(f"{where}: space.{name}: {str(error).split(': ', 1)[-1]}") from None
+        for value in _extremes(prior) if name not in _RELATED else ():
+            _try(config, {**row, name: value}, where)
+
+
+def _try(config: SweepConfig, params: dict[str, Any], where: str) -> None:
+    try:
+        train_config(config, params, seed=0)
+    except UserError as error:
+        text = str(error).split(": ", 1)[-1]
+        blamed = next((name for name in params if name in text), None)
+        shown = f"space: {text}" if blamed is None else f"space.{blamed}: {text.split(f'{blamed}: ', 1)[-1]}"
+        raise UserError(f"{where}: {shown}") from None
+
+
+def _extremes(prior: Prior) -> tuple[Any, ...]:
+    """As they are drawn."""
+    if prior.values is not None:
+        return prior.values
+    assert prior.low is not None
+    assert prior.high is not None
+    return float(prior.low), float(prior.high)
 
 
 def _distribution(prior: Prior) -> BaseDistribution:
@@ -125,11 +150,15 @@ def _nearest(prior: Prior, value: Any) -> Any:
     if prior.values is not None:
         if value in prior.values:
             return value
-        numbers = [item for item in prior.values if isinstance(item, (int, float)) and not isinstance(item, bool)]
+        numbers = [item for item in prior.values if _is_number(item)] if _is_number(value) else []
         return min(numbers, key=lambda item: abs(item - value)) if numbers else prior.values[0]
     assert prior.low is not None
     assert prior.high is not None
     return min(max(float(value), float(prior.low)), float(prior.high))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _number(value: Any) -> float:

@@ -8,52 +8,29 @@ import shlex
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from sweeps import choice, final, plan
-from sweeps.config import SweepConfig, load
-from sweeps.data import DataPlan, locate, open_store
+from sweeps.data import DataPlan, open_store
 from sweeps.job import Job, Outcome
+from sweeps.options import Options, Request, understood
 from sweeps.paths import StudyPaths
 from sweeps.scorer import ScorerResult, scorer_stage
 from sweeps.screen import Screen
 from sweeps.search import SweepQueue, derive_seed, load_study, open_study
-from sweeps.session import Stopped, StopSignals, StudyRecord, check_same, only_driver, read_record, write_record
+from sweeps.session import Stopped, StopSignals, only_driver, write_record
 from sweeps.shipper import Shipper
-from sweeps.space import check, train_config
+from sweeps.space import train_config
 from sweeps.stopping import Stopper, save_points, score_points
 from sweeps.tracking import shown_uri
-from sweeps.wiring import make_shipper, tracking_uri
-from sweeps.workers import Workers
+from sweeps.wiring import make_shipper
+from sweeps.workers import Workers, join
 from tsvan.data.datasets import rules
 from tsvan.data.store import ClipStore
-from tsvan.strict import UserError
 from tsvan.terminal import duration, progress
 
 DONE, NO_USABLE_TRIAL, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the command line says."""
-
-    dataset: str
-    preset: str = "paper"
-    config_file: Path | None = None
-    data_root: Path | None = None
-    synthetic: bool = False
-    out: Path | None = None
-    overrides: list[str] = field(default_factory=list)
-    resume: bool = False
-    dry_run: bool = False
-    allow_slow: bool = False
-    tracking_uri: str | None = None
-    final_from: Path | None = None
-    address: str | None = None
 
 
 def run_study(options: Options) -> int:
@@ -65,90 +42,67 @@ def run_study(options: Options) -> int:
     Raises:
         UserError: wrong use or missing data; nothing was started and nothing written.
     """
-    config, file = load(options.dataset, options.preset, options.overrides, options.config_file)
-    check(config, file)
-    name = config.dataset if config.preset == "paper" else f"{config.dataset}-{config.preset}"
-    paths = StudyPaths((options.out or Path("runs") / name).resolve())
-    record = read_record(paths)
-    if options.resume and record is None:
-        raise UserError(f"nothing to resume in {paths.root}; leave --resume out to begin, or give its --out")
-    if record is not None:
-        check_same(record, config, paths)
-    chosen = choice.candidate_from_file(config, options.final_from) if options.final_from else None
-    uri = tracking_uri(options.tracking_uri, paths)
-    cuda = torch.cuda.is_available() or options.address is not None
-    cost = plan.estimate(config, cuda, os.cpu_count() or 1, len(rules(config.dataset).classes))
-    data = _data_plan(options, record, paths)
+    request = understood(options)
+    classes = len(rules(request.config.dataset).classes)
+    cost = plan.estimate(request.config, request.cuda, os.cpu_count() or 1, classes, request.chosen is None)
     if options.dry_run:
-        plan.show(config, file, data, paths, cost, cuda, shown_uri(uri))
+        plan.show(request, cost)
         return DONE
-    if isinstance(data, UserError):
-        raise data
-    plan.refuse_slow(config, cost, cuda, options.allow_slow)
-    return _Driver(options, config, paths, record, data, uri, chosen).run()
-
-
-def _data_plan(options: Options, record: StudyRecord | None, paths: StudyPaths) -> Any:
-    """A study that goes on keeps its clips. For a dry run what is missing is part of the plan."""
-    try:
-        if record is not None and options.data_root is None and not options.synthetic:
-            store = ClipStore.open(record.store, options.dataset)
-            return DataPlan("store", store.path, store.path)
-        return locate(options.dataset, options.preset, options.data_root, options.synthetic, paths)
-    except UserError as error:
-        if options.dry_run:
-            return f"MISSING: {error}"
-        raise
+    plan.refuse_slow(request.config, cost, request.cuda, options.allow_slow)
+    return _Driver(request).run()
 
 
 class _Driver:
     """One process's work on one study."""
 
-    def __init__(
-        self,
-        options: Options,
-        config: SweepConfig,
-        paths: StudyPaths,
-        record: StudyRecord | None,
-        data: DataPlan,
-        uri: str,
-        chosen: choice.Candidate | None,
-    ) -> None:
-        self.options, self.config, self.paths, self.uri = options, config, paths, uri
-        self.record, self.data, self.chosen = record, data, chosen
-        self.screen = Screen(config.objective.metric, config.objective.direction)
-        self.signals = StopSignals(paths, self.screen.say)
+    def __init__(self, request: Request) -> None:
+        self.request, self.config, self.paths = request, request.config, request.paths
+        self.screen = Screen(self.config.objective.metric, self.config.objective.direction)
+        self.signals = StopSignals(self.paths, self.screen.say)
+        self.shipper: Shipper | None = None
         self.started = time.monotonic()
 
     def run(self) -> int:
         """All stages."""
-        with progress("clips") as bar:
-            store = open_store(self.config.dataset, self.data, self.paths, bar)
-        with only_driver(self.paths), ExitStack() as stack:
-            self._begin(store)
-            self.signals.install()
-            shipper: Shipper | None = None
+        with self.signals.installed(), ExitStack() as stack:
             try:
-                scorer = self._scorer(store)
-                shipper = make_shipper(self.config, self.record_now, store, scorer, self.paths, self.uri)
-                shipper.start()
-                workers = Workers(self.config, self.options.address, self.paths, self.uri, shipper, self.screen, stack)
-                template = self._template(store, scorer, workers)
-                study_done = self._sweep(template, workers, shipper)
-                result = self._final(template, workers) if study_done else None
-                return self._report(result, scorer, shipper)
+                store = self._prepare(stack)
+                self._begin(store)
+                return self._stages(store, stack)
             except Stopped:
-                left = shipper.close("interrupted", timeout_s=15) if shipper is not None else []
-                self._goodbye(left)
+                self._goodbye(self.shipper.close("interrupted", timeout_s=15) if self.shipper is not None else [])
                 return INTERRUPTED
             except BaseException:
-                if shipper is not None:
-                    shipper.close("failed", timeout_s=5)
+                if self.shipper is not None:
+                    self.shipper.close("failed", timeout_s=5)
                 raise
 
+    def _prepare(self, stack: ExitStack) -> ClipStore:
+        """What can still be refused, before the study's first file is written."""
+        request = self.request
+        assert isinstance(request.data, DataPlan)
+        if request.address is not None:
+            join(request.address, self.config, request.uri, stack)
+            self.signals.install()
+        began_with = None if request.record is None else Path(request.record.store)
+        with progress("clips") as bar:
+            store = open_store(self.config.dataset, request.data, self.paths, began_with, bar)
+        stack.enter_context(only_driver(self.paths))
+        return store
+
+    def _stages(self, store: ClipStore, stack: ExitStack) -> int:
+        request, scorer = self.request, self._scorer(store)
+        self.shipper = shipper = make_shipper(self.config, self.record_now, store, scorer, self.paths, request.uri)
+        shipper.start()
+        workers = Workers(self.config, request.address is not None, self.paths, shipper, self.screen, stack)
+        template = self._template(store, scorer, workers)
+        study_done = self._sweep(template, workers, shipper)
+        result = self._final(template, workers) if study_done else None
+        return self._report(result, scorer, shipper)
+
     def _begin(self, store: ClipStore) -> None:
-        new = self.record is None
-        self.record_now = write_record(self.paths, self.record, self.config, store)
+        new = self.request.record is None
+        self.record_now = write_record(self.paths, self.request.record, self.config, store)
         source = "stand-in clips" if store.data_source == "synthetic" else "clips"
         verb = "new study" if new else "going on with the study"
         self.screen.say(f"{verb} in {_shown(self.paths.root)}: {self.config.dataset}, preset {self.config.preset}")
@@ -160,10 +114,9 @@ class _Driver:
         self._say_tracking()
 
     def _say_tracking(self) -> None:
-        if self.uri.startswith("sqlite:"):
-            self.screen.say(f"see it in MLflow: mlflow ui --backend-store-uri {shown_uri(self.uri)}")
-        else:
-            self.screen.say(f"see it in MLflow: {shown_uri(self.uri)}")
+        uri = self.request.uri
+        how = "" if uri.startswith("http") else "mlflow ui --backend-store-uri "
+        self.screen.say(f"see it in MLflow: {how}{shown_uri(uri)}")
 
     def _scorer(self, store: ClipStore) -> ScorerResult:
         with progress("scorer") as bar:
@@ -201,8 +154,8 @@ class _Driver:
         )
 
     def _sweep(self, template: Job, workers: Workers, shipper: Shipper) -> bool:
-        if self.chosen is not None:
-            self.screen.say(f"3 sweep: skipped, the config is from {self.chosen.origin}")
+        if self.request.chosen is not None:
+            self.screen.say(f"3 sweep: skipped, the config is from {self.request.chosen.origin}")
             return True
         config, paths = self.config, self.paths
 
@@ -228,7 +181,7 @@ class _Driver:
             workers.run(queue, self.signals)
         return bool(choice.best_candidates(config, study, 1))
 
-    def _final(self, template: Job, workers: Workers) -> final.FinalResult:
+    def _final(self, template: Job, workers: Workers) -> final.FinalResult | None:
         config, paths = self.config, self.paths
         classes = ClipStore.open(template.store).num_classes
 
@@ -245,14 +198,17 @@ class _Driver:
         study = load_study(paths) if paths.database.exists() else None
         published = choice.published_candidate(config, study)
         confirmed: dict[str, float] = {}
-        if self.chosen is not None:
-            winner = self.chosen
+        if self.request.chosen is not None:
+            winner = choice.from_sweep(self.request.chosen, config, study)
         else:
             assert study is not None
             best = choice.best_candidates(config, study, config.final.confirm.top_k)
             if config.final.confirm.top_k > 1:
                 unlike = [candidate for candidate in best if candidate.key != published.key]
                 best, confirmed = final.confirm([*unlike, published], config, sized("confirm"), paths, run)
+            if not best:
+                self.screen.say("4 final: no run of the confirm stage completed")
+                return None
             winner = best[0]
         return final.report(winner, published, config, sized("report"), paths, run, confirmed)
 
@@ -273,8 +229,10 @@ class _Driver:
 
     def _goodbye(self, left: list[str]) -> None:
         command = shlex.join(["python", *sys.argv])
-        self.screen.say(f"stopped; everything is saved in {_shown(self.paths.root)}. Go on with:")
-        self.screen.say(f"  {command if '--resume' in sys.argv else command + ' --resume'}")
+        begun = self.paths.config.exists()
+        kept = f"everything is saved in {_shown(self.paths.root)}" if begun else "nothing was begun"
+        self.screen.say(f"stopped; {kept}. Go on with:")
+        self.screen.say(f"  {command if '--resume' in sys.argv or not begun else command + ' --resume'}")
         if left:
             self.screen.say(f"  not yet delivered to MLflow: {', '.join(left)}")
 

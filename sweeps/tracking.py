@@ -26,14 +26,16 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_DISABLE_ENV_CREATION", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
+from tsvan.strict import UserError
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 KEY = "tsvan.key"
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "diverged": "FAILED", "failed": "FAILED", "interrupted": "KILLED"}
 CHAMPION = "champion"
+_SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
 _BATCH = 900  # metrics a request; MLflow takes 1,000
-_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the page opens on the runs, not on traces
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Tracker:
             if found is None:
                 location = self._artifacts.as_uri() if self._artifacts is not None else None
                 with suppress(MlflowException):  # another study may have been quicker
-                    client.create_experiment(self._name, artifact_location=location, tags=_EXPERIMENT_TAGS)
+                    client.create_experiment(self._name, artifact_location=location)
                 found = client.get_experiment_by_name(self._name)
         assert found is not None
         self._client, self.experiment_id = client, str(found.experiment_id)
@@ -203,9 +205,22 @@ def default_uri(database: Path) -> str:
     return f"sqlite:///{database}"
 
 
+def checked_uri(uri: str) -> str:
+    """The URI, if it names a server or a database.
+
+    Raises:
+        UserError: anything else, as MLflow's old folders of files.
+    """
+    scheme, separator, rest = uri.partition("://")
+    if not separator or not rest or scheme.split("+")[0] not in _SCHEMES:
+        known = "http://HOST:PORT, sqlite:///FILE, or a postgresql, mysql or mssql database"
+        raise UserError(f"tracking URI '{uri}' names no MLflow server or database; give {known}")
+    return uri
+
+
 def is_local(uri: str) -> bool:
     """Whether a tracking URI is a file of this machine."""
-    return uri.startswith("sqlite:") or "://" not in uri
+    return uri.startswith(("sqlite:", "file:")) or "://" not in uri
 
 
 def shown_uri(uri: str) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeps.choice import describe_settings
-from sweeps.config import SweepConfig
+from sweeps.config import SweepConfig, load
 from sweeps.job import Job
 from sweeps.paths import StudyPaths
 from sweeps.scorer import ScorerResult
 from sweeps.session import MAY_CHANGE, StudyRecord
 from sweeps.shipper import Labels, Shipper
-from sweeps.space import NEAREST, derived, grid_size, published_params
+from sweeps.space import derived, grid_size, published_params
 from sweeps.tracking import DataInput, Tracker, default_uri, is_local
 from sweeps.versions import code_version
 from tsvan.config import TrainConfig
@@ -52,8 +52,8 @@ def make_shipper(
         "study.id": record.study_id,
         "space": grid_size(config),
     }
-    if published_params(config)[1] == NEAREST:
-        tags["space.narrowed"] = "true"  # it does not hold the published row
+    if config.space != load(config.dataset)[0].space:
+        tags["space.narrowed"] = "true"  # not the dataset's own, as of preset paper
     split = {name: len(store.split(name)) for name in ("train", "test")}
     profile = f'{{"train_clips": {split["train"]}, "test_clips": {split["test"]}, "classes": {store.num_classes}}}'
     data = DataInput(f"{config.dataset}-{store.data_source}", store.content_hash[:32], str(store.path), profile)

@@ -30,36 +30,50 @@ _MARGIN = 1.15  # of the measured peak: the allocator's fragments, cuDNN's works
 _CONTEXT_BYTES = 600 * 2**20  # of a process on a GPU before it allocates anything
 
 
+def join(address: str, config: SweepConfig, uri: str, stack: ExitStack) -> None:
+    """Connect to somebody's cluster, for as long as the stack lasts. Nothing has been written yet.
+
+    Raises:
+        UserError: nobody answers there, or the study can't run there.
+    """
+    from sweeps import cluster
+
+    stack.enter_context(cluster.connected(address, None))
+    if cluster.num_nodes() > 1 and is_local(uri):
+        raise UserError(
+            f"the Ray cluster has {cluster.num_nodes()} nodes, but the tracking store {shown_uri(uri)} is a "
+            f"file of this one; give --tracking-uri of an MLflow server"
+        )
+    check_share(config, cluster.cluster_resources()["GPU"], "the Ray cluster")
+
+
+def check_share(config: SweepConfig, gpus: float, where: str) -> None:
+    """Raises UserError when a trial is to have more GPUs than there are: it would wait for ever."""
+    share = config.resources.gpus_per_trial
+    if not isinstance(share, str) and share > gpus:
+        raise UserError(f"resources.gpus_per_trial is {share:g}, but {where} has {gpus:g} GPU(s); use auto or less")
+
+
 class Workers:
     """The machines of a study.
 
     Args:
-        address: of a Ray cluster; None: one of our own on this machine.
-        stack: ends the cluster.
+        joined: a cluster of somebody's is connected; else there will be one of our own on this machine.
+        stack: ends our cluster.
     """
 
     def __init__(
         self,
         config: SweepConfig,
-        address: str | None,
+        joined: bool,
         paths: StudyPaths,
-        uri: str,
         shipper: Shipper,
         screen: Screen,
         stack: ExitStack,
     ) -> None:
-        self._config, self._address, self._paths, self._uri = (
-            config,
-            address or os.environ.get("RAY_ADDRESS"),
-            paths,
-            uri,
-        )
+        self._config, self._paths, self._connected = config, paths, joined
         self._shipper, self._screen, self._stack = shipper, screen, stack
-        self._connected = False
-        self.slots = self._local_slots()
-        if self._address:
-            self._connect()
-            self.slots = self._cluster_slots()
+        self.slots = self._cluster_slots() if joined else self._local_slots()
 
     def run(self, queue: JobQueue, signals: StopSignals) -> None:
         """Run a queue's jobs.
@@ -80,17 +94,11 @@ class Workers:
             self._screen.end()
 
     def _connect(self) -> None:
-        if self._connected:
-            return
         from sweeps import cluster
 
-        self._stack.enter_context(cluster.connected(self._address, self.slots))
-        self._connected = True
-        if self._address and cluster.num_nodes() > 1 and is_local(self._uri):
-            raise UserError(
-                f"the Ray cluster has {cluster.num_nodes()} nodes, but the tracking store {shown_uri(self._uri)} is a "
-                f"file of this one; give --tracking-uri of an MLflow server"
-            )
+        if not self._connected:
+            self._stack.enter_context(cluster.connected(None, self.slots))
+            self._connected = True
 
     def _local_slots(self) -> Slots:
         from sweeps.cluster import Slots

@@ -225,6 +225,8 @@ def setting_names() -> dict[str, str | None]:
 def split_name(name: str, where: str) -> tuple[str | None, str]:
     """`lambda2` or `loss.lambda2` -> ("loss", "lambda2"). Raises UserError for an unknown name."""
     known = setting_names()
+    if not isinstance(name, str):  # YAML takes `1: 3` for a number
+        raise UserError(f"{where}: a setting's name must be text, got {name!r}")
     key = name.rsplit(".", 1)[-1]
     if key not in known or name not in (key, f"{known[key]}.{key}"):
         raise UserError(f"{where}: unknown setting '{name}'; {nearest(key, known)}")

@@ -43,9 +43,13 @@ def build(cls: type[T], values: Any, where: str) -> T:
         raise UserError(f"{where}: expected a mapping of settings, got {_short(values)}")
     try:
         # As JSON: only there does strict validation accept a mapping for a dataclass and a list for a tuple.
-        return TypeAdapter(cls).validate_json(json.dumps(values, default=str))
+        text = json.dumps(values, default=str)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"{where}: expected plain YAML values, got {_short(values)} ({error})") from None
+    try:
+        return TypeAdapter(cls).validate_json(text)
     except ValidationError as error:
-        raise UserError(_explain(cls, error, where)) from None
+        raise UserError(_explain(cls, error, json.loads(text), where)) from None
 
 
 def load_yaml(path: Path) -> Any:
@@ -73,7 +77,15 @@ def parse_value(text: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 takes `1e4` for a string; here it is a number, as in YAML 1.2."""
+    """YAML 1.1 takes `1e4` for a string; here it is a number, as in YAML 1.2. A key that comes twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse keys that come twice."""
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                raise yaml.constructor.ConstructorError(None, None, f"key '{name}' comes twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver(
@@ -81,9 +93,10 @@ _Loader.add_implicit_resolver(
 )
 
 
-def _explain(cls: type[Any], error: ValidationError, where: str) -> str:
-    first = error.errors(include_url=False)[0]
-    path = [str(part) for part in first["loc"]]
+def _explain(cls: type[Any], error: ValidationError, values: Any, where: str) -> str:
+    details = error.errors(include_url=False)
+    first = details[0]
+    path = _keys(first["loc"], values)
     key = ".".join(path)
     kind = first["type"]
     if kind in ("unexpected_keyword_argument", "extra_forbidden"):
@@ -92,10 +105,29 @@ def _explain(cls: type[Any], error: ValidationError, where: str) -> str:
     if isinstance(cause, UserError):
         prefix = f"{key}: " if key else ""
         return f"{where}: {prefix}{cause}"
-    message = first["msg"][0].lower() + first["msg"][1:]
     if kind == "missing":
         return f"{where}: {key} is missing; add it"
-    return f"{where}: {key}: {message}, got {_short(first['input'])}"
+    wanted = dict.fromkeys(_wanted(item) for item in details if _keys(item["loc"], values) == path)
+    message = f"input should be {' or '.join(wanted)}" if len(path) < len(first["loc"]) else first["msg"]
+    return f"{where}: {key}: {message[0].lower()}{message[1:]}, got {_short(first['input'])}"
+
+
+def _keys(location: tuple[int | str, ...], values: Any) -> list[str]:
+    """The keys of an error's location; pydantic appends the alternative of a union that it tried."""
+    keys = []
+    for part in location:
+        if not isinstance(values, dict) and not (isinstance(values, list) and isinstance(part, int)):
+            break
+        keys.append(str(part))
+        values = (values if isinstance(values, dict) else dict(enumerate(values))).get(part)
+    return keys
+
+
+_NOUNS = {"int_type": "a number", "float_type": "a number", "bool_type": "true or false", "string_type": "text"}
+
+
+def _wanted(detail: Any) -> str:
+    return _NOUNS.get(detail["type"]) or str(detail["msg"]).removeprefix("Input should be ")
 
 
 def _fields(cls: type[Any], path: list[str]) -> list[str]:

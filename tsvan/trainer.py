@@ -140,7 +140,7 @@ class Trainer:
             Diverged: a loss since the last record, or a weight, is not finite.
         """
         self._check_finite({name: float(value) for name, value in self._sums.items()})
-        self._check_finite({name: float(weight.sum()) for name, weight in self.networks.named_parameters()})
+        self._check_finite({name: float(weight.detach().sum()) for name, weight in self.networks.named_parameters()})
         return checkpoints.save(self.snapshot(), self.folder / "checkpoints")
 
     def snapshot(self) -> Checkpoint:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,20 @@ WRONG = {
     "wrong type": (["--dataset", "vox", "--trials", "few"], "trials: input should be a valid integer, got 'few'"),
     "nothing to resume": (["--dataset", "vox", "--preset", "smoke", "--resume"], "nothing to resume"),
     "paper on a CPU": (["--dataset", "weizmann", "--data", "synthetic"], "--allow-slow"),
+    "dataset in a set": (["--dataset", "vox", "--set", "dataset=mug"], "--set dataset=mug: use --dataset"),
+    "tracking store of files": (
+        ["--dataset", "vox", "--preset", "smoke", "--tracking-uri", "file:///x"],
+        "tracking URI 'file:///x' names no MLflow server or database",
+    ),
+    "tracking nowhere": (["--dataset", "vox", "--preset", "smoke", "--tracking-uri", "foo"], "tracking URI 'foo'"),
+    "more GPUs than there are": (
+        ["--dataset", "vox", "--preset", "smoke", "--gpus-per-trial", "64"],
+        "gpus_per_trial is 64, but this machine has",
+    ),
+    "no cluster": (["--dataset", "vox", "--preset", "smoke", "--address", "127.0.0.1:9"], "no Ray cluster at"),
+    "out below a file": (["--dataset", "vox", "--preset", "smoke", "--out", f"{__file__}/x"], "is a file"),
+    "out is a file": (["--dataset", "vox", "--preset", "smoke", "--out", __file__], "is a file"),
+    "out is too long": (["--dataset", "vox", "--preset", "smoke", "--out", "x" * 300], "choose another --out"),
     "no chosen config": (
         ["--dataset", "vox", "--preset", "smoke", "--final-from", "none.yaml"],
         "cannot read none.yaml",
@@ -68,6 +84,57 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
     assert "32 trials x 500,000 iterations" in shown
     assert "MISSING" in shown
     assert "asha at 150,000, 400,000" in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_with_a_chosen_config_plans_no_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    chosen = tmp_path / "chosen.yaml"
+    chosen.write_text("lambda2: 4\n")
+    arguments = ["--dataset", "vox", "--preset", "smoke", "--dry-run", "--final-from", str(chosen)]
+    assert tune_runner.main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert f"skipped: the config is from {chosen}" in shown
+    assert "of sweep" not in shown
+    assert "1 seed for the winner" in shown
+
+
+def test_a_dry_run_tells_of_names_that_are_another_datasets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "no_such_thing.avi").touch()
+    assert tune_runner.main(["--dataset", "weizmann", "--data-root", "data", "--dry-run"]) == 0
+    assert "MISSING" in capsys.readouterr().out
+
+
+def test_a_study_record_that_is_none_of_ours_is_wrong_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study.yaml").write_text("config: 3\n")
+    assert tune_runner.main(["--dataset", "vox", "--preset", "smoke", "--out", str(tmp_path)]) == 2
+    assert "is not a study of this program" in capsys.readouterr().err
+
+
+def test_a_signal_while_clips_are_made_is_an_interrupt_that_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def draw(dataset: str, target: Path, **_: object) -> None:
+        (target.parent / "half").mkdir()
+        (target.parent / "half").rmdir()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("sweeps.data.draw", draw)
+    before = signal.getsignal(signal.SIGTERM)
+    assert tune_runner.main(["--dataset", "vox", "--preset", "smoke"]) == 130
+    assert "Go on with:" in capsys.readouterr().out
+    assert signal.getsignal(signal.SIGTERM) == before
     assert list(tmp_path.iterdir()) == []
 
 

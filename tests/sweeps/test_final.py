@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sweeps import final
-from sweeps.choice import Candidate, best_candidates, candidate_from_file, published_candidate
+from sweeps.choice import Candidate, best_candidates, candidate_from_file, from_sweep, published_candidate
 from sweeps.config import Objective, SweepConfig, load
 from sweeps.job import Job, Outcome
 from sweeps.paths import StudyPaths
@@ -141,6 +141,39 @@ def test_a_chosen_config_is_read_flat_or_nested(config: SweepConfig, tmp_path: P
     chosen = candidate_from_file(config, file)
     assert (chosen.config.loss.lambda2, chosen.config.model.ngf) == (4.5, 32)
     assert chosen.config.schedule == config.base.schedule
+
+
+def test_a_partial_file_is_laid_over_the_studys_base(config: SweepConfig, tmp_path: Path) -> None:
+    file = tmp_path / "chosen.yaml"
+    file.write_text("seed: 9\nloss: {lambda2: 4.5}\nschedule: {iterations: 7, ramp_start: 0.2}\n")
+    chosen, base = candidate_from_file(config, file).config, config.base
+    assert chosen.loss == replace(base.loss, lambda2=4.5)
+    assert chosen.model == base.model
+    assert chosen.schedule == replace(base.schedule, ramp_start=0.2)
+    assert (chosen.optimiser.batch_size, chosen.seed) == (base.optimiser.batch_size, 0)
+
+
+def test_what_the_study_decides_is_not_taken_from_a_flat_file(config: SweepConfig, tmp_path: Path) -> None:
+    file = tmp_path / "chosen.yaml"
+    file.write_text("lambda2: 4.5\niterations: 7\nbatch_size: 64\nseed: 3\n")
+    chosen = candidate_from_file(config, file).config
+    assert chosen == config.base.with_settings({"lambda2": 4.5})
+
+
+def test_a_chosen_config_that_the_sweep_tried_shows_its_value(
+    config: SweepConfig, paths: StudyPaths, tmp_path: Path
+) -> None:
+    swept(config, paths)
+    study = load_study(paths)
+    found = from_sweep(candidate_from_file(config, paths.trial(3).config), config, study)
+    assert (found.role, found.trial, found.sweep_values) == ("chosen", 3, {"inception_score": 3.0})
+
+
+def test_a_setting_that_is_no_name_is_refused(config: SweepConfig, tmp_path: Path) -> None:
+    file = tmp_path / "chosen.yaml"
+    file.write_text("1: 3\n")
+    with pytest.raises(UserError, match="a setting's name must be text, got 1"):
+        candidate_from_file(config, file)
 
 
 def test_a_chosen_config_of_another_dataset_is_refused(config: SweepConfig, tmp_path: Path) -> None:

@@ -79,13 +79,12 @@ def prepare(
     source, out = Path(source), Path(out)
     if not 0 <= max_bad_share <= 1:
         raise UserError(f"--max-bad-share must be from 0 to 1, got {max_bad_share:g}")
-    listing = list_folder(found_rules, source)
+    listing = check_names(found_rules, source, max_bad_share)
     check_free(out)
     if out.resolve().is_relative_to(source.resolve()):
         raise UserError(f"the store {out} would lie in its own source folder {source}; choose another folder for it")
     total = len(listing.candidates) + len(listing.rejected)
     rejected = list(listing.rejected)
-    _check_share(source, found_rules, rejected, total, max_bad_share)
     with StoreWriter(found_rules, out, "real") as writer:
         results = _side_by_side(lambda candidate: _read(found_rules, source, candidate), listing.candidates)
         for done, result in enumerate(results, start=1):
@@ -124,6 +123,18 @@ def fingerprint(dataset: str, source: Path | str, *, progress: Progress | None =
         if progress:
             progress(done, len(files))
     return hash_json({"version": VERSION, "dataset": dataset, "files": entries})
+
+
+def check_names(dataset_rules: DatasetRules, source: Path, max_bad_share: float = 0.1) -> Listing:
+    """The folder's listing, if enough of its names are the dataset's.
+
+    Raises:
+        UserError: no such folder, no video in it, or too many names that are not understood.
+    """
+    listing = list_folder(dataset_rules, source)
+    total = len(listing.candidates) + len(listing.rejected)
+    _check_share(source, dataset_rules, listing.rejected, total, max_bad_share)
+    return listing
 
 
 def list_folder(dataset_rules: DatasetRules, source: Path) -> Listing:
@@ -199,7 +210,8 @@ def _check_share(
         return
     reasons = "; ".join(f"{file}: {reason}" for file, reason in rejected[:3])
     if len(rejected) < total:
-        advice = f"repair or remove them, or allow more than {max_bad_share:.0%} with --max-bad-share"
+        allow = f"allow more than {max_bad_share:.0%} with python -m tsvan data prepare --max-bad-share"
+        advice = f"repair or remove them, or {allow}"
     else:
         advice = f"give a folder of whole videos named {dataset_rules.layout}"
     raise UserError(

@@ -64,9 +64,9 @@ class StoreWriter:
             self._folder.mkdir(parents=True)
             self._file = open(self._folder / FRAMES, "wb")
             _write_header(self._file, self._shape())
-        except OSError as error:
+        except BaseException as error:
             self._clean()
-            raise self._cannot(error) from None
+            raise (self._cannot(error) if isinstance(error, OSError) else error) from None
         return self
 
     def __exit__(

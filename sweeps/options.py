@@ -1,0 +1,104 @@
+"""What the command line asks for, understood and checked before anything is started or written."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from sweeps import choice
+from sweeps.config import SweepConfig, load
+from sweeps.data import DataPlan, locate
+from sweeps.paths import StudyPaths
+from sweeps.session import StudyRecord, check_out, check_same, read_record
+from sweeps.tracking import checked_uri
+from sweeps.wiring import tracking_uri
+from sweeps.workers import check_share
+from tsvan.data.store import ClipStore
+from tsvan.strict import UserError
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says."""
+
+    dataset: str
+    preset: str = "paper"
+    config_file: Path | None = None
+    data_root: Path | None = None
+    synthetic: bool = False
+    out: Path | None = None
+    overrides: list[str] = field(default_factory=list)
+    resume: bool = False
+    dry_run: bool = False
+    allow_slow: bool = False
+    tracking_uri: str | None = None
+    final_from: Path | None = None
+    address: str | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be done.
+
+    Args:
+        config: of the sweep.
+        file: that the config came from.
+        paths: of the study.
+        record: of the study that goes on; None: a new one.
+        data: where the clips come from; of a dry run also what is missing.
+        uri: of the tracking store.
+        chosen: config in place of a sweep's.
+        address: of somebody's Ray cluster.
+        cuda: there will be GPUs.
+    """
+
+    config: SweepConfig
+    file: str
+    paths: StudyPaths
+    record: StudyRecord | None
+    data: DataPlan | str
+    uri: str
+    chosen: choice.Candidate | None
+    address: str | None
+    cuda: bool
+
+
+def understood(options: Options) -> Request:
+    """Resolve the options; files are read, none is written.
+
+    Raises:
+        UserError: wrong use or missing data (of a dry run missing data is part of the plan).
+    """
+    config, file = load(options.dataset, options.preset, options.overrides, options.config_file)
+    name = config.dataset if config.preset == "paper" else f"{config.dataset}-{config.preset}"
+    paths = StudyPaths((options.out or Path("runs") / name).resolve())
+    check_out(paths.root)
+    record = read_record(paths)
+    if options.resume and record is None:
+        raise UserError(f"nothing to resume in {paths.root}; leave --resume out to begin, or give its --out")
+    if record is not None:
+        check_same(record, config, paths)
+    chosen = choice.candidate_from_file(config, options.final_from) if options.final_from else None
+    uri = checked_uri(tracking_uri(options.tracking_uri, paths))
+    address = options.address or os.environ.get("RAY_ADDRESS") or None
+    data = _data(options, config, record, paths)
+    if address is None and not options.dry_run:
+        check_share(config, torch.cuda.device_count(), "this machine")
+    cuda = torch.cuda.is_available() or address is not None
+    return Request(config, file, paths, record, data, uri, chosen, address, cuda)
+
+
+def _data(options: Options, config: SweepConfig, record: StudyRecord | None, paths: StudyPaths) -> DataPlan | str:
+    """A study that goes on keeps its clips. For a dry run what is missing is part of the plan."""
+    try:
+        if record is not None and options.data_root is None and not options.synthetic:
+            store = ClipStore.open(record.store, config.dataset)
+            return DataPlan("store", store.path, store.path)
+        return locate(config.dataset, config.preset, options.data_root, options.synthetic, paths)
+    except UserError as error:
+        if options.dry_run:
+            return f"MISSING: {error}"
+        raise
