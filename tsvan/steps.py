@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from tsvan import losses
 from tsvan.config import LossConfig
 from tsvan.draws import Draws, TeacherCoins
+from tsvan.judging import Judgement, judge_clips, judge_frames
 from tsvan.models.motion import LstmState
 from tsvan.models.networks import Content, Networks, difference
 from tsvan.models.precision import full
-from tsvan.schedules import Gate, balance
 
 Gradients = dict[str, Sequence[Tensor | None]]
 """Owner of weights -> a gradient for each of its parameters, in their order; None: not part of this step."""
@@ -31,18 +31,6 @@ class StepResult:
     """What a step computed: gradients of the owners that are to be updated, and the values to log."""
 
     gradients: Gradients
-    values: dict[str, Tensor | float]
-
-
-@dataclass(frozen=True)
-class _Judgement:
-    """A discriminator's view of x~, x_p and x, each passed through it once."""
-
-    generator_loss: Tensor
-    to_fake: Tensor | None
-    to_prior: Tensor | None
-    to_discriminator: Sequence[Tensor | None] | None
-    gate: Gate
     values: dict[str, Tensor | float]
 
 
@@ -79,7 +67,7 @@ def content_step(networks: Networks, clips: Tensor, labels: Tensor, draws: Draws
     fake, kl, mean = _reconstruct_frames(networks, frames, onehot, draws)
     prior = full(networks.content_decoder(_prior(draws, mean), onehot))
     reconstruction = losses.mse(fake, frames)
-    judged = _judge_frames(
+    judged = judge_frames(
         networks, fake, prior, frames, loss, loss.balance_margin, prior_share=loss.prior_share, mix=loss.prior_share
     )
     matched = loss.lambda1 * reconstruction
@@ -116,7 +104,7 @@ def one_step(networks: Networks, clips: Tensor, labels: Tensor, draws: Draws, lo
 
     reconstruction, kl = losses.mse(fake, target), losses.gaussian_kl(mean, logvar)
     scales = losses.feature_distance(features, targets)
-    judged = _judge_frames(networks, fake, prior, target, loss, loss.balance_margin_one_step)
+    judged = judge_frames(networks, fake, prior, target, loss, loss.balance_margin_one_step)
     matched = loss.lambda4 * reconstruction + loss.lambda3 * scales
     gradients = _generator_gradients(
         networks, "motion", matched + loss.one_step_kl * kl, matched, fake, prior, judged, loss.adversarial_frames
@@ -163,7 +151,7 @@ def sequence_step(
 
     reconstruction, kl = losses.mse(fake, clips), losses.gaussian_kl(mean, logvar)
     scales = sum((losses.feature_distance(*pair) for pair in zip(features, targets, strict=True)), start=0.0) / steps
-    judged = _judge_clips(networks, fake, prior, clips, labels, loss)
+    judged = judge_clips(networks, fake, prior, clips, labels, loss)
     matched = loss.lambda4 * reconstruction + loss.lambda3 * scales
     gradients = _generator_gradients(
         networks, "motion", matched + kl_weight * kl, matched, fake, prior, judged, loss.adversarial_clips
@@ -241,79 +229,6 @@ def _roll_out(
     return torch.stack(frames, dim=2), features
 
 
-def _judge_frames(
-    networks: Networks,
-    fake: Tensor,
-    prior: Tensor,
-    real: Tensor,
-    loss: LossConfig,
-    margin: float,
-    prior_share: float = 1.0,
-    mix: float = 0.5,
-) -> _Judgement:
-    return _judge(networks.image_discriminator, fake, prior, real, None, loss, margin, prior_share, mix)
-
-
-def _judge_clips(
-    networks: Networks, fake: Tensor, prior: Tensor, real: Tensor, labels: Tensor, loss: LossConfig
-) -> _Judgement:
-    return _judge(networks.video_discriminator, fake, prior, real, labels, loss, loss.balance_margin, 1.0, 0.5)
-
-
-def _judge(
-    discriminator: nn.Module,
-    fake: Tensor,
-    prior: Tensor,
-    real: Tensor,
-    labels: Tensor | None,
-    loss: LossConfig,
-    margin: float,
-    prior_share: float,
-    mix: float,
-) -> _Judgement:
-    """Pass x~, x_p and x through a discriminator, in this order and each as a batch of its own; balance the updates.
-
-    Args:
-        labels: with class logits behind the first logit (D_V), the classes of all three.
-        prior_share: omega, the weight of x_p.
-        mix: weight of x_p in f, the loss on generated input that the balance looks at.
-    """
-    logits_fake, classes_fake = _split(discriminator(fake), labels)
-    logits_prior, classes_prior = _split(discriminator(prior), labels)
-    logits_real, classes_real = _split(discriminator(real), labels)
-    on_fake, on_prior = losses.taken_for_fake(logits_fake), losses.taken_for_fake(logits_prior)
-    on_real = losses.taken_for_real(logits_real)
-    generator_loss = losses.taken_for_real(logits_fake) + prior_share * losses.taken_for_real(logits_prior)
-    discriminator_loss = on_fake + prior_share * on_prior + on_real
-    values: dict[str, Tensor | float] = {
-        "generator": generator_loss.detach(),
-        "discriminator_real": on_real.detach(),
-        "discriminator_fake": on_fake.detach(),
-        "discriminator_prior": on_prior.detach(),
-    }
-    if labels is not None:
-        class_loss = losses.class_error(classes_fake, labels) + losses.class_error(classes_prior, labels)
-        real_class_loss = losses.class_error(classes_real, labels)
-        generator_loss, discriminator_loss = generator_loss + class_loss, discriminator_loss + real_class_loss
-        values |= {"class_generated": class_loss.detach(), "class_real": real_class_loss.detach()}
-    generated = (1 - mix) * on_fake.item() + mix * on_prior.item()
-    gate = balance(on_real.item(), generated, loss.balance_target, margin)
-    values |= {"updates_discriminator": float(gate.discriminator), "updates_decoder": float(gate.decoder)}
-    to_fake = to_prior = None
-    if gate.decoder:
-        to_fake, to_prior = torch.autograd.grad(
-            generator_loss, [fake, prior], retain_graph=gate.discriminator, materialize_grads=True
-        )
-    to_discriminator = None
-    if gate.discriminator:
-        to_discriminator = torch.autograd.grad(discriminator_loss, _parameters(discriminator))
-    return _Judgement(generator_loss, to_fake, to_prior, to_discriminator, gate, values)
-
-
-def _split(logits: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
-    return (logits, logits) if labels is None else (logits[:, :1], logits[:, 1:])
-
-
 def _generator_gradients(
     networks: Networks,
     name: str,
@@ -321,7 +236,7 @@ def _generator_gradients(
     matched: Tensor,
     fake: Tensor,
     prior: Tensor,
-    judged: _Judgement,
+    judged: Judgement,
     adversarial: float,
 ) -> Gradients:
     """Gradients of a stream's encoder and decoder, and of the discriminator that judged.
