@@ -7,7 +7,8 @@ Each loss of section 2 is written down as it stands, in terms of the networks' l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
@@ -19,6 +20,18 @@ from tsvan.draws import Draws, TeacherCoins
 from tsvan.models.networks import Networks
 
 Owned = dict[str, list[Tensor]]
+
+
+@contextmanager
+def frozen(*modules: nn.Module) -> Iterator[None]:
+    """No gradients for the weights of these modules inside the block."""
+    for module in modules:
+        module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.requires_grad_(True)
 
 
 def unfolded_convolution(features: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
@@ -119,7 +132,12 @@ def content_gradients(networks: Networks, clips: Tensor, labels: Tensor, draws: 
 
 
 def one_step_gradients(networks: Networks, clips: Tensor, labels: Tensor, draws: Draws, loss: LossConfig) -> Owned:
-    """Gradients of a one-step prediction with both gates open, by owner."""
+    """Gradients of a one-step prediction with both gates open, by owner. The content stream is frozen."""
+    with frozen(networks.content_encoder, networks.content_decoder):
+        return _one_step_gradients(networks, clips, labels, draws, loss)
+
+
+def _one_step_gradients(networks: Networks, clips: Tensor, labels: Tensor, draws: Draws, loss: LossConfig) -> Owned:
     t = draws.integer(1, clips.shape[2] - 2)
     onehot = F.one_hot(labels, networks.num_classes).float()
     target, judge = clips[:, :, t], networks.image_discriminator
@@ -165,7 +183,21 @@ def sequence_gradients(
     epsilon: float,
     kl_weight: float,
 ) -> Owned:
-    """Gradients of a sequence step with both gates open, by owner."""
+    """Gradients of a sequence step with both gates open, by owner. The content stream is frozen."""
+    with frozen(networks.content_encoder, networks.content_decoder):
+        return _sequence_gradients(networks, clips, labels, draws, loss, epsilon=epsilon, kl_weight=kl_weight)
+
+
+def _sequence_gradients(
+    networks: Networks,
+    clips: Tensor,
+    labels: Tensor,
+    draws: Draws,
+    loss: LossConfig,
+    *,
+    epsilon: float,
+    kl_weight: float,
+) -> Owned:
     steps = clips.shape[2] - 1
     onehot = F.one_hot(labels, networks.num_classes).float()
     judge = networks.video_discriminator

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ import ray  # noqa: E402
 
 from tsvan.strict import UserError  # noqa: E402
 
+_KNOCK_S = 10.0
 _SHORT = 40  # characters; Ray's sockets lie below its temporary folder, and a socket's path ends at 107
 
 
@@ -57,8 +59,9 @@ def connected(address: str | None, slots: Slots | None) -> Iterator[None]:
     scratch: Path | None = None
     if address:
         try:
+            _knock(address)
             ray.init(address=address, **quiet)
-        except (ConnectionError, ValueError) as error:
+        except (OSError, ValueError) as error:
             text = str(error).splitlines()[0]
             raise UserError(f"no Ray cluster at '{address}' ({text}); start one, or leave --address out") from None
     else:
@@ -82,6 +85,13 @@ def connected(address: str | None, slots: Slots | None) -> Iterator[None]:
         ray.shutdown()
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _knock(address: str) -> None:
+    """Ray itself tries for minutes where nobody answers. Raises OSError."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=_KNOCK_S).close()
 
 
 def num_nodes() -> int:

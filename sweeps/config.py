@@ -178,6 +178,14 @@ class SweepConfig:
         return cast(dict[str, Any], _plain(asdict(self)))
 
 
+def check_names(dataset: str, preset: str) -> None:
+    """Raises UserError for an unknown dataset or preset, with the nearest."""
+    if dataset not in DATASETS:
+        raise UserError(f"unknown dataset '{dataset}'; {nearest(dataset, DATASETS)}")
+    if preset not in PRESETS:
+        raise UserError(f"unknown preset '{preset}'; {nearest(preset, PRESETS)}")
+
+
 def load(
     dataset: str, preset: str = "paper", overrides: list[str] | None = None, file: Path | None = None
 ) -> tuple[SweepConfig, str]:
@@ -197,10 +205,7 @@ def load(
     """
     from sweeps.rules import checked
 
-    if dataset not in DATASETS:
-        raise UserError(f"unknown dataset '{dataset}'; {nearest(dataset, DATASETS)}")
-    if preset not in PRESETS:
-        raise UserError(f"unknown preset '{preset}'; {nearest(preset, PRESETS)}")
+    check_names(dataset, preset)
     source = file or SHIPPED / f"{dataset}.yaml"
     values = load_yaml(source)
     if isinstance(values, dict) and "objective" not in values:

@@ -8,17 +8,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sweeps.job import Job
+from sweeps.job import SCORE, Job
 from tsvan.files import write_atomically
+
+SCORE_PREFIX = "score"
+"""Of the metrics of SCORE lines in MLflow: `score`, the objective, and `score/NAME`."""
 
 
 @dataclass
 class Delivery:
-    """How far a run's files were delivered; as in `tracking.json`."""
+    """How far a run's files were delivered; as in `tracking.json`.
+
+    Args:
+        shipped: kind of line -> iteration up to and with which all is there.
+        sending: the same as it will be when the points that are on their way have arrived; empty: none are.
+    """
 
     run_id: str = ""
     described: bool = False
     shipped: dict[str, int] = field(default_factory=dict)
+    sending: dict[str, int] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     ended: str = ""
     model: str = ""
@@ -27,6 +36,18 @@ class Delivery:
     def read(cls, path: Path) -> Delivery:
         """Empty when nothing was delivered yet."""
         return cls(**json.loads(path.read_text())) if path.exists() else cls()
+
+    def arrived(self, steps: Mapping[str, int]) -> None:
+        """The driver died while points were on their way: what came through is delivered, the rest is not.
+
+        Args:
+            steps: metric of the run -> its last step there.
+        """
+        for kind, intended in self.sending.items():
+            there = [step for name, step in steps.items() if name.startswith(SCORE_PREFIX) == (kind == SCORE)]
+            known = self.shipped.get(kind, 0)
+            self.shipped[kind] = max(known, min(intended, max(there, default=0)))
+        self.sending = {}
 
     def write(self, path: Path) -> None:
         """Atomic."""

@@ -6,16 +6,18 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import shutil
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from sweeps.cluster import Slots  # first: it tells Ray to be quiet
-from sweeps.job import Interrupted, Job, JobQueue, Listener, Outcome, Point
+from sweeps.job import Interrupted, Job, JobQueue, Listener, Outcome, Point, pruned
 from tsvan.checkpoint import list_checkpoints
 
 from ray import tune  # isort: skip
@@ -37,6 +39,7 @@ def run_jobs(queue: JobQueue, listeners: list[Listener], slots: Slots, folder: P
     """
     shutil.rmtree(folder, ignore_errors=True)
     desk = _Desk(queue, listeners, stop)
+    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # a failed job is a result, told by its outcome
     tune.run(
         JobActor,
         name="jobs",
@@ -51,6 +54,8 @@ def run_jobs(queue: JobQueue, listeners: list[Listener], slots: Slots, folder: P
         verbose=0,
         trial_dirname_creator=lambda trial: str(trial.trial_id),
     )
+    for trial_id in [] if stop.exists() else list(desk.jobs):
+        desk.end(trial_id, error=True)  # Ray let go of it without a word
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -106,6 +111,7 @@ class _Desk:
     def __init__(self, queue: JobQueue, listeners: list[Listener], stop: Path) -> None:
         self.queue, self.listeners, self.stop = queue, listeners, stop
         self.jobs: dict[str, Job] = {}
+        self.began: dict[str, float] = {}
         self.last: dict[str, Point] = {}
         self.stopped: set[str] = set()
 
@@ -114,7 +120,7 @@ class _Desk:
             return None
         job = self.queue.next()
         if job is not None:
-            self.jobs[trial_id] = job
+            self.jobs[trial_id], self.began[trial_id] = job, time.monotonic()
             for listener in self.listeners:
                 listener.started(job)
         return job
@@ -144,16 +150,17 @@ class _Desk:
 
     def _outcome(self, trial_id: str, job: Job, error: bool) -> Outcome | None:
         point = self.last.get(trial_id, Point(0, {}))
+        seconds = time.monotonic() - self.began[trial_id]
         if trial_id in self.stopped:
-            reason = f"stopped early at iteration {point.iteration}"
-            outcome = Outcome("pruned", point.iteration, point.values, reason, num_clips=job.num_clips)
+            outcome = pruned(job, point, seconds)
         elif error:
             text = job.paths.error.read_text().strip() if job.paths.error.exists() else "its worker died"
-            outcome = Outcome("failed", point.iteration, point.values, text.splitlines()[-1], num_clips=job.num_clips)
+            reason = text.splitlines()[-1]
+            outcome = Outcome("failed", point.iteration, point.values, reason, seconds, job.num_clips)
         elif self.stop.exists():
             return None
         else:
-            outcome = Outcome("failed", point.iteration, point.values, "ended without an outcome")
+            outcome = Outcome("failed", point.iteration, point.values, "ended without an outcome", seconds)
         outcome.write(job.paths)
         return outcome
 

@@ -123,15 +123,15 @@ def confirm(
     """
     jobs = {candidate.key: _jobs(candidate, "confirm", config, template, paths) for candidate in candidates}
     run(FixedQueue([job for group in jobs.values() for job in group]))
-    means = {}
+    means, counts = {}, {}
     for key, group in jobs.items():
         values = [outcome.values[config.objective.metric] for outcome in _completed(group).values()]
         if values:
-            means[key] = sum(values) / len(values)
+            means[key], counts[key] = sum(values) / len(values), len(values)
     sign = -1 if config.objective.direction == "maximize" else 1
-    ranked = sorted(
-        (candidate for candidate in candidates if candidate.key in means), key=lambda c: sign * means[c.key]
-    )
+    completed = [candidate for candidate in candidates if candidate.key in means]
+    # A config whose seeds diverge is no winner, however good the others are.
+    ranked = sorted(completed, key=lambda candidate: (-counts[candidate.key], sign * means[candidate.key]))
     return ranked, {candidate.key: means[candidate.key] for candidate in ranked}
 
 

@@ -140,6 +140,12 @@ class Outcome:
         return cls(**json.loads(paths.outcome.read_text()))
 
 
+def pruned(job: Job, point: Point, seconds: float = 0.0) -> Outcome:
+    """How a job ends that is stopped early at a score."""
+    reason = f"stopped early at iteration {point.iteration}"
+    return Outcome("pruned", point.iteration, point.values, reason, seconds, job.num_clips)
+
+
 class JobQueue(Protocol):
     """Who decides what runs."""
 

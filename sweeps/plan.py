@@ -77,7 +77,7 @@ def refuse_slow(config: SweepConfig, cost: Cost, cuda: bool, allowed: bool) -> N
     what = f"{config.trials} trials" if cost.sweep_s else "the final runs"
     raise UserError(
         f"no GPU here, and this study ({what} of {config.base.schedule.total:,} iterations) would take "
-        f"about {cost.total_s / 3600:,.0f} hours on this CPU; use --preset smoke, a GPU, or --allow-slow"
+        f"about {_long(cost.total_s)} on this CPU; use --preset smoke, a GPU, or --allow-slow"
     )
 
 
@@ -110,7 +110,7 @@ def _rows(request: Request, cost: Cost) -> list[tuple[str, str]]:
         ("  stopping", stopping),
         ("  scores", f"every {_many(every, 'iteration')}, {config.scoring.validation_clips or 'default'} clips"),
     ]
-    time = f"roughly {duration(cost.sweep_s)} of sweep and " if chosen is None else "roughly "
+    time = f"roughly {_long(cost.sweep_s)} of sweep and " if chosen is None else "roughly "
     return [
         ("config", f"{request.file}, preset {config.preset}, seed {config.seed}"),
         ("study", f"{paths.root} ({'exists: would go on' if paths.config.exists() else 'new'})"),
@@ -123,13 +123,18 @@ def _rows(request: Request, cost: Cost) -> list[tuple[str, str]]:
         ("5 report", f"{paths.report}, {paths.summary}"),
         ("tracking", shown_uri(request.uri)),
         ("device", "GPU" if request.cuda else "CPU"),
-        ("time", f"{time}{duration(cost.final_s)} of final, one at a time"),
+        ("time", f"{time}{_long(cost.final_s)} of final, one at a time"),
         ("disk", f"up to {cost.disk_bytes / 1e9:.1f} GB of checkpoints"),
     ]
 
 
 def _confirms(request: Request) -> bool:
     return request.chosen is None and request.config.final.confirm.top_k > 1
+
+
+def _long(seconds: float) -> str:
+    years = seconds / (365 * 86400)
+    return duration(seconds) if years <= 2 else f"{years:.0f} years"
 
 
 def _many(count: int, what: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sweeps.job import Interrupted, Job, Outcome, Point
 from sweeps.paths import StudyPaths, TrialPaths
-from sweeps.tracking import shown_uri
+from sweeps.tracking import checked_uri, shown_uri
 from sweeps.wiring import make_tracker, tracking_uri
 from tsvan.data.store import ClipStore
 from tsvan.strict import UserError
@@ -28,7 +28,7 @@ def reproduce(args: argparse.Namespace) -> int:
         UserError: no such run, its clips are gone or changed, or `--out` holds something else.
     """
     out = (args.out or Path("runs") / f"reproduce-{args.run_id[:8]}").resolve()
-    uri = tracking_uri(args.tracking_uri, StudyPaths(out))
+    uri = checked_uri(tracking_uri(args.tracking_uri, StudyPaths(out)))
     job, tags = _logged(args.run_id, uri, out)
     before = Outcome.read(TrialPaths(Path(job.folder)))
     job = replace(job, folder=str(out), stop_file=str(out / "stop"))

@@ -53,7 +53,7 @@ def scorer_stage(
 
     Raises:
         UserError: it is below the accuracy floor, or the objective can't tell real clips from broken ones. With the
-            floor `twice_chance` (presets smoke and dev) both are warnings.
+            floor `twice_chance` (presets smoke and dev) both are warnings. Or these clips have no such metric.
     """
     settings = config.scorer
     folder = store.path / "scorers" if os.access(store.path, os.W_OK) else paths.scorer
@@ -68,8 +68,13 @@ def scorer_stage(
     problems = [check_floor(scorer, floor)]
     refused = [sensitivity.refuses(objective.metric) for objective in config.objectives]
     found = [problem for problem in (*problems, *refused) if problem]
-    if found and not lenient:
-        raise UserError(found[0])
+    missing = [
+        reason
+        for objective, reason in zip(config.objectives, refused, strict=True)
+        if reason and objective.metric not in sensitivity.rows["real"]
+    ]
+    if missing or (found and not lenient):
+        raise UserError((missing or found)[0])
     result = ScorerResult(
         folder=str(folder),
         config=asdict(settings),

@@ -12,6 +12,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ from optuna.samplers import BaseSampler, NSGAIISampler, QMCSampler, RandomSample
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeps.config import SweepConfig
-from sweeps.job import Job, Outcome, Point
+from sweeps.job import Job, Outcome, Point, pruned
 from sweeps.paths import StudyPaths
 from sweeps.space import distributions, published_params
 from sweeps.stopping import Stopper
 from tsvan.strict import UserError
 
 MakeJob = Callable[[int, dict[str, Any]], Job]
+_STOPPED = "stopped_at"
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
 
 
@@ -80,8 +82,8 @@ class SweepQueue:
     def __init__(self, study: optuna.Study, config: SweepConfig, make_job: MakeJob, stopper: Stopper) -> None:
         self._study, self._config, self._make_job, self._stopper = study, config, make_job, stopper
         self._stopped: dict[int, Outcome] = {}
-        self._enqueue_published()
         self._unfinished = self._reconcile()
+        self._enqueue_published()
 
     @property
     def total(self) -> int:
@@ -111,10 +113,11 @@ class SweepQueue:
         if len(job.objectives) > 1:
             return True
         score = point.values[job.objectives[0]]
-        trial = self._live(job.number)
-        if point.iteration not in self._study.trials[job.number].intermediate_values:
-            trial.report(score, point.iteration)
-        return self._stopper.goes_on(job.number, point.iteration, score)
+        goes_on = self._stopper.goes_on(job.number, point.iteration, score)
+        if not goes_on:  # noted first, should the driver die before the outcome is written
+            self._live(job.number).set_user_attr(_STOPPED, asdict(point))
+        self._report(job.number, point.iteration, score)
+        return goes_on
 
     def finished(self, job: Job, outcome: Outcome) -> None:
         """Tell Optuna, once."""
@@ -132,6 +135,10 @@ class SweepQueue:
             live.set_user_attr("reason", outcome.reason)
         values = [outcome.values[name] for name in job.objectives] if outcome.state == "complete" else None
         self._study.tell(job.number, values=values, state=STATES.get(outcome.state, TrialState.FAIL))
+
+    def _report(self, number: int, iteration: int, score: float) -> None:
+        if iteration not in self._study.trials[number].intermediate_values:
+            self._live(number).report(score, iteration)
 
     def _job(self, number: int, params: dict[str, Any]) -> Job:
         job = self._make_job(number, params)
@@ -156,6 +163,11 @@ class SweepQueue:
                 continue
             job = self._make_job(trial.number, trial.params)
             outcome = Outcome.read(job.paths)
+            if outcome is None and _STOPPED in trial.user_attrs:
+                point = Point(**trial.user_attrs[_STOPPED])
+                self._report(trial.number, point.iteration, point.values[job.objectives[0]])
+                outcome = pruned(job, point)
+                outcome.write(job.paths)
             if outcome is None:
                 unfinished.append(trial)
             else:
@@ -163,7 +175,7 @@ class SweepQueue:
         return unfinished
 
     def _enqueue_published(self) -> None:
-        if any("origin" in trial.user_attrs for trial in self._study.trials):
+        if any("origin" in trial.user_attrs and "torn" not in trial.user_attrs for trial in self._study.trials):
             return
         params, origin = published_params(self._config)
         self._study.enqueue_trial(params, user_attrs={"origin": origin})

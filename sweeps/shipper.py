@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sweeps.curves import draw_curves
-from sweeps.delivery import Delivery, Item, new_lines
+from sweeps.delivery import SCORE_PREFIX, Delivery, Item, new_lines
 from sweeps.job import SCORE, Job, Outcome, Point
 from sweeps.paths import StudyPaths, TrialPaths
 from sweeps.tracking import DataInput, Tracker
@@ -229,28 +229,33 @@ class Shipper:
         delivery.write(item.job.paths.tracking)
 
     def _deliver_points(self, item: Item) -> None:
+        delivery, path = item.delivery, item.job.paths.tracking
+        if delivery.sending:
+            delivery.arrived(self._tracker.last_steps(delivery.run_id))
         lines = new_lines(item)
         points = []
-        shipped = dict(item.delivery.shipped)
+        shipped = dict(delivery.shipped)
         for line in lines:
             kind, iteration = line["kind"], line["iteration"]
             if iteration <= shipped.get(kind, 0):
                 continue
             shipped[kind] = iteration
-            prefix = "score/" if kind == SCORE else ""
+            prefix = f"{SCORE_PREFIX}/" if kind == SCORE else ""
             values = {f"{prefix}{name}": value for name, value in line["values"].items()}
             if kind == SCORE and item.job.objectives[0] in line["values"]:
-                values["score"] = line["values"][item.job.objectives[0]]
+                values[SCORE_PREFIX] = line["values"][item.job.objectives[0]]
             points += [(name, value, line["time_ms"], iteration) for name, value in values.items()]
         if not points:
             return
         try:
-            self._tracker.points(item.delivery.run_id, points)
+            delivery.sending = shipped
+            delivery.write(path)
+            self._tracker.points(delivery.run_id, points)
         except Exception:
-            item.inode = 0  # read the file again next time
+            item.inode, delivery.sending = 0, {}  # the same lines again next time; points that come twice are one
             raise
-        item.delivery.shipped = shipped
-        item.delivery.write(item.job.paths.tracking)
+        delivery.shipped, delivery.sending = shipped, {}
+        delivery.write(path)
 
     def _deliver_sample(self, item: Item, file: Path) -> None:
         if file.name in item.delivery.files:

@@ -133,6 +133,11 @@ class Tracker:
         for start in range(0, len(metrics), _BATCH):
             self.client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
 
+    def last_steps(self, run_id: str) -> dict[str, int]:
+        """Metric of a run -> the last step that has it."""
+        names = self.client.get_run(run_id).data.metrics
+        return {name: max(point.step for point in self.client.get_metric_history(run_id, name)) for name in names}
+
     def artifact(self, run_id: str, file: Path, folder: str | None = None) -> None:
         """Upload a file or a folder."""
         self.client.log_artifact(run_id, str(file), folder)

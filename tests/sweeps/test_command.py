@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,8 @@ WRONG = {
     "wrong type": (["--dataset", "vox", "--trials", "few"], "trials: input should be a valid integer, got 'few'"),
     "nothing to resume": (["--dataset", "vox", "--preset", "smoke", "--resume"], "nothing to resume"),
     "paper on a CPU": (["--dataset", "weizmann", "--data", "synthetic"], "--allow-slow"),
+    "unknown option": (["--dataset", "vox", "--presets", "smoke"], "unrecognized arguments: --presets smoke"),
+    "no dataset": ([], "required: --dataset; see tune_runner.py --help"),
     "dataset in a set": (["--dataset", "vox", "--set", "dataset=mug"], "--set dataset=mug: use --dataset"),
     "tracking store of files": (
         ["--dataset", "vox", "--preset", "smoke", "--tracking-uri", "file:///x"],
@@ -85,6 +89,20 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
     assert "MISSING" in shown
     assert "asha at 150,000, 400,000" in shown
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_help_names_reproduce_examples_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        tune_runner.main(["--help"])
+    shown = capsys.readouterr().out
+    assert all(words in shown for words in ("reproduce RUN_ID", "--preset smoke", "exit codes: 0 done", "130"))
+
+
+def test_a_wrong_name_is_told_without_torch(tmp_path: Path) -> None:
+    code = "import sys, tune_runner; tune_runner.main(['--dataset', 'vocks']); print('torch' in sys.modules)"
+    root = Path(tune_runner.__file__).parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_a_dry_run_with_a_chosen_config_plans_no_sweep(

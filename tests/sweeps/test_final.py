@@ -132,6 +132,22 @@ def test_confirm_ranks_on_its_own_group(config: SweepConfig, paths: StudyPaths) 
     assert json.loads(paths.final(f"confirm-{ranked[0].key}-0").job.read_text())["group"] == "confirm"
 
 
+def test_a_config_that_fails_with_some_seeds_ranks_below_one_that_does_not(
+    config: SweepConfig, paths: StudyPaths
+) -> None:
+    template = swept(config, paths)
+    fragile, sound = best_candidates(config, load_study(paths), 2)
+
+    def run(queue: final.FixedQueue) -> None:
+        while (job := queue.next()) is not None:
+            bad = fragile.key in job.name
+            state = "diverged" if bad and job.number == 0 else "complete"
+            Outcome(state, 100, {"inception_score": 9.0 if bad else 1.0}).write(job.paths)
+
+    ranked, _ = final.confirm([fragile, sound], config, template, paths, run)
+    assert [candidate.key for candidate in ranked] == [sound.key, fragile.key]
+
+
 @pytest.mark.parametrize(
     "text", ["lambda2: 4.5\nngf: 32\n", "dataset: weizmann\nloss: {lambda2: 4.5}\nmodel: {ngf: 32}\n"]
 )

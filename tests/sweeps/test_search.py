@@ -128,6 +128,21 @@ def test_parameters_cut_by_a_death_make_no_trial(config: SweepConfig, paths: Stu
         finish(queue, job, "complete", 1.0)
         count += 1
     assert count == config.trials
+    rows = [trial for trial in load_study(paths).trials if "origin" in trial.user_attrs]
+    assert [trial.user_attrs.get("state") for trial in rows] == [None, "complete"]  # the published row is drawn again
+
+
+def test_a_trial_that_was_stopped_stays_stopped_when_the_driver_dies(config: SweepConfig, paths: StudyPaths) -> None:
+    before = open_queue(config, paths)
+    before.progress(job := take(before), Point(30, {"inception_score": 5.0}))
+    finish(before, job, "complete", 5.0)
+    stopped = take(before)
+    assert not before.progress(stopped, Point(30, {"inception_score": 4.0}))
+    assert take(open_queue(config, paths)).number == stopped.number + 1
+    outcome = Outcome.read(stopped.paths)
+    assert outcome is not None
+    assert (outcome.state, outcome.iteration, outcome.values) == ("pruned", 30, {"inception_score": 4.0})
+    assert load_study(paths).trials[stopped.number].state == TrialState.PRUNED
 
 
 def test_more_trials_are_added_to_a_finished_study(config: SweepConfig, paths: StudyPaths) -> None:

@@ -165,6 +165,44 @@ def test_delivery_that_was_made_but_not_noted_is_made_again_without_doubling(
     assert [point.step for point in history] == list(range(1, 21))
 
 
+def test_points_that_arrived_just_before_a_death_are_not_doubled_when_the_trial_writes_them_again(
+    paths: StudyPaths, uri: str, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = make_shipper(paths, uri)
+    first._ready()
+    first.started(job)
+    write_points(job, range(1, 16))
+    writes: list[dict[str, int]] = []
+    real = Delivery.write
+
+    def dies(self: Delivery, path: Path) -> None:
+        if writes and not self.sending:
+            raise KeyboardInterrupt  # after the points, before the note
+        real(self, path)
+        if self.sending:
+            writes.append(self.sending)
+
+    monkeypatch.setattr(Delivery, "write", dies)
+    with pytest.raises(KeyboardInterrupt):
+        first._round()
+    monkeypatch.undo()
+    assert Delivery.read(job.paths.tracking).sending == {TRAIN: 15, SCORE: 10}
+    Journal(job.paths.metrics).truncate(10)  # the checkpoint
+    write_points(job, range(11, 21))  # with other times
+    second = make_shipper(paths, uri)
+    second.start()
+    second.started(job)
+    assert second.close("interrupted", timeout_s=20) == []
+    assert steps(uri, job, "content/encoder") == list(range(1, 21))
+    assert steps(uri, job, "score") == [10, 20]
+
+
+def test_points_that_never_arrived_are_sent_again() -> None:
+    delivery = Delivery(shipped={TRAIN: 5}, sending={TRAIN: 9, SCORE: 8})
+    delivery.arrived({"content/encoder": 7, "score": 0})
+    assert (delivery.shipped, delivery.sending) == ({TRAIN: 7, SCORE: 0}, {})
+
+
 def test_a_server_that_is_away_holds_nothing_up_and_is_told(
     paths: StudyPaths, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,68 @@
+"""What the command line of tune_runner.py takes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+from tsvan.config import DATASETS
+from tsvan.strict import UserError
+
+PRESETS = "paper (default): the published budget; dev: one GPU, about an hour; smoke: a CPU, minutes"
+EPILOG = """also:
+  tune_runner.py reproduce RUN_ID                      train a logged run again from its own artifacts
+
+examples:
+  python tune_runner.py --dataset vox --preset smoke   a whole small study on stand-in clips, minutes on a CPU
+  python tune_runner.py --dataset vox --dry-run        plan, cost, and what is missing
+
+exit codes: 0 done; 1 no usable trial; 2 wrong use or missing data; 130 interrupted, the state is saved"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Its errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Wrong use, as any other."""
+        raise UserError(f"{message}; see {self.prog} --help")
+
+
+def study_parser() -> argparse.ArgumentParser:
+    """Of a study."""
+    parser = _Parser(
+        prog="tune_runner.py",
+        description="Sweep TwoStreamVAN, from clips to final numbers.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--dataset", required=True, metavar="NAME", help=", ".join(DATASETS))
+    add("--preset", default="paper", metavar="NAME", help=PRESETS)
+    add("--data-root", type=Path, metavar="DIR", help="a clip store, or a folder of raw videos (default: data/DATASET)")
+    add("--data", choices=["synthetic"], help="drawn stand-in clips in place of real ones")
+    add("--out", type=Path, metavar="DIR", help="the study's folder (default: runs/DATASET[-PRESET])")
+    add("--trials", metavar="N", help="number of trials")
+    add("--seed", metavar="N", help="the study's seed")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of the sweep config; can be repeated")
+    add("--config", type=Path, metavar="FILE", help="a sweep config in place of sweeps/DATASET.yaml")
+    add("--resume", action="store_true", help="go on with the study (the same command again does so, too)")
+    add("--dry-run", action="store_true", help="print plan, cost and what is missing; start and write nothing")
+    add("--final-from", type=Path, metavar="FILE", help="no sweep: train and score the config in FILE")
+    add(
+        "--tracking-uri", metavar="URI", help="MLflow server or store (default: MLFLOW_TRACKING_URI, else beside --out)"
+    )
+    add("--address", metavar="ADDRESS", help="an existing Ray cluster (default: RAY_ADDRESS, else one of its own)")
+    add("--workers", metavar="N", help="trials at a time (default: as many as fit)")
+    add("--gpus-per-trial", metavar="SHARE", help="a fraction of a GPU, or auto")
+    add("--allow-slow", action="store_true", help="start a paper's budget on a CPU all the same")
+    return parser
+
+
+def reproduce_parser() -> argparse.ArgumentParser:
+    """Of `reproduce`."""
+    parser = _Parser(prog="tune_runner.py reproduce", description="Train a logged run again.")
+    parser.add_argument("run_id", metavar="RUN_ID", help="of a trial or a final rerun in MLflow")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where to (default: runs/reproduce-RUN_ID)")
+    parser.add_argument("--tracking-uri", metavar="URI", help="default: MLFLOW_TRACKING_URI, else runs/mlflow.db")
+    return parser
