@@ -9,7 +9,7 @@ from typing import NoReturn
 from tsvan.config import DATASETS
 from tsvan.strict import UserError
 
-PRESETS = "paper (default): the published budget; dev: one GPU, about an hour; smoke: a CPU, minutes"
+PRESETS = "paper (default): the published budget; dev: a short study for one GPU; smoke: a CPU, minutes"
 EPILOG = """also:
   tune_runner.py reproduce RUN_ID                      train a logged run again from its own artifacts
 
