@@ -74,7 +74,13 @@ def scorer_stage(
         if reason and objective.metric not in sensitivity.rows["real"]
     ]
     if missing or (found and not lenient):
-        raise UserError((missing or found)[0])
+        reason = (missing or found)[0]
+        way_on = (
+            "train the scorer longer with --set scoring.classifier.iterations=N"
+            if reason == problems[0]
+            else "choose another objective, such as --set 'objective={metric: kernel_distance, direction: minimize}'"
+        )
+        raise UserError(f"{reason}; {way_on}")
     result = ScorerResult(
         folder=str(folder),
         config=asdict(settings),
