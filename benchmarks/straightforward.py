@@ -7,9 +7,10 @@ Each loss of section 2 is written down as it stands, in terms of the networks' l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from functools import wraps
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,16 +23,21 @@ from tsvan.models.networks import Networks
 Owned = dict[str, list[Tensor]]
 
 
-@contextmanager
-def frozen(*modules: nn.Module) -> Iterator[None]:
-    """No gradients for the weights of these modules inside the block."""
-    for module in modules:
-        module.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for module in modules:
-            module.requires_grad_(True)
+def content_frozen(gradients: Callable[..., Owned]) -> Callable[..., Owned]:
+    """A motion step: while it is taken, the content stream's weights have no gradients."""
+
+    @wraps(gradients)
+    def wrapped(networks: Networks, *args: Any, **schedule: Any) -> Owned:
+        content = networks.content_encoder, networks.content_decoder
+        for module in content:
+            module.requires_grad_(False)
+        try:
+            return gradients(networks, *args, **schedule)
+        finally:
+            for module in content:
+                module.requires_grad_(True)
+
+    return wrapped
 
 
 def unfolded_convolution(features: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
@@ -131,19 +137,15 @@ def content_gradients(networks: Networks, clips: Tensor, labels: Tensor, draws: 
     }
 
 
+@content_frozen
 def one_step_gradients(networks: Networks, clips: Tensor, labels: Tensor, draws: Draws, loss: LossConfig) -> Owned:
-    """Gradients of a one-step prediction with both gates open, by owner. The content stream is frozen."""
-    with frozen(networks.content_encoder, networks.content_decoder):
-        return _one_step_gradients(networks, clips, labels, draws, loss)
-
-
-def _one_step_gradients(networks: Networks, clips: Tensor, labels: Tensor, draws: Draws, loss: LossConfig) -> Owned:
+    """Gradients of a one-step prediction with both gates open, by owner."""
     t = draws.integer(1, clips.shape[2] - 2)
     onehot = F.one_hot(labels, networks.num_classes).float()
     target, judge = clips[:, :, t], networks.image_discriminator
     hidden = content_hidden(networks, clips[:, :, t - 1], onehot)
     targets = render(networks, content_hidden(networks, target, onehot), None)[1] if has_targets(networks) else []
-    posterior, prior_noise = draws.noise(len(clips), networks.config.motion_dim), None
+    posterior_noise = draws.noise(len(clips), networks.config.motion_dim)
 
     def encode() -> tuple[Tensor, Tensor, Tensor, Tensor]:
         maps = encoded(networks, clips[:, :, : t + 1])
@@ -152,7 +154,7 @@ def _one_step_gradients(networks: Networks, clips: Tensor, labels: Tensor, draws
         return h, c, mean, logvar
 
     h, c, mean, logvar = encode()
-    z_m = mean + torch.exp(logvar / 2) * posterior
+    z_m = mean + torch.exp(logvar / 2) * posterior_noise
     made, maps = predict(networks, hidden, z_m, h, c, onehot)
     prior_noise = draws.noise(*mean.shape)
     h, c, _, _ = encode()  # the history of x_p, encoded again
@@ -173,6 +175,7 @@ def _one_step_gradients(networks: Networks, clips: Tensor, labels: Tensor, draws
     }
 
 
+@content_frozen
 def sequence_gradients(
     networks: Networks,
     clips: Tensor,
@@ -183,27 +186,12 @@ def sequence_gradients(
     epsilon: float,
     kl_weight: float,
 ) -> Owned:
-    """Gradients of a sequence step with both gates open, by owner. The content stream is frozen."""
-    with frozen(networks.content_encoder, networks.content_decoder):
-        return _sequence_gradients(networks, clips, labels, draws, loss, epsilon=epsilon, kl_weight=kl_weight)
-
-
-def _sequence_gradients(
-    networks: Networks,
-    clips: Tensor,
-    labels: Tensor,
-    draws: Draws,
-    loss: LossConfig,
-    *,
-    epsilon: float,
-    kl_weight: float,
-) -> Owned:
+    """Gradients of a sequence step with both gates open, by owner."""
     steps = clips.shape[2] - 1
     onehot = F.one_hot(labels, networks.num_classes).float()
     judge = networks.video_discriminator
     maps = encoded(networks, clips)
-    posteriors = networks.motion_encoder.posterior(torch.cat(maps), onehot.repeat(steps, 1))
-    mean, logvar = posteriors
+    mean, logvar = networks.motion_encoder.posterior(torch.cat(maps), onehot.repeat(steps, 1))
     z_m = (mean + torch.exp(logvar / 2) * draws.noise(*mean.shape)).chunk(steps)
     z_p = draws.noise(steps, len(clips), mean.shape[1])
     coins = TeacherCoins.draw(draws, steps, epsilon), TeacherCoins.draw(draws, steps, epsilon)

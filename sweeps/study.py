@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -15,7 +14,6 @@ from sweeps import choice, final, plan
 from sweeps.data import DataPlan, open_store
 from sweeps.job import Job, Outcome
 from sweeps.options import Options, Request, understood
-from sweeps.paths import StudyPaths
 from sweeps.scorer import ScorerResult, scorer_stage
 from sweeps.screen import Screen
 from sweeps.search import SweepQueue, derive_seed, load_study, open_study
@@ -242,9 +240,3 @@ def _shown(path: Path) -> str:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
         return str(path)
-
-
-def read_summary(paths: StudyPaths) -> dict[str, Any]:
-    """A finished study's `summary.json`."""
-    values: dict[str, Any] = json.loads(paths.summary.read_text())
-    return values

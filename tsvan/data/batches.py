@@ -18,6 +18,7 @@ from torch import Tensor
 from tsvan.config import DataConfig, TrainConfig
 from tsvan.data.datasets import CROP, rules, span
 from tsvan.data.store import Clip, ClipStore
+from tsvan.draws import stream
 from tsvan.strict import UserError
 
 Ints = npt.NDArray[np.int64]
@@ -142,7 +143,7 @@ class Batches:
         if iteration < 1:
             raise ValueError(f"iterations count from 1, got {iteration}")
         chosen = self.chosen(iteration)
-        rng = _generator(self.seed, _WINDOW, iteration)
+        rng = stream(self.seed, _WINDOW, iteration)
         first = self._starts[chosen] + rng.integers(0, self._choices[chosen])
         tops, lefts = rng.integers(0, self._offsets, size=(2, self.batch_size))
         rows = first[:, None] + self._steps[chosen, None] * np.arange(self.num_frames)  # (B, T)
@@ -152,7 +153,7 @@ class Batches:
         """(B,) indices into `clips` of an iteration's batch."""
         epoch, position = divmod(iteration - 1, self.iterations_per_epoch)
         if self._epoch is None or self._epoch[0] != epoch:
-            order = _generator(self.seed, _ORDER, epoch).permutation(len(self.clips) * self._repeats)
+            order = stream(self.seed, _ORDER, epoch).permutation(len(self.clips) * self._repeats)
             self._epoch = (epoch, order % len(self.clips))
         return self._epoch[1][position * self.batch_size : (position + 1) * self.batch_size]
 
@@ -188,11 +189,6 @@ def _columns(clips: Sequence[Clip]) -> tuple[Ints, Ints, Ints]:
         [(clip.start, clip.num_frames, clip.label) for clip in clips], dtype=np.int64
     ).T.copy()
     return starts, lengths, labels
-
-
-def _generator(*key: int) -> np.random.Generator:
-    """A generator of its own for each key; NumPy's SeedSequence mixes so that near keys give unrelated draws."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
 
 
 def _fits(store: ClipStore, device: torch.device, share: float) -> bool:
