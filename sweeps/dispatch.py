@@ -4,30 +4,43 @@ again when it dies. Ray's snapshots are never restored: a study goes on from its
 
 from __future__ import annotations
 
-import importlib
-import json
 import logging
 import shutil
-import signal
-import sys
-import time
-import traceback
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sweeps.cluster import Slots  # first: it tells Ray to be quiet
-from sweeps.job import Interrupted, Job, JobQueue, Listener, Outcome, Point, pruned
-from tsvan.checkpoint import list_checkpoints
+from sweeps.actor import POINT, TROUBLE, JobActor, note_memory, read_point  # first: it tells Ray to be quiet
+from sweeps.cluster import Slots
+from sweeps.job import Job, JobQueue, Listener, Outcome, Point, memory_faults, pruned, spent
+from sweeps.keeping import slim
+from sweeps.trouble import StorageTrouble, storage_trouble
 
+import ray  # isort: skip
 from ray import tune  # isort: skip
 from ray.tune.experiment import Trial  # isort: skip
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # isort: skip
 from ray.tune.search import Searcher  # isort: skip
 
+_MONITOR = ("OutOfMemoryError", "running low on memory")
+"""How Ray's memory monitor signs what it killed."""
 
-def run_jobs(queue: JobQueue, listeners: list[Listener], slots: Slots, folder: Path, stop: Path, retries: int) -> None:
+
+def run_jobs(
+    queue: JobQueue,
+    listeners: list[Listener],
+    slots: Slots,
+    folder: Path,
+    stop: Path,
+    retries: int,
+    say: Callable[[str], None] = lambda line: None,
+) -> None:
     """Run the queue's jobs until there are no more, or until `stop` exists and the running ones have saved.
+
+    A job that runs out of memory is put aside; when the others have ended, it goes on from its checkpoint with a
+    device to itself, and fails if that is too small as well. (Ray can't give a running trial another share while its
+    workers are reused.)
 
     Args:
         queue: decides.
@@ -35,10 +48,23 @@ def run_jobs(queue: JobQueue, listeners: list[Listener], slots: Slots, folder: P
         slots: jobs at a time.
         folder: Ray's bookkeeping.
         stop: a file.
-        retries: starts of a job after its worker died or raised.
+        retries: starts of a job after its worker died or raised, with no score in between.
+        say: told, in a line, what a person should know.
+
+    Raises:
+        StorageTrouble: the study can't be written; the running jobs have been stopped.
     """
+    desk = _Desk(queue, listeners, stop, say)
+    _run(desk, slots, folder, retries)
+    if desk.aside and not desk.closed():
+        desk.again, desk.aside = [replace(job, larger_share=True) for job in desk.aside], []
+        _run(desk, _whole_devices(slots), folder, retries)
+    if desk.trouble:
+        raise StorageTrouble(desk.trouble)
+
+
+def _run(desk: _Desk, slots: Slots, folder: Path, retries: int) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    desk = _Desk(queue, listeners, stop)
     logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # a failed job is a result, told by its outcome
     tune.run(
         JobActor,
@@ -54,82 +80,53 @@ def run_jobs(queue: JobQueue, listeners: list[Listener], slots: Slots, folder: P
         verbose=0,
         trial_dirname_creator=lambda trial: str(trial.trial_id),
     )
-    for trial_id in [] if stop.exists() else list(desk.jobs):
+    for trial_id in [] if desk.closed() else list(desk.jobs):
         desk.end(trial_id, error=True)  # Ray let go of it without a word
     shutil.rmtree(folder, ignore_errors=True)
 
 
-class JobActor(tune.Trainable):
-    """A worker process. It is used for job after job; one step is the way to the next score."""
-
-    def setup(self, config: dict[str, Any]) -> None:
-        """Remember the job; the work begins in `step`, so that every failure is a failure of a step."""
-        self._job = Job.from_dict(json.loads(Path(config["job"]).read_text()))
-        self._points: Iterator[Point] | None = None
-        self._terminated = False
-        signal.signal(signal.SIGTERM, self._on_sigterm)
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next job into the same process."""
-        self._points = None
-        self.setup(new_config)
-        return True
-
-    def step(self) -> dict[str, Any]:
-        """Train up to the next score."""
-        try:
-            if self._points is None:
-                self._job.paths.error.unlink(missing_ok=True)
-                self._points = _body(self._job)(self._job, self._should_stop)
-            point = next(self._points, None)
-        except Interrupted:
-            if self._terminated:
-                sys.exit(1)  # the machine takes its worker away: Ray starts the job elsewhere
-            return {"done": True}
-        except Exception:
-            self._job.paths.folder.mkdir(parents=True, exist_ok=True)
-            self._job.paths.error.write_text(traceback.format_exc())
-            raise
-        if point is None:
-            return {"done": True}
-        return {"point": json.dumps([point.iteration, point.values]), "done": False}
-
-    def cleanup(self) -> None:
-        """Let go of the networks."""
-        self._points = None
-
-    def _should_stop(self) -> bool:
-        return self._terminated or Path(self._job.stop_file).exists()
-
-    def _on_sigterm(self, *_: Any) -> None:
-        self._terminated = True
+def _whole_devices(slots: Slots) -> Slots:
+    """The largest share there is: a GPU each, or without GPUs all cores of a machine."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    if slots.gpus > 0:
+        share = max(slots.gpus, 1.0)
+        return Slots(max(1, int(sum(node.get("GPU", 0) for node in nodes) // share)), slots.cpus, share)
+    cores = max(int(node.get("CPU", 0)) for node in nodes)
+    return Slots(sum(int(node.get("CPU", 0)) == cores for node in nodes), cores, 0.0)
 
 
 class _Desk:
-    """What both of Ray's hooks share: which Ray trial is which job, and what became of it."""
+    """What Ray's hooks share: which Ray trial is which job, and what became of it."""
 
-    def __init__(self, queue: JobQueue, listeners: list[Listener], stop: Path) -> None:
-        self.queue, self.listeners, self.stop = queue, listeners, stop
+    def __init__(self, queue: JobQueue, listeners: list[Listener], stop: Path, say: Callable[[str], None]) -> None:
+        self.queue, self.listeners, self.stop, self.say = queue, listeners, stop, say
         self.jobs: dict[str, Job] = {}
-        self.began: dict[str, float] = {}
         self.last: dict[str, Point] = {}
         self.stopped: set[str] = set()
+        self.aside: list[Job] = []
+        self.again: list[Job] = []
+        self.trouble = ""
+
+    def closed(self) -> bool:
+        """Nothing more is handed out."""
+        return bool(self.trouble) or self.stop.exists()
 
     def take(self, trial_id: str) -> Job | None:
-        if self.stop.exists():
-            return None
-        job = self.queue.next()
+        """The next job, if there is one."""
+        job = None if self.closed() else self._next()
         if job is not None:
-            self.jobs[trial_id], self.began[trial_id] = job, time.monotonic()
+            self.jobs[trial_id] = job
             for listener in self.listeners:
                 listener.started(job)
         return job
 
     def result(self, trial_id: str, result: dict[str, Any]) -> bool:
-        if "point" not in result:
+        """Hear a score; False: stop the job."""
+        point = read_point(result)
+        if point is None:
             return True
-        job, (iteration, values) = self.jobs[trial_id], json.loads(result["point"])
-        point = self.last[trial_id] = Point(iteration, values)
+        job = self.jobs[trial_id]
+        self.last[trial_id] = point
         goes_on = self.queue.progress(job, point)
         for listener in self.listeners:
             listener.scored(job, point)
@@ -137,46 +134,70 @@ class _Desk:
             self.stopped.add(trial_id)
         return goes_on
 
-    def end(self, trial_id: str, error: bool) -> None:
+    def end(self, trial_id: str, error: bool, result: dict[str, Any] | None = None) -> None:
+        """Settle what became of a job; one that was interrupted has no end yet, and the next start goes on with it."""
         job = self.jobs.pop(trial_id)
+        if result and (trouble := result.get(TROUBLE)):
+            self.give_up(trouble)
+            return
         outcome = Outcome.read(job.paths) or self._outcome(trial_id, job, error)
         if outcome is None:
-            return  # interrupted: the next start goes on with it
+            return
         self.queue.finished(job, outcome)
-        for file in list_checkpoints(job.paths.checkpoints)[1:]:
-            file.unlink(missing_ok=True)  # it has ended: one is enough
+        if outcome.state != "complete":  # its worker did so itself
+            slim(job.paths)
         for listener in self.listeners:
             listener.ended(job, outcome)
 
+    def give_up(self, trouble: str) -> None:
+        """The study can't be written: no job is to blame, none is handed out any more, all stop at their next score."""
+        self.trouble = self.trouble or trouble
+
+    def _next(self) -> Job | None:
+        if self.again:
+            self.again[0].write()
+            return self.again.pop(0)
+        while (job := self.queue.next()) is not None and memory_faults(job.paths):
+            self.aside.append(job)  # put aside before a driver died
+        return job
+
     def _outcome(self, trial_id: str, job: Job, error: bool) -> Outcome | None:
         point = self.last.get(trial_id, Point(0, {}))
-        seconds = time.monotonic() - self.began[trial_id]
+        faults = memory_faults(job.paths)
         if trial_id in self.stopped:
-            outcome = pruned(job, point, seconds)
-        elif error:
-            text = job.paths.error.read_text().strip() if job.paths.error.exists() else "its worker died"
-            reason = text.splitlines()[-1]
-            outcome = Outcome("failed", point.iteration, point.values, reason, seconds, job.num_clips)
-        elif self.stop.exists():
+            outcome = pruned(job, point)
+        elif faults and not job.larger_share:
+            self.say(f"  {job.name} is put aside ({faults[-1]}); it goes on with a device to itself at the end")
+            self.aside.append(job)
+            return None
+        elif self.trouble or (self.stop.exists() and not error):
             return None
         else:
-            outcome = Outcome("failed", point.iteration, point.values, "ended without an outcome", seconds)
+            reason = f"also with a device to itself: {faults[-1]}" if len(faults) > 1 else _reason(job, error)
+            outcome = Outcome("failed", point.iteration, point.values, reason, spent(job.paths), job.num_clips)
         outcome.write(job.paths)
         return outcome
+
+
+def _reason(job: Job, error: bool) -> str:
+    if not error:
+        return "ended without an outcome"
+    text = job.paths.error.read_text().strip() if job.paths.error.exists() else ""
+    return text.splitlines()[-1] if text else "its worker died"
 
 
 class _Hand(Searcher):
     """Ray asks it for trials."""
 
     def __init__(self, desk: _Desk, workers: int) -> None:
-        super().__init__(metric="point", mode="max")
+        super().__init__(metric=POINT, mode="max")
         self._desk, self._workers = desk, workers
 
     def suggest(self, trial_id: str) -> Any:
         """A job's file as Ray's config; None while all workers are busy."""
         if len(self._desk.jobs) >= self._workers:
             return None
-        job = self._desk.take(trial_id)
+        job = _guarded(self._desk, lambda: self._desk.take(trial_id), None)
         return Searcher.FINISHED if job is None else {"job": str(job.paths.job)}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -184,7 +205,7 @@ class _Hand(Searcher):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Settle what became of the job."""
-        self._desk.end(trial_id, error)
+        _guarded(self._desk, lambda: self._desk.end(trial_id, error, result), None)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study's own files are the truth."""
@@ -202,10 +223,29 @@ class _Eye(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Go on or stop."""
-        goes_on = self._desk.result(trial.trial_id, result)
-        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
+        desk, point = self._desk, read_point(result)
+        before = desk.last.get(trial.trial_id)
+        if point is not None and before is not None and point.iteration > before.iteration:
+            trial.run_metadata.num_failures = 0  # retries are for a job that gets nowhere, not for a long one
+        goes_on = _guarded(desk, lambda: desk.result(trial.trial_id, result), False)
+        return str(TrialScheduler.CONTINUE if goes_on and not desk.trouble else TrialScheduler.STOP)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """What Ray's memory monitor killed is noted where the next worker sees it, before Ray starts that."""
+        job, file = self._desk.jobs.get(trial.trial_id), trial.error_file
+        text = Path(file).read_text() if file and Path(file).exists() else ""
+        last = text.rpartition("Failure #")[2]
+        if job is not None and any(words in last for words in _MONITOR):
+            _guarded(self._desk, lambda: note_memory(job, "killed by Ray's memory monitor: the machine's is used up"))
 
 
-def _body(job: Job) -> Any:
-    module, name = job.body.split(":")
-    return getattr(importlib.import_module(module), name)
+def _guarded(desk: _Desk, action: Callable[[], Any], otherwise: Any = None) -> Any:
+    """Ray would take an exception of its hooks for its own; a full disk stops the study in order."""
+    try:
+        return action()
+    except Exception as error:
+        trouble = storage_trouble(error, desk.stop.parent)
+        if trouble is None:
+            raise
+        desk.give_up(trouble)
+        return otherwise

@@ -19,10 +19,12 @@ RunJobs = Callable[["FixedQueue"], None]
 
 
 class FixedQueue:
-    """A list of jobs, those that have ended left out; nothing is stopped early. A JobQueue."""
+    """A list of jobs, of which those that have `ended` are not run again; nothing is stopped early. A JobQueue."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        self._waiting = [job for job in jobs if Outcome.read(job.paths) is None]
+        outcomes = [(job, Outcome.read(job.paths)) for job in jobs]
+        self.ended = [(job, outcome) for job, outcome in outcomes if outcome is not None]
+        self._waiting = [job for job, outcome in outcomes if outcome is None]
 
     def __len__(self) -> int:
         return len(self._waiting)

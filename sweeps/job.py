@@ -7,7 +7,8 @@ A job is a training run with a score at the end. Its folder is the truth about i
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+import time
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -48,6 +49,8 @@ class Job:
         device: `auto`, `cpu` or `cuda`.
         stop_file: while it exists, the job saves a checkpoint and ends without an outcome.
         i3d: TorchScript file of I3D for `fvd_i3d`, executed only because the user named it.
+        params: what Optuna drew, to the last bit; of a final rerun empty.
+        larger_share: it ran out of memory before, and now has a device to itself.
         body: `module:function` that does the work.
     """
 
@@ -69,6 +72,8 @@ class Job:
     device: str = "auto"
     stop_file: str = ""
     i3d: str | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    larger_share: bool = False
     body: str = "sweeps.trial:train_and_score"
 
     @property
@@ -115,7 +120,8 @@ class Outcome:
         iteration: iterations done.
         values: metrics of the last checkpoint that was scored; empty without one.
         reason: why it is not complete.
-        seconds: training and scoring time of the last process that worked on it.
+        seconds: training and scoring time of all processes that worked on it; what a killed one did after its last
+            checkpoint is not counted.
         num_clips: N of the scores.
         details: anything else worth keeping (the scorer's hash, device).
     """
@@ -140,10 +146,47 @@ class Outcome:
         return cls(**json.loads(paths.outcome.read_text()))
 
 
-def pruned(job: Job, point: Point, seconds: float = 0.0) -> Outcome:
+def pruned(job: Job, point: Point) -> Outcome:
     """How a job ends that is stopped early at a score."""
     reason = f"stopped early at iteration {point.iteration}"
-    return Outcome("pruned", point.iteration, point.values, reason, seconds, job.num_clips)
+    return Outcome("pruned", point.iteration, point.values, reason, spent(job.paths), job.num_clips)
+
+
+def read_job(folder: TrialPaths) -> Job | None:
+    """The job of a folder, wherever that lies by now; None: there is none."""
+    if not folder.job.exists():
+        return None
+    return replace(Job.from_dict(json.loads(folder.job.read_text())), folder=str(folder.folder))
+
+
+class Stopwatch:
+    """Time spent on a job, over all processes that worked on it.
+
+    Args:
+        folder: of the job; what earlier processes spent is read from there.
+    """
+
+    def __init__(self, folder: TrialPaths) -> None:
+        self._folder, self._before, self._started = folder, spent(folder), time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Until now."""
+        return self._before + time.monotonic() - self._started
+
+    def note(self) -> None:
+        """Write it down; called with every checkpoint."""
+        write_atomically(self._folder.seconds, f"{self.seconds:.3f}")
+
+
+def spent(folder: TrialPaths) -> float:
+    """Seconds that were noted for a job."""
+    return float(folder.seconds.read_text()) if folder.seconds.exists() else 0.0
+
+
+def memory_faults(folder: TrialPaths) -> list[str]:
+    """How often a job ran out of memory: one line each time, with the reason."""
+    return folder.memory.read_text().splitlines() if folder.memory.exists() else []
 
 
 class JobQueue(Protocol):

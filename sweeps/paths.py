@@ -174,6 +174,21 @@ class TrialPaths:
         return self.folder / "outcome.json"
 
     @property
+    def seconds(self) -> Path:
+        """Time spent on it until its last checkpoint, over all its processes."""
+        return self.folder / "seconds"
+
+    @property
+    def memory(self) -> Path:
+        """A line for each time that it ran out of memory."""
+        return self.folder / "out-of-memory.txt"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one process that works on it."""
+        return self.folder / "work.lock"
+
+    @property
     def error(self) -> Path:
         """Traceback of the last exception."""
         return self.folder / "error.txt"

@@ -14,10 +14,10 @@ from sweeps.final import FinalResult, Interval
 from sweeps.paths import StudyPaths, TrialPaths
 from sweeps.scorer import ScorerResult
 from sweeps.screen import Screen
-from sweeps.search import load_study
 from sweeps.session import StudyRecord
 from sweeps.shipper import Shipper
 from sweeps.space import derived
+from sweeps.storage import load_study
 from tsvan.checkpoint import list_checkpoints
 from tsvan.config import TrainConfig
 from tsvan.files import write_atomically

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sweeps.job import Interrupted, Job, Outcome, Point
 from sweeps.paths import StudyPaths, TrialPaths
-from sweeps.tracking import checked_uri, shown_uri
+from sweeps.tracking import checked_uri, shown_uri, without_secrets
 from sweeps.wiring import make_tracker, tracking_uri
 from tsvan.data.store import ClipStore
 from tsvan.strict import UserError
@@ -27,6 +27,8 @@ def reproduce(args: argparse.Namespace) -> int:
     Raises:
         UserError: no such run, its clips are gone or changed, or `--out` holds something else.
     """
+    if not args.run_id.isalnum():  # it names a folder
+        raise UserError(f"'{args.run_id}' is no MLflow run id; copy it from MLflow")
     out = (args.out or Path("runs") / f"reproduce-{args.run_id[:8]}").resolve()
     uri = checked_uri(tracking_uri(args.tracking_uri, StudyPaths(out)))
     job, tags = _logged(args.run_id, uri, out)
@@ -66,7 +68,7 @@ def _logged(run_id: str, uri: str, out: Path) -> tuple[Job, dict[str, str]]:
         try:
             tags = tracker.read_run(run_id, Path(folder))
         except MlflowException as error:
-            text = str(error).splitlines()[0]
+            text = without_secrets(str(error).splitlines()[0])
             raise UserError(
                 f"no run {run_id} with its settings in {shown_uri(uri)}: {text}; copy its id from MLflow"
             ) from None

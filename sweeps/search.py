@@ -8,12 +8,10 @@ the reason.
 from __future__ import annotations
 
 import hashlib
-import json
-import logging
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -22,45 +20,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeps.config import SweepConfig
 from sweeps.job import Job, Outcome, Point, pruned
-from sweeps.paths import StudyPaths
 from sweeps.space import distributions, published_params
 from sweeps.stopping import Stopper
-from tsvan.strict import UserError
+from sweeps.storage import STATES, TORN, attributes
 
 MakeJob = Callable[[int, dict[str, Any]], Job]
 _STOPPED = "stopped_at"
-STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
-
-
-def open_study(paths: StudyPaths, config: SweepConfig) -> optuna.Study:
-    """Create the study or open it.
-
-    Raises:
-        UserError: the database belongs to a study with other objectives.
-    """
-    _quiet()
-    url = storage_url(paths.database)
-    directions = [objective.direction for objective in config.objectives]
-    study = optuna.create_study(
-        storage=url, study_name=paths.root.name, directions=directions, load_if_exists=True, sampler=_sampler(config, 0)
-    )
-    found = [direction.name.lower() for direction in study.directions]
-    if found != directions:
-        raise UserError(f"{paths.database} is a study with directions {found}, not {directions}; choose another --out")
-    if config.second_objective is not None:
-        study.set_metric_names([objective.metric for objective in config.objectives])
-    return study
-
-
-def load_study(paths: StudyPaths) -> optuna.Study:
-    """Open an existing study for reading."""
-    _quiet()
-    return optuna.load_study(study_name=None, storage=storage_url(paths.database))
-
-
-def storage_url(path: Path) -> str:
-    """SQLite URL of a file."""
-    return f"sqlite:///{path}"
 
 
 def derive_seed(*parts: int | str) -> int:
@@ -81,8 +46,10 @@ class SweepQueue:
 
     def __init__(self, study: optuna.Study, config: SweepConfig, make_job: MakeJob, stopper: Stopper) -> None:
         self._study, self._config, self._make_job, self._stopper = study, config, make_job, stopper
-        self._stopped: dict[int, Outcome] = {}
-        self._unfinished = self._reconcile()
+        for trial in study.trials:
+            for iteration, score in trial.intermediate_values.items():
+                stopper.record(trial.number, iteration, score)
+        _, self._unfinished = reconcile(study, config, lambda trial: make_job(trial.number, trial.params))
         self._enqueue_published()
 
     @property
@@ -112,84 +79,97 @@ class SweepQueue:
         """Take a score; False: stop the job."""
         if len(job.objectives) > 1:
             return True
-        score = point.values[job.objectives[0]]
+        score = point.values.get(job.objectives[0], math.nan)
+        if not math.isfinite(score):
+            return True  # nothing to judge by: it ends as diverged
         goes_on = self._stopper.goes_on(job.number, point.iteration, score)
         if not goes_on:  # noted first, should the driver die before the outcome is written
-            self._live(job.number).set_user_attr(_STOPPED, asdict(point))
-        self._report(job.number, point.iteration, score)
+            _live(self._study, job.number).set_user_attr(_STOPPED, asdict(point))
+        _report(self._study, job.number, point.iteration, score)
         return goes_on
 
     def finished(self, job: Job, outcome: Outcome) -> None:
         """Tell Optuna, once."""
-        trial = self._study.trials[job.number]
-        if trial.state.is_finished():
-            return
-        live = self._live(job.number)
-        live.set_user_attr("state", outcome.state)
-        live.set_user_attr("iteration", outcome.iteration)
-        live.set_user_attr("scores", outcome.values)
-        live.set_user_attr("seconds", round(outcome.seconds, 2))
-        if run_id := run_of(job):
-            live.set_user_attr("mlflow_run_id", run_id)
-        if outcome.reason:
-            live.set_user_attr("reason", outcome.reason)
-        values = [outcome.values[name] for name in job.objectives] if outcome.state == "complete" else None
-        self._study.tell(job.number, values=values, state=STATES.get(outcome.state, TrialState.FAIL))
-
-    def _report(self, number: int, iteration: int, score: float) -> None:
-        if iteration not in self._study.trials[number].intermediate_values:
-            self._live(number).report(score, iteration)
+        tell(self._study, job, outcome)
 
     def _job(self, number: int, params: dict[str, Any]) -> Job:
         job = self._make_job(number, params)
         job.write()
-        live = self._live(number)
+        live = _live(self._study, number)
         live.set_user_attr("folder", job.folder)
         live.set_user_attr("train_seed", job.config["seed"])
         return job
 
-    def _reconcile(self) -> list[FrozenTrial]:
-        """Tell what ended without Optuna hearing of it; return what did not end."""
-        unfinished = []
-        for trial in self._study.trials:
-            for iteration, score in trial.intermediate_values.items():
-                self._stopper.record(trial.number, iteration, score)
-            if trial.state != TrialState.RUNNING:
-                continue
-            if not set(distributions(self._config)) <= set(trial.params):
-                # The driver died while the parameters were drawn: it was no trial, and another takes its place.
-                self._live(trial.number).set_user_attr("torn", True)
-                self._study.tell(trial.number, state=TrialState.FAIL)
-                continue
-            job = self._make_job(trial.number, trial.params)
-            outcome = Outcome.read(job.paths)
-            if outcome is None and _STOPPED in trial.user_attrs:
-                point = Point(**trial.user_attrs[_STOPPED])
-                self._report(trial.number, point.iteration, point.values[job.objectives[0]])
-                outcome = pruned(job, point)
-                outcome.write(job.paths)
-            if outcome is None:
-                unfinished.append(trial)
-            else:
-                self.finished(job, outcome)
-        return unfinished
-
     def _enqueue_published(self) -> None:
-        if any("origin" in trial.user_attrs and "torn" not in trial.user_attrs for trial in self._study.trials):
+        if any("origin" in trial.user_attrs and TORN not in trial.user_attrs for trial in self._study.trials):
             return
         params, origin = published_params(self._config)
         self._study.enqueue_trial(params, user_attrs={"origin": origin})
 
     def _begun(self) -> int:
-        return sum(trial.state != TrialState.WAITING and "torn" not in trial.user_attrs for trial in self._study.trials)
-
-    def _live(self, number: int) -> optuna.Trial:
-        return optuna.Trial(self._study, self._study.trials[number]._trial_id)
+        return sum(trial.state != TrialState.WAITING and TORN not in trial.user_attrs for trial in self._study.trials)
 
 
-def run_of(job: Job) -> str | None:
-    """The job's MLflow run, if the shipper has made it by now."""
-    return (json.loads(job.paths.tracking.read_text()).get("run_id") or None) if job.paths.tracking.exists() else None
+def tell(study: optuna.Study, job: Job, outcome: Outcome) -> None:
+    """Tell Optuna how a job ended, once."""
+    if study.trials[job.number].state.is_finished():
+        return
+    live = _live(study, job.number)
+    for name, value in attributes(job, outcome).items():
+        live.set_user_attr(name, value)
+    values = [outcome.values[name] for name in job.objectives] if outcome.state == "complete" else None
+    study.tell(job.number, values=values, state=STATES.get(outcome.state, TrialState.FAIL))
+
+
+def reconcile(
+    study: optuna.Study, config: SweepConfig, job_of: Callable[[FrozenTrial], Job | None]
+) -> tuple[dict[int, str], list[FrozenTrial]]:
+    """Tell Optuna what ended without its hearing of it.
+
+    Args:
+        job_of: the job of a trial; None: it was never written, and so did not end.
+
+    Returns:
+        What was told, by number, and the trials that did not end.
+    """
+    told, unfinished = {}, []
+    for trial in study.trials:
+        if trial.state != TrialState.RUNNING:
+            continue
+        if not set(distributions(config)) <= set(trial.params):
+            # The driver died while the parameters were drawn: it was no trial, and another takes its place.
+            _live(study, trial.number).set_user_attr(TORN, True)
+            study.tell(trial.number, state=TrialState.FAIL)
+            told[trial.number] = "that it was none: the driver died while its settings were drawn"
+            continue
+        job = job_of(trial)
+        outcome = None if job is None else Outcome.read(job.paths) or _stopped(study, trial, job)
+        if job is None or outcome is None:
+            unfinished.append(trial)
+            continue
+        tell(study, job, outcome)
+        told[trial.number] = outcome.state
+    return told, unfinished
+
+
+def _stopped(study: optuna.Study, trial: FrozenTrial, job: Job) -> Outcome | None:
+    """The end of a trial that was stopped early by a driver that died before it could write so."""
+    if _STOPPED not in trial.user_attrs:
+        return None
+    point = Point(**trial.user_attrs[_STOPPED])
+    _report(study, trial.number, point.iteration, point.values[job.objectives[0]])
+    outcome = pruned(job, point)
+    outcome.write(job.paths)
+    return outcome
+
+
+def _report(study: optuna.Study, number: int, iteration: int, score: float) -> None:
+    if iteration not in study.trials[number].intermediate_values:
+        _live(study, number).report(score, iteration)
+
+
+def _live(study: optuna.Study, number: int) -> optuna.Trial:
+    return optuna.Trial(study, study.trials[number]._trial_id)
 
 
 def _sampler(config: SweepConfig, number: int) -> BaseSampler:
@@ -205,9 +185,3 @@ def _sampler(config: SweepConfig, number: int) -> BaseSampler:
         if kind == "qmc":
             return QMCSampler(scramble=True, seed=derive_seed(config.seed, "sampler"))  # its place is in the storage
         return RandomSampler(seed=seed)
-
-
-def _quiet() -> None:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    logging.getLogger("alembic").setLevel(logging.ERROR)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
@@ -126,17 +127,38 @@ def only_driver(paths: StudyPaths) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"cannot write to {paths.root}: {error.strerror}; choose another --out") from None
     with open(paths.lock, "a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _locked(lock):
             lock.seek(0)
             other = lock.read().strip() or "unknown"
-            raise UserError(f"another driver (process {other}) works on {paths.root}; wait for it or stop it") from None
+            raise UserError(f"another driver (process {other}) works on {paths.root}; wait for it or stop it")
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
         paths.stop.unlink(missing_ok=True)
         yield
+
+
+def driver_of(paths: StudyPaths) -> str | None:
+    """Process id of the driver that works on the study now; None: nobody does."""
+    if not paths.lock.exists():
+        return None
+    with open(paths.lock) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return lock.read().strip() or "unknown"
+    return None
+
+
+def _locked(lock: IO[str]) -> bool:
+    """Take the lock. Whoever only looks at it (`driver_of`) holds it for a moment."""
+    for _ in range(5):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(0.05)
+    return False
 
 
 class StopSignals:
@@ -189,7 +211,10 @@ class StopSignals:
         self.asked = True
         if not self._patient:
             raise Stopped
-        self._paths.stop.touch()
+        try:
+            self._paths.stop.touch()
+        except OSError:  # a full disk: the trials can't save either
+            os._exit(130)
         self._say("stopping: running trials save a checkpoint (once more to leave at once)")
 
 

@@ -18,7 +18,7 @@ from sweeps.curves import draw_curves
 from sweeps.delivery import SCORE_PREFIX, Delivery, Item, new_lines
 from sweeps.job import SCORE, Job, Outcome, Point
 from sweeps.paths import StudyPaths, TrialPaths
-from sweeps.tracking import DataInput, Tracker
+from sweeps.tracking import DataInput, Tracker, without_secrets
 
 POLL_S = 1.0
 LONGEST_WAIT_S = 30.0
@@ -179,7 +179,7 @@ class Shipper:
         try:
             action()
         except Exception as error:  # MLflow passes on whatever its store or the network raises
-            self.trouble = " ".join(str(error).split())[:300] or type(error).__name__
+            self.trouble = without_secrets(" ".join(str(error).split()))[:300] or type(error).__name__
             return False
         self.trouble = ""
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -13,19 +14,24 @@ from typing import Any
 from sweeps import choice, final, plan
 from sweeps.data import DataPlan, open_store
 from sweeps.job import Job, Outcome
+from sweeps.keeping import forget_unfinished, remove_leftovers
 from sweeps.options import Options, Request, understood
 from sweeps.scorer import ScorerResult, scorer_stage
 from sweeps.screen import Screen
-from sweeps.search import SweepQueue, derive_seed, load_study, open_study
-from sweeps.session import Stopped, StopSignals, only_driver, write_record
+from sweeps.search import SweepQueue, derive_seed
+from sweeps.session import Stopped, StopSignals, check_same, only_driver, read_record, write_record
 from sweeps.shipper import Shipper
 from sweeps.space import train_config
 from sweeps.stopping import Stopper, save_points, score_points
-from sweeps.tracking import shown_uri
+from sweeps.storage import load_study, open_study, trial_numbers
+from sweeps.tracking import shown_uri, without_secrets
+from sweeps.trouble import StorageTrouble, storage_trouble
 from sweeps.wiring import make_shipper
 from sweeps.workers import Workers, join
 from tsvan.data.datasets import rules
 from tsvan.data.store import ClipStore
+from tsvan.files import write_atomically
+from tsvan.strict import UserError
 from tsvan.terminal import duration, progress
 
 DONE, NO_USABLE_TRIAL, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
@@ -70,9 +76,12 @@ class _Driver:
             except Stopped:
                 self._goodbye(self.shipper.close("interrupted", timeout_s=15) if self.shipper is not None else [])
                 return INTERRUPTED
-            except BaseException:
+            except BaseException as error:
+                line = storage_trouble(error, self.paths.root)
                 if self.shipper is not None:
-                    self.shipper.close("failed", timeout_s=5)
+                    self.shipper.close("interrupted" if line else "failed", timeout_s=5)
+                if line:
+                    raise StorageTrouble(line) from None
                 raise
 
     def _prepare(self, stack: ExitStack) -> ClipStore:
@@ -95,12 +104,17 @@ class _Driver:
         workers = Workers(self.config, request.address is not None, self.paths, shipper, self.screen, stack)
         template = self._template(store, scorer, workers)
         study_done = self._sweep(template, workers, shipper)
-        result = self._final(template, workers) if study_done else None
+        result = self._final(template, workers, shipper) if study_done else None
         return self._report(result, scorer, shipper)
 
     def _begin(self, store: ClipStore) -> None:
-        new = self.request.record is None
-        self.record_now = write_record(self.paths, self.request.record, self.config, store)
+        store.verify()
+        record = read_record(self.paths)  # again, as now no other driver can write it
+        if record is not None:
+            check_same(record, self.config, self.paths)
+            remove_leftovers(self.paths)
+        new = record is None
+        self.record_now = write_record(self.paths, record, self.config, store)
         source = "stand-in clips" if store.data_source == "synthetic" else "clips"
         verb = "new study" if new else "going on with the study"
         self.screen.say(f"{verb} in {_shown(self.paths.root)}: {self.config.dataset}, preset {self.config.preset}")
@@ -117,8 +131,16 @@ class _Driver:
         self.screen.say(f"see it in MLflow: {how}{shown_uri(uri)}")
 
     def _scorer(self, store: ClipStore) -> ScorerResult:
+        before = self.paths.scorer_result.read_text() if self.paths.scorer_result.exists() else None
         with progress("scorer") as bar:
             result = scorer_stage(self.config, store, self.paths, bar)
+        if before is not None and trial_numbers(self.paths) and json.loads(before)["hash"] != result.hash:
+            write_atomically(self.paths.scorer_result, before)
+            raise UserError(
+                f"the study's trials were scored by scorer {json.loads(before)['hash'][:12]}, the one in "
+                f"{result.folder} is {result.hash[:12]}: scores would not be comparable; restore it or choose another "
+                f"--out"
+            )
         accuracies = ", ".join(f"{name} {value:.3f}" for name, value in result.accuracies.items())
         self.screen.say(
             f"2 scorer: held-out accuracy {accuracies} ({'trained' if result.trained else 'found'}, {result.hash[:12]})"
@@ -160,7 +182,7 @@ class _Driver:
         def make_job(number: int, params: dict[str, Any]) -> Job:
             train = train_config(config, params, derive_seed(config.seed, "trial", number))
             values = {"name": f"trials/{number:03d}", "number": number, "folder": str(paths.trial(number).folder)}
-            return Job(**{**vars(template), **values, "config": train.to_dict()})
+            return Job(**{**vars(template), **values, "config": train.to_dict(), "params": params})
 
         study = open_study(paths, config)
         stopper = Stopper.of(config.base.schedule, config.scheduler, config.objective.direction)
@@ -177,13 +199,16 @@ class _Driver:
                 f"3 sweep: {queue.total} trials, {queue.done} done before, {where}", queue.total, queue.done
             )
             workers.run(queue, self.signals)
+        forget_unfinished(paths)
         return bool(choice.best_candidates(config, study, 1))
 
-    def _final(self, template: Job, workers: Workers) -> final.FinalResult | None:
+    def _final(self, template: Job, workers: Workers, shipper: Shipper) -> final.FinalResult | None:
         config, paths = self.config, self.paths
         classes = ClipStore.open(template.store).num_classes
 
         def run(queue: final.FixedQueue) -> None:
+            for job, outcome in queue.ended:
+                shipper.catch_up(job, outcome)
             if len(queue):
                 self.screen.begin(f"4 final: {len(queue)} run(s) with fresh seeds", len(queue))
                 workers.run(queue, self.signals)
@@ -226,7 +251,7 @@ class _Driver:
         return code
 
     def _goodbye(self, left: list[str]) -> None:
-        command = shlex.join(["python", *sys.argv])
+        command = without_secrets(shlex.join(["python", *sys.argv]))
         begun = self.paths.config.exists()
         kept = f"everything is saved in {_shown(self.paths.root)}" if begun else "nothing was begun"
         self.screen.say(f"stopped; {kept}. Go on with:")

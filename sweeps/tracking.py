@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
@@ -35,6 +36,8 @@ KEY = "tsvan.key"
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "diverged": "FAILED", "failed": "FAILED", "interrupted": "KILLED"}
 CHAMPION = "champion"
 _SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
+_USER = re.compile(r"://[^\s/'\"]*@")
+_QUERY = re.compile(r"(\w://[^\s?'\"]*)\?[^\s'\"]*")
 _BATCH = 900  # metrics a request; MLflow takes 1,000
 
 
@@ -186,6 +189,9 @@ class Tracker:
         example = pd.DataFrame({"label": np.array([example_label], np.int64), "seed": np.array([0], np.int64)})
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
+        known = self.client.search_model_versions(f"run_id = '{run_id}'")
+        if known:  # logged by a driver that died before it could note so
+            return self._champion(run_id, name, str(known[0].version), tags)
         with _hush(), mlflow.start_run(run_id=run_id):  # the run has finished, and finishes again
             model = mlflow.pyfunc.log_model(
                 name="model",
@@ -197,7 +203,9 @@ class Tracker:
                 pip_requirements=_requirements(),
                 registered_model_name=name,
             )
-        version = str(model.registered_model_version)
+        return self._champion(run_id, name, str(model.registered_model_version), tags)
+
+    def _champion(self, run_id: str, name: str, version: str, tags: Mapping[str, str]) -> str:
         self.client.set_registered_model_alias(name, CHAMPION, version)
         for key, value in tags.items():
             self.client.set_model_version_tag(name, version, key, value)
@@ -219,7 +227,7 @@ def checked_uri(uri: str) -> str:
     scheme, separator, rest = uri.partition("://")
     if not separator or not rest or scheme.split("+")[0] not in _SCHEMES:
         known = "http://HOST:PORT, sqlite:///FILE, or a postgresql, mysql or mssql database"
-        raise UserError(f"tracking URI '{uri}' names no MLflow server or database; give {known}")
+        raise UserError(f"tracking URI '{without_secrets(uri)}' names no MLflow server or database; give {known}")
     return uri
 
 
@@ -229,13 +237,18 @@ def is_local(uri: str) -> bool:
 
 
 def shown_uri(uri: str) -> str:
-    """For a terminal: relative to where the user stands, without a password."""
+    """For people and files: relative to where the user stands, without a password or a token."""
     scheme, _, rest = uri.partition("://")
     if scheme == "sqlite":
         with suppress(ValueError):
             return f"sqlite:///{Path(rest[1:]).relative_to(Path.cwd())}"
         return uri
-    return f"{scheme}://{rest.rpartition('@')[2]}" if rest else uri
+    return without_secrets(uri)
+
+
+def without_secrets(text: str) -> str:
+    """A text whose URIs have lost user, password and query: nothing else may reach a log, a file or a tag."""
+    return _QUERY.sub(r"\1", _USER.sub("://", text))
 
 
 def _requirements() -> list[str]:

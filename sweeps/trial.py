@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sweeps.job import SCORE, TRAIN, Interrupted, Job, Outcome, Point, scored_points
+from sweeps.job import SCORE, TRAIN, Interrupted, Job, Outcome, Point, Stopwatch, scored_points
 from tsvan import video
 from tsvan.checkpoint import list_checkpoints, save
 from tsvan.config import TrainConfig
@@ -47,18 +47,18 @@ def train_and_score(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
 
     Raises:
         Interrupted: `stop` said so.
+        UserError: the clip store is away, damaged or another one; no job is to blame.
     """
-    started = time.monotonic()
+    watch, store = Stopwatch(job.paths), _checked_store(job)
     journal = Journal(job.paths.metrics)
     iteration, values = 0, dict[str, float]()
 
     def end(state: str, reason: str = "") -> None:
-        seconds = time.monotonic() - started
         details = {"device": job.device, "gpu_bytes": _peak_memory()}
-        Outcome(state, iteration, values, reason, seconds, job.num_clips, details).write(job.paths)  # type: ignore[arg-type]
+        Outcome(state, iteration, values, reason, watch.seconds, job.num_clips, details).write(job.paths)  # type: ignore[arg-type]
 
     try:
-        trainer = _open(job)
+        trainer = _open(job, store)
         iteration = trainer.iteration
         journal.truncate(iteration)
         for point in scored_points(journal):
@@ -68,16 +68,18 @@ def train_and_score(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
         for target in job.save_at:
             if target < trainer.iteration:
                 continue
-            _train(trainer, target, journal, stop)
+            _train(trainer, target, journal, stop, watch)
             iteration = trainer.iteration
             if target in job.score_at and target not in scored:
                 point = _score(job, trainer)
                 _refuse_nan(point, job)
+                point = replace(point, values={k: v for k, v in point.values.items() if math.isfinite(v)})
                 journal.append(point.iteration, SCORE, point.values, sync=True)
                 values = point.values
+                watch.note()
                 yield point
+        _keep_networks(trainer)  # before the end is written: a death in between is made good by the next process
         end("complete")
-        _keep_networks(trainer)
     except Diverged as error:
         iteration = error.iteration
         end("diverged", error.reason)
@@ -85,24 +87,29 @@ def train_and_score(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
         end("failed", str(error))
 
 
-def _open(job: Job) -> Trainer:
-    if job.threads:
-        torch.set_num_threads(job.threads)
+def _checked_store(job: Job) -> ClipStore:
     store = _store(job.store)
     if store.content_hash != job.store_hash:
         raise UserError(f"clip store {job.store} has changed since the study began; give the study its own store again")
+    return store
+
+
+def _open(job: Job, store: ClipStore) -> Trainer:
+    if job.threads:
+        torch.set_num_threads(job.threads)
     config = TrainConfig.from_dict(job.config, str(job.paths.job))
     log_every = min(max(config.schedule.total // RECORDS_PER_RUN, 1), LONGEST_SILENCE)
     return Trainer.open(config, store, Path(job.folder), job.device, log_every=log_every)
 
 
-def _train(trainer: Trainer, until: int, journal: Journal, stop: Callable[[], bool]) -> None:
+def _train(trainer: Trainer, until: int, journal: Journal, stop: Callable[[], bool], watch: Stopwatch) -> None:
     """Train up to `until` and write a checkpoint there."""
     if trainer.iteration >= until:
         return
     for record in trainer.run(until, stop):
         journal.append(record.iteration, TRAIN, record.values)
     trainer.save()
+    watch.note()
     if trainer.iteration < until:
         raise Interrupted
 

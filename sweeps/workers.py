@@ -89,7 +89,7 @@ class Workers:
         try:
             with signals.patient():
                 listeners: list[Listener] = [self._shipper, self._screen]
-                run_jobs(queue, listeners, self.slots, self._paths.ray, self._paths.stop, retries)
+                run_jobs(queue, listeners, self.slots, self._paths.ray, self._paths.stop, retries, self._screen.say)
         finally:
             self._screen.end()
 

@@ -11,9 +11,10 @@ import pytest
 from sweeps.config import SweepConfig, load
 from sweeps.job import Job
 from sweeps.paths import StudyPaths
-from sweeps.search import SweepQueue, derive_seed, open_study
+from sweeps.search import SweepQueue, derive_seed
 from sweeps.space import train_config
 from sweeps.stopping import Stopper, save_points, score_points
+from sweeps.storage import open_study
 
 BODY = "tests.sweeps.fake_trial:body"
 
@@ -51,6 +52,7 @@ def job_maker(config: SweepConfig, paths: StudyPaths) -> Callable[[int, dict[str
             score_at=score_points(config.base.schedule),
             objectives=tuple(objective.metric for objective in config.objectives),
             stop_file=str(paths.stop),
+            params=params,
             body=BODY,
         )
 

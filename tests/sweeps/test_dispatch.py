@@ -14,8 +14,9 @@ from sweeps.config import SweepConfig, load
 from sweeps.dispatch import run_jobs
 from sweeps.job import Job, Outcome, Point, scored_points
 from sweeps.paths import StudyPaths
-from sweeps.search import SweepQueue, load_study
+from sweeps.search import SweepQueue
 from sweeps.stopping import Stopper
+from sweeps.storage import load_study
 from tests.sweeps.conftest import job_maker, open_queue
 from tsvan.journal import Journal
 

@@ -11,7 +11,7 @@ from sweeps.choice import Candidate, best_candidates, candidate_from_file, from_
 from sweeps.config import Objective, SweepConfig, load
 from sweeps.job import Job, Outcome
 from sweeps.paths import StudyPaths
-from sweeps.search import load_study
+from sweeps.storage import load_study
 from tests.sweeps.conftest import job_maker, open_queue
 from tests.sweeps.test_search import finish, take
 from tsvan.strict import UserError

@@ -10,7 +10,8 @@ from optuna.trial import TrialState
 from sweeps.config import SweepConfig, load
 from sweeps.job import Job, Outcome, Point
 from sweeps.paths import StudyPaths
-from sweeps.search import SweepQueue, derive_seed, load_study, open_study
+from sweeps.search import SweepQueue, derive_seed
+from sweeps.storage import load_study, open_study
 from tests.sweeps.conftest import open_queue
 from tsvan.strict import UserError
 

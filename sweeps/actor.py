@@ -1,0 +1,144 @@
+"""The worker process: job after job in one Ray actor. One step is the way to the next score."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import gc
+import importlib
+import json
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from sweeps import cluster  # noqa: F401 - first: it tells Ray to be quiet
+from sweeps.job import Interrupted, Job, Point, memory_faults
+from sweeps.trouble import memory_trouble, storage_trouble
+from tsvan.strict import UserError
+
+from ray import tune  # isort: skip
+
+POINT, TROUBLE, MEMORY = "point", "trouble", "memory"
+"""Keys of a step's result: a score; why the study must stop; that the job ran out of memory."""
+
+_ORPHAN_S = 60.0
+"""How long a worker whose driver was killed may take to notice; until then the job is still in its hands."""
+
+
+class JobActor(tune.Trainable):
+    """A worker process."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Remember the job; the work begins in `step`, so that every failure is a failure of a step."""
+        self._job = Job.from_dict(json.loads(Path(config["job"]).read_text()))
+        self._points: Iterator[Point] | None = None
+        self._lock: IO[str] | None = None
+        self._terminated = False
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next job into the same process."""
+        self.cleanup()
+        self.setup(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train up to the next score."""
+        job = self._job
+        try:
+            if self._points is None:
+                self._lock = _claim(job)
+                if len(memory_faults(job.paths)) > job.larger_share:
+                    return self._done(MEMORY, "before")
+                job.paths.error.unlink(missing_ok=True)
+                self._points = _body(job)(job, self._should_stop)
+            point = next(self._points, None)
+        except Interrupted:
+            if self._terminated:
+                sys.exit(1)  # the machine takes its worker away: Ray starts the job elsewhere
+            return self._done()
+        except UserError as error:
+            return self._done(TROUBLE, str(error))  # no job is to blame: the study stops
+        except Exception as error:
+            if reason := memory_trouble(error):
+                note_memory(job, reason)
+                return self._done(MEMORY, reason)
+            if trouble := storage_trouble(error, job.paths.folder):
+                return self._done(TROUBLE, trouble)
+            job.paths.folder.mkdir(parents=True, exist_ok=True)
+            job.paths.error.write_text(traceback.format_exc())
+            raise
+        if point is None:
+            return self._done()
+        return {POINT: json.dumps([point.iteration, point.values]), "done": False}
+
+    def cleanup(self) -> None:
+        """Let go of the networks and of the job."""
+        self._points = None
+        gc.collect()  # what an exception held
+        _free_device()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _done(self, key: str = "", value: str = "") -> dict[str, Any]:
+        self.cleanup()
+        return {"done": True, **({key: value} if key else {})}
+
+    def _should_stop(self) -> bool:
+        return self._terminated or Path(self._job.stop_file).exists()
+
+    def _on_sigterm(self, *_: Any) -> None:
+        self._terminated = True
+
+
+def read_point(result: dict[str, Any]) -> Point | None:
+    """The score in a step's result."""
+    return Point(*json.loads(result[POINT])) if POINT in result else None
+
+
+def note_memory(job: Job, reason: str) -> None:
+    """One line more in the job's list of memory faults."""
+    with open(job.paths.memory, "a", encoding="utf-8") as file:
+        file.write(reason + "\n")
+
+
+def _claim(job: Job) -> IO[str]:
+    """Hold the job's lock: a driver's death leaves its workers a moment to live, and two at one folder would ruin it.
+
+    Raises:
+        RuntimeError: another process still works on it.
+    """
+    job.paths.folder.mkdir(parents=True, exist_ok=True)
+    lock = open(job.paths.lock, "w")  # noqa: SIM115 - held until the job's end
+    deadline = time.monotonic() + _ORPHAN_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                lock.close()
+                raise RuntimeError(f"another process still works in {job.paths.folder}; end it") from None
+            time.sleep(0.1)
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
+                raise
+            return lock  # a file system without locks
+
+
+def _free_device() -> None:
+    import torch
+
+    with suppress(RuntimeError):  # a device that is lost is the next job's trouble
+        torch.cuda.empty_cache()  # nothing without a device
+
+
+def _body(job: Job) -> Any:
+    module, name = job.body.split(":")
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,196 @@
+"""The study's Optuna database: whole or absent, opened with patience, and made again from the trials' folders."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+import optuna
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from sweeps.config import SweepConfig
+from sweeps.job import Job, Outcome, read_job, scored_points
+from sweeps.paths import StudyPaths, TrialPaths
+from sweeps.space import distributions, published_params
+from tsvan.journal import Journal
+from tsvan.strict import UserError
+
+LOCK_WAIT_S = 30.0
+"""How long a database that another program has locked is waited for."""
+
+STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
+TORN = "torn"
+"""Marks a trial whose parameters were cut by the driver's death: it was none, and another takes its place."""
+
+
+def open_study(paths: StudyPaths, config: SweepConfig) -> optuna.Study:
+    """Open the study; a missing database is made, with what the trials' folders say.
+
+    Raises:
+        UserError: the database is damaged, or belongs to a study with other objectives.
+    """
+    if not paths.database.exists():
+        make_database(paths, config)
+    study = load_study(paths)
+    directions = _directions(config)
+    found = [direction.name.lower() for direction in study.directions]
+    if found != directions:
+        raise UserError(f"{paths.database} is a study with directions {found}, not {directions}; choose another --out")
+    return study
+
+
+def load_study(paths: StudyPaths) -> optuna.Study:
+    """Open an existing study.
+
+    Raises:
+        UserError: the database is damaged.
+    """
+    return _load(paths, storage_url(paths.database), skip_table_creation=False)
+
+
+def read_study(paths: StudyPaths) -> optuna.Study:
+    """Open an existing study so that nothing can be written.
+
+    Raises:
+        UserError: the database is damaged.
+    """
+    return _load(paths, f"sqlite:///file:{quote(str(paths.database))}?mode=ro&uri=true", skip_table_creation=True)
+
+
+def storage_url(path: Path) -> str:
+    """SQLite URL of a file."""
+    return f"sqlite:///{path}"
+
+
+def make_database(paths: StudyPaths, config: SweepConfig) -> int:
+    """Make the database beside its place and rename it: a driver that dies here leaves none.
+
+    Returns:
+        Trials that the folders knew of.
+    """
+    _quiet()
+    paths.root.mkdir(parents=True, exist_ok=True)
+    new = paths.root / ".study.db.new.tmp"
+    for left in (new, new.with_name(f"{new.name}-journal")):
+        left.unlink(missing_ok=True)
+    storage = _storage(storage_url(new))
+    study = optuna.create_study(storage=storage, study_name=paths.root.name, directions=_directions(config))
+    if config.second_objective is not None:
+        study.set_metric_names([objective.metric for objective in config.objectives])
+    numbers = trial_numbers(paths)
+    for number in range(max(numbers, default=-1) + 1):
+        study.add_trial(_remembered(paths.trial(number), number, config))
+    storage.remove_session()
+    storage.engine.dispose()
+    os.replace(new, paths.database)
+    return len(numbers)
+
+
+def trial_numbers(paths: StudyPaths) -> list[int]:
+    """Trials that have a folder with a job in it."""
+    folders = paths.root.glob("trials/*/job.json")
+    return sorted(int(file.parent.name) for file in folders if file.parent.name.isdecimal())
+
+
+def attributes(job: Job, outcome: Outcome) -> dict[str, Any]:
+    """What Optuna's database holds of an ended trial beside its values."""
+    attrs: dict[str, Any] = {
+        "state": outcome.state,
+        "iteration": outcome.iteration,
+        "scores": outcome.values,
+        "seconds": round(outcome.seconds, 2),
+    }
+    if run_id := run_of(job.paths):
+        attrs["mlflow_run_id"] = run_id
+    if outcome.reason:
+        attrs["reason"] = outcome.reason
+    return attrs
+
+
+def run_of(folder: TrialPaths) -> str | None:
+    """The MLflow run of a folder, if the shipper has made it by now."""
+    return (json.loads(folder.tracking.read_text()).get("run_id") or None) if folder.tracking.exists() else None
+
+
+def _remembered(folder: TrialPaths, number: int, config: SweepConfig) -> FrozenTrial:
+    """A trial as its folder tells it."""
+    job, known = read_job(folder), distributions(config)
+    if job is None or set(job.params) != set(known):
+        return create_trial(state=TrialState.FAIL, user_attrs={TORN: True})
+    outcome, objective = Outcome.read(folder), config.objective.metric
+    seen = scored_points(Journal(folder.metrics)) if len(config.objectives) == 1 else []
+    steps = {point.iteration: point.values[objective] for point in seen if objective in point.values}
+    attrs: dict[str, Any] = {"folder": str(folder.folder), "train_seed": job.config["seed"]}
+    row, origin = published_params(config)
+    if number == 0 and job.params == row:
+        attrs["origin"] = origin
+    values: dict[str, Any] = {"params": job.params, "distributions": known, "intermediate_values": steps}
+    if outcome is None:
+        return create_trial(state=TrialState.RUNNING, user_attrs=attrs, **values)
+    state = STATES.get(outcome.state, TrialState.FAIL)
+    if state == TrialState.COMPLETE:
+        values["values"] = [outcome.values[item.metric] for item in config.objectives]
+    elif state == TrialState.PRUNED and steps:
+        values["value"] = steps[max(steps)]
+    return create_trial(state=state, user_attrs={**attrs, **attributes(job, outcome)}, **values)
+
+
+def _directions(config: SweepConfig) -> list[Literal["minimize", "maximize"]]:
+    return [objective.direction for objective in config.objectives]
+
+
+def _storage(url: str, *, skip_table_creation: bool = False) -> RDBStorage:
+    arguments = {"connect_args": {"timeout": LOCK_WAIT_S}}
+    return RDBStorage(url, engine_kwargs=arguments, skip_table_creation=skip_table_creation)
+
+
+def _load(paths: StudyPaths, url: str, *, skip_table_creation: bool) -> optuna.Study:
+    _quiet()
+    with _damage_in_words(paths):
+        # By the only study in it, not by name: the folder may have been renamed.
+        return optuna.load_study(study_name=None, storage=_storage(url, skip_table_creation=skip_table_creation))
+
+
+@contextmanager
+def _damage_in_words(paths: StudyPaths) -> Iterator[None]:
+    try:
+        yield
+    except (DatabaseError, ValueError, KeyError, AssertionError) as error:
+        if isinstance(error, OperationalError) and "no such table" not in str(error):
+            raise  # locked, or its disk is full: not damaged
+        line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"the Optuna study {paths.database} is damaged ({line}); "
+            f"'tune_runner.py status --out {paths.root} --repair' makes it again from the trials' folders"
+        ) from None
+
+
+def is_sound(paths: StudyPaths) -> bool:
+    """Whether the database can be read to its end; raises what is no damage, such as a lock."""
+    try:
+        read_study(paths).get_trials(deepcopy=False)
+    except UserError:
+        return False
+    with suppress(sqlite3.DatabaseError):
+        connection = sqlite3.connect(f"file:{quote(str(paths.database))}?mode=ro", uri=True, timeout=LOCK_WAIT_S)
+        try:
+            return bool(connection.execute("PRAGMA quick_check").fetchone() == ("ok",))
+        finally:
+            connection.close()
+    return False
+
+
+def _quiet() -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    logging.getLogger("alembic").setLevel(logging.ERROR)

@@ -1,0 +1,92 @@
+"""Troubles that are no bug and no result: storage that is full, read-only or locked, memory that is too small."""
+
+from __future__ import annotations
+
+import errno
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from tsvan.strict import UserError
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_WRITING = (errno.EROFS, errno.EACCES, errno.EPERM)
+_TORCH_CANNOT_WRITE = ("PytorchStreamWriter failed", "file write failed", "iostream error")
+_DATABASE = {
+    "full": "free space",
+    "readonly": "allow writing",
+    "disk I/O": "see to the disk",
+    "unable to open": "see to its folder",
+}
+_TEMPORARY = re.compile(r"^\.(.+)\.\d+\.tmp$")
+
+
+class StorageTrouble(UserError):
+    """The study can't be written; it is whole, and goes on when the cause is gone."""
+
+
+def storage_trouble(error: BaseException, folder: Path) -> str | None:
+    """What is wrong with the storage, in a line that says what to do; None: it is another kind of error.
+
+    Args:
+        error: as it was caught; what caused it is looked at, too.
+        folder: named where the error names no file.
+    """
+    for link in _chain(error):
+        if isinstance(link, StorageTrouble):
+            return str(link)
+        if isinstance(link, sqlite3.Error) and (line := _database(link, folder)):
+            return line
+        if isinstance(link, OSError) and link.errno in (*_NO_SPACE, *_NO_WRITING, errno.EIO):
+            return _line(_shown(link.filename) or str(folder), link.strerror or str(link), _remedy(link.errno))
+        if isinstance(link, RuntimeError) and any(words in str(link) for words in _TORCH_CANNOT_WRITE):
+            return _line(str(folder), "no space left, or no permission", "free space")
+    return None
+
+
+def memory_trouble(error: BaseException) -> str | None:
+    """The reason in a line, if memory was too small."""
+    import torch
+
+    for link in _chain(error):
+        if isinstance(link, (torch.OutOfMemoryError, MemoryError)):
+            text = " ".join(str(link).split())
+            return f"{type(link).__name__}: {text.split('. ')[0]}"[:200] if text else type(link).__name__
+        if isinstance(link, RuntimeError) and "DefaultCPUAllocator: can't allocate memory" in str(link):
+            return "the machine has no memory left for a tensor"
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _database(error: sqlite3.Error, folder: Path) -> str | None:
+    text = str(error)
+    if "locked" in text:
+        return f"a database of {folder} is locked by another program; end that and run the same command again"
+    remedy = next((remedy for word, remedy in _DATABASE.items() if word in text), None)
+    return None if remedy is None else _line(f"a database of {folder}", text, remedy)
+
+
+def _remedy(number: int | None) -> str:
+    return "free space" if number in _NO_SPACE else "allow writing" if number in _NO_WRITING else "see to the disk"
+
+
+def _line(where: str, what: str, remedy: str) -> str:
+    return f"cannot write {where}: {what}; {remedy} and run the same command again"
+
+
+def _shown(name: object) -> str:
+    """A file's name without the decoration of the temporary one."""
+    if not isinstance(name, (str, Path)):
+        return ""
+    path = Path(name)
+    found = _TEMPORARY.match(path.name)
+    return str(path.with_name(found.group(1)) if found else path)
