@@ -11,12 +11,12 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 from sweeps import cluster  # noqa: F401 - first: it tells Ray to be quiet
+from sweeps.ahead import Ahead
 from sweeps.job import Interrupted, Job, Point, memory_faults
 from sweeps.trouble import memory_trouble, storage_trouble
 from tsvan.strict import UserError
@@ -36,7 +36,7 @@ class JobActor(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Remember the job; the work begins in `step`, so that every failure is a failure of a step."""
         self._job = Job.from_dict(json.loads(Path(config["job"]).read_text()))
-        self._points: Iterator[Point] | None = None
+        self._points: Ahead | None = None
         self._lock: IO[str] | None = None
         self._terminated = False
         signal.signal(signal.SIGTERM, self._on_sigterm)
@@ -56,8 +56,8 @@ class JobActor(tune.Trainable):
                 if len(memory_faults(job.paths)) > job.larger_share:
                     return self._done(MEMORY, "before")
                 job.paths.error.unlink(missing_ok=True)
-                self._points = _body(job)(job, self._should_stop)
-            point = next(self._points, None)
+                self._points = Ahead(_body(job), job, self._should_stop)
+            point = self._points.next()
         except Interrupted:
             if self._terminated:
                 sys.exit(1)  # the machine takes its worker away: Ray starts the job elsewhere
@@ -79,7 +79,9 @@ class JobActor(tune.Trainable):
 
     def cleanup(self) -> None:
         """Let go of the networks and of the job."""
-        self._points = None
+        if self._points is not None:
+            self._points.leave()
+            self._points = None
         gc.collect()  # what an exception held
         _free_device()
         if self._lock is not None:

@@ -51,6 +51,7 @@ class Job:
         i3d: TorchScript file of I3D for `fvd_i3d`, executed only because the user named it.
         params: what Optuna drew, to the last bit; of a final rerun empty.
         larger_share: it ran out of memory before, and now has a device to itself.
+        waits_at: scores at which the study may stop it, where it waits for the answer; None: at all of them.
         body: `module:function` that does the work.
     """
 
@@ -74,6 +75,7 @@ class Job:
     i3d: str | None = None
     params: dict[str, Any] = field(default_factory=dict)
     larger_share: bool = False
+    waits_at: tuple[int, ...] | None = None
     body: str = "sweeps.trial:train_and_score"
 
     @property

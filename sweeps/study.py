@@ -22,7 +22,7 @@ from sweeps.search import SweepQueue, derive_seed
 from sweeps.session import Stopped, StopSignals, check_same, only_driver, read_record, write_record
 from sweeps.shipper import Shipper
 from sweeps.space import train_config
-from sweeps.stopping import Stopper, save_points, score_points
+from sweeps.stopping import Stopper, rung_points, save_points, score_points
 from sweeps.storage import load_study, open_study, trial_numbers
 from sweeps.tracking import shown_uri, without_secrets
 from sweeps.trouble import StorageTrouble, storage_trouble
@@ -165,6 +165,7 @@ class _Driver:
             num_clips=plan.num_clips(self.config, "validation", store.num_classes),
             save_at=save_points(schedule),
             score_at=score_points(schedule),
+            waits_at=rung_points(schedule, self.config.scheduler),
             objectives=tuple(objective.metric for objective in self.config.objectives),
             batch_size=self.config.scoring.batch_size,
             threads=workers.slots.cpus,
