@@ -1,83 +1,171 @@
-"""How far a run's files were delivered to MLflow, on disk and in memory."""
+"""What of a run is in MLflow, and what is new in its files."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from sweeps.job import SCORE, Job
+from sweeps.job import SCORE, TRAIN, Job
 from tsvan.files import write_atomically
+from tsvan.journal import parse_lines
 
 SCORE_PREFIX = "score"
 """Of the metrics of SCORE lines in MLflow: `score`, the objective, and `score/NAME`."""
 
+MetricPoint = tuple[str, float, int, int]
+"""Name, value, time in ms, iteration."""
+
 
 @dataclass
 class Delivery:
-    """How far a run's files were delivered; as in `tracking.json`.
+    """What is remembered of a run's delivery, as in `tracking.json`. Which points are there, only MLflow knows.
 
     Args:
-        shipped: kind of line -> iteration up to and with which all is there.
-        sending: the same as it will be when the points that are on their way have arrived; empty: none are.
+        run_id: of the run.
+        parent: the study's run when it was made; another one means another store, where nothing is delivered yet.
+        described: parameters, data and settings are there.
+        ended: state that the run was ended with; all is delivered.
+        model: `models:/NAME/VERSION`, if it was registered.
     """
 
     run_id: str = ""
+    parent: str = ""
     described: bool = False
-    shipped: dict[str, int] = field(default_factory=dict)
-    sending: dict[str, int] = field(default_factory=dict)
-    files: list[str] = field(default_factory=list)
     ended: str = ""
     model: str = ""
 
     @classmethod
     def read(cls, path: Path) -> Delivery:
         """Empty when nothing was delivered yet."""
-        return cls(**json.loads(path.read_text())) if path.exists() else cls()
-
-    def arrived(self, steps: Mapping[str, int]) -> None:
-        """The driver died while points were on their way: what came through is delivered, the rest is not.
-
-        Args:
-            steps: metric of the run -> its last step there.
-        """
-        for kind, intended in self.sending.items():
-            there = [step for name, step in steps.items() if name.startswith(SCORE_PREFIX) == (kind == SCORE)]
-            known = self.shipped.get(kind, 0)
-            self.shipped[kind] = max(known, min(intended, max(there, default=0)))
-        self.sending = {}
+        if not path.exists():
+            return cls()
+        known = {item.name for item in fields(cls)}
+        return cls(**{key: value for key, value in json.loads(path.read_text()).items() if key in known})
 
     def write(self, path: Path) -> None:
         """Atomic."""
-        write_atomically(path, json.dumps(self.__dict__))
+        write_atomically(path, json.dumps(asdict(self)))
+
+
+@dataclass
+class Contents:
+    """What of a run is in MLflow.
+
+    Args:
+        iterations: kind of line -> iterations that are there.
+        samples: names of sample files.
+        pictures: iterations with a picture in the image view.
+    """
+
+    iterations: dict[str, set[int]] = field(default_factory=lambda: {TRAIN: set(), SCORE: set()})
+    samples: set[str] = field(default_factory=set)
+    pictures: set[int] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, steps: Mapping[str, Iterable[int]], samples: Iterable[str], pictures: Iterable[int]) -> Contents:
+        """From MLflow's view; a line arrives whole, so that one metric of it speaks for all.
+
+        Args:
+            steps: metric of the run -> its steps.
+        """
+        found = cls(samples=set(samples), pictures=set(pictures))
+        for name, values in steps.items():
+            found.iterations[SCORE if name.startswith(SCORE_PREFIX) else TRAIN].update(values)
+        return found
+
+    def lacks(self, line: Mapping[str, Any]) -> bool:
+        """Whether a journal's line is not there yet."""
+        return line["iteration"] not in self.iterations.setdefault(line["kind"], set())
+
+    def add(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """They have arrived."""
+        for line in lines:
+            self.iterations.setdefault(line["kind"], set()).add(line["iteration"])
+
+
+class Lines:
+    """New whole lines of a journal. A trial that goes on replaces the file: then it is read from its start.
+
+    The file stays open: its number can't be given to the one that replaces it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+        self._offset = 0
+
+    def new(self) -> list[dict[str, Any]]:
+        """What was added since the last call."""
+        if not self._path.exists():
+            return []
+        if self._file is None or not os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno())):
+            self.restart()
+            self._file = open(self._path, "rb")  # noqa: SIM115 - held until it is replaced
+        self._file.seek(self._offset)
+        data = self._file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return list(parse_lines(whole))
+
+    def restart(self) -> None:
+        """Read from the start next time."""
+        if self._file is not None:
+            self._file.close()
+        self._file, self._offset = None, 0
 
 
 @dataclass
 class Item:
-    """A trial to deliver."""
+    """A trial to deliver.
+
+    Args:
+        contents: what MLflow has of it; None: it must be asked.
+    """
 
     job: Job
     name: str
     params: Mapping[str, Any]
     tags: Mapping[str, str]
     delivery: Delivery
+    lines: Lines
     state: str = ""
     reason: str = ""
-    offset: int = 0
-    inode: int = 0
+    contents: Contents | None = None
+
+    def is_delivered(self, parent: str) -> bool:
+        """Whether all is there and the run has ended, below the study's run `parent`."""
+        return self.delivery.parent == parent and bool(self.state) and self.delivery.ended == self.state
 
 
-def new_lines(item: Item) -> list[dict[str, Any]]:
-    """Whole lines since the last look. A trial that goes on replaces its file: then it is read from its start."""
-    path = item.job.paths.metrics
-    if not path.exists():
-        return []
-    with open(path, "rb") as file:
-        inode = path.stat().st_ino
-        file.seek(item.offset if inode == item.inode else 0)
-        data = file.read()
-        whole = data[: data.rfind(b"\n") + 1]
-        item.offset, item.inode = file.tell() - len(data) + len(whole), inode
-    return [json.loads(line) for line in whole.splitlines()]
+def units(
+    lines: Iterable[Mapping[str, Any]], objective: str, largest: int
+) -> Iterator[tuple[list[Mapping[str, Any]], list[MetricPoint]]]:
+    """Lines in units of at most `largest` points, no line torn: MLflow takes a request whole or not at all.
+
+    Yields:
+        Lines, and their points.
+    """
+    unit: list[Mapping[str, Any]] = []
+    points: list[MetricPoint] = []
+    for line in lines:
+        more = _points(line, objective)
+        if unit and len(points) + len(more) > largest:
+            yield unit, points
+            unit, points = [], []
+        unit.append(line)
+        points += more
+    if unit:
+        yield unit, points
+
+
+def _points(line: Mapping[str, Any], objective: str) -> list[MetricPoint]:
+    values = dict(line["values"])
+    if line["kind"] == SCORE:
+        values = {f"{SCORE_PREFIX}/{name}": value for name, value in values.items()}
+        if objective in line["values"]:
+            values[SCORE_PREFIX] = line["values"][objective]
+    return [(name, value, line["time_ms"], line["iteration"]) for name, value in values.items()]

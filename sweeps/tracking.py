@@ -27,6 +27,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_DISABLE_ENV_CREATION", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
+from sweeps.delivery import Contents
 from tsvan.strict import UserError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ CHAMPION = "champion"
 _SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
 _USER = re.compile(r"://[^\s/'\"]*@")
 _QUERY = re.compile(r"(\w://[^\s?'\"]*)\?[^\s'\"]*")
-_BATCH = 900  # metrics a request; MLflow takes 1,000
+BATCH = 900  # metrics a request, which arrives whole or not at all; MLflow takes 1,000
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Tracker:
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
 
-        _quiet()
+        quiet()
         with _one_at_a_time(self.uri):
             client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
             found = client.get_experiment_by_name(self._name)
@@ -105,6 +106,8 @@ class Tracker:
         if found:
             run_id = str(found[0].info.run_id)
             self.client.update_run(run_id, status="RUNNING")
+            if parent:
+                self.client.set_tag(run_id, "mlflow.parentRunId", parent)
             return run_id
         extra = {KEY: key, **({"mlflow.parentRunId": parent} if parent else {})}
         run = self.client.create_run(self.experiment_id, tags={**tags, **extra}, run_name=name)
@@ -133,13 +136,34 @@ class Tracker:
         from mlflow.entities import Metric
 
         metrics = [Metric(*point) for point in points]
-        for start in range(0, len(metrics), _BATCH):
-            self.client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
+        for start in range(0, len(metrics), BATCH):
+            self.client.log_batch(run_id, metrics=metrics[start : start + BATCH])
 
-    def last_steps(self, run_id: str) -> dict[str, int]:
-        """Metric of a run -> the last step that has it."""
-        names = self.client.get_run(run_id).data.metrics
-        return {name: max(point.step for point in self.client.get_metric_history(run_id, name)) for name in names}
+    def contents(self, run_id: str) -> Contents | None:
+        """What a run has by now; None: it is not there, or somebody deleted it."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            run = self.client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+        if run.info.lifecycle_stage == "deleted":
+            return None
+        histories = {name: self.client.get_metric_history(run_id, name) for name in run.data.metrics}
+        samples = [Path(item.path).name for item in self.client.list_artifacts(run_id, "samples")]
+        # A picture is there when its small copy is, which MLflow writes last: NAME+step+22+timestamp+...
+        small = [item.path for item in self.client.list_artifacts(run_id, "images") if "+compressed" in item.path]
+        return Contents.of(
+            {name: [point.step for point in history] for name, history in histories.items()},
+            samples,
+            [int(path.split("+step+")[1].split("+")[0]) for path in small],
+        )
+
+    def values(self, run_id: str) -> dict[str, float]:
+        """Metric of a run -> its last value."""
+        return dict(self.client.get_run(run_id).data.metrics)
 
     def artifact(self, run_id: str, file: Path, folder: str | None = None) -> None:
         """Upload a file or a folder."""
@@ -164,7 +188,7 @@ class Tracker:
         """
         from mlflow import MlflowClient
 
-        _quiet()
+        quiet()
         self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
         run = self.client.get_run(run_id)
         for name in ("config.yaml", "job.json"):
@@ -258,7 +282,8 @@ def _requirements() -> list[str]:
     return [f"{name}=={version(name).split('+')[0]}" for name in names]
 
 
-def _quiet() -> None:
+def quiet() -> None:
+    """Silence what MLflow and its libraries say to their developers."""
     for name in ("mlflow", "alembic", "sqlalchemy"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="mlflow")
@@ -267,7 +292,7 @@ def _quiet() -> None:
 @contextmanager
 def _hush() -> Iterator[None]:
     """MLflow prints progress bars and hints around models."""
-    _quiet()
+    quiet()
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

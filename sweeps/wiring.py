@@ -11,8 +11,9 @@ from sweeps.config import SweepConfig, load
 from sweeps.job import Job
 from sweeps.paths import StudyPaths
 from sweeps.scorer import ScorerResult
+from sweeps.sending import Labels
 from sweeps.session import MAY_CHANGE, StudyRecord
-from sweeps.shipper import Labels, Shipper
+from sweeps.shipper import Shipper
 from sweeps.space import derived, grid_size, published_params
 from sweeps.tracking import DataInput, Tracker, default_uri, is_local
 from sweeps.versions import code_version

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from tsvan import checkpoint, schedules
+from tsvan import schedules
 from tsvan.models.networks import OWNERS
 from tsvan.strict import UserError
 from tsvan.trainer import Diverged, Trainer
@@ -110,37 +110,3 @@ def test_a_folder_with_another_run_is_refused_by_name(tiny_config, weizmann_stor
     trainer.save()
     with pytest.raises(UserError, match=r"other settings \(lambda2 was 7\.0, is 5\.0\)"):
         Trainer.open(tiny_config.with_settings({"lambda2": 5.0}), weizmann_store, tmp_path, "cpu")
-
-
-def test_checkpoints_are_kept_by_rule_and_damage_falls_back(tiny_config, weizmann_store, tmp_path):
-    trainer = Trainer.open(tiny_config, weizmann_store, tmp_path, "cpu")
-    for until in (1, 2, 3):
-        run_to(trainer, until)
-        trainer.save()
-    kept = checkpoint.list_checkpoints(tmp_path / "checkpoints")
-    assert [int(path.name.split(".")[0]) for path in kept] == [3, 2]
-    content = bytearray(kept[0].read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    kept[0].write_bytes(content)
-    notes: list[str] = []
-    found = checkpoint.newest(tmp_path / "checkpoints", notes.append)
-    assert found is not None
-    assert found.iteration == 2
-    assert len(notes) == 1
-    assert "damaged" in notes[0]
-    kept[1].write_bytes(b"nothing")
-    with pytest.raises(UserError, match="none of the 2 checkpoints"):
-        checkpoint.newest(tmp_path / "checkpoints", notes.append)
-
-
-def test_files_that_are_no_checkpoints_are_refused(tmp_path):
-    with pytest.raises(UserError, match="no checkpoint at"):
-        checkpoint.load(tmp_path / "absent.pt")
-    other = tmp_path / "other.pt"
-    torch.save({"format": 99}, other)
-    with pytest.raises(UserError, match="not a checkpoint of format"):
-        checkpoint.load(other)
-    text = tmp_path / "text.pt"
-    text.write_text("hello")
-    with pytest.raises(UserError, match="cannot be read"):
-        checkpoint.load(text)

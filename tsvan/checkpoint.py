@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,17 @@ from typing import Any
 import torch
 
 from tsvan.config import TrainConfig
-from tsvan.files import hash_file, replacing
+from tsvan.files import hash_file, publish, temporary
 from tsvan.models.networks import Networks
 from tsvan.strict import UserError
 
 FORMAT = 1
 KEEP = 2
 _log = logging.getLogger(__name__)
+
+
+class NewerFormat(UserError):
+    """A later version of this program wrote the checkpoint. Nothing is wrong with it, so no older one stands in."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,14 @@ class Checkpoint:
 def save(checkpoint: Checkpoint, folder: Path, keep: int = KEEP) -> Path:
     """Write `folder/<iteration>.<checksum>.pt` and drop all but the newest `keep`.
 
+    The file has its name when it is whole and on disk; older ones go afterwards.
+
     Returns:
         The file written.
+
+    Raises:
+        OSError: the disk is full or can't be written; the checkpoints before stay.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     values = {
         "format": FORMAT,
         "config": checkpoint.config.to_dict(),
@@ -67,12 +74,10 @@ def save(checkpoint: Checkpoint, folder: Path, keep: int = KEEP) -> Path:
         "networks": checkpoint.networks,
         "optimisers": checkpoint.optimisers,
     }
-    unnamed = folder / "unnamed"
-    with replacing(unnamed) as temporary:
-        torch.save(values, temporary)
-        checksum = hash_file(temporary)[:16]
-    path = folder / f"{checkpoint.iteration:09d}.{checksum}.pt"
-    os.replace(unnamed, path)
+    with temporary(folder / "checkpoint") as file:
+        _write(values, file)
+        path = folder / f"{checkpoint.iteration:09d}.{hash_file(file)[:16]}.pt"
+        publish(file, path)
     for old in list_checkpoints(folder)[keep:]:
         old.unlink(missing_ok=True)
     return path
@@ -91,19 +96,28 @@ def load(path: Path) -> Checkpoint:
 
     Raises:
         UserError: the file is missing, damaged, or not a checkpoint of this program.
+        NewerFormat: a later version wrote it.
     """
     if path.is_dir() and (found := newest(path / "checkpoints")):
         return found
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}; give a .pt file from a run's checkpoints folder")
     parts = path.name.split(".")
-    if len(parts) == 3 and hash_file(path)[:16] != parts[1]:
-        raise UserError(f"checkpoint {path} is damaged: its contents do not match the checksum in its name")
     try:
+        if len(parts) == 3 and hash_file(path)[:16] != parts[1]:
+            raise UserError(f"checkpoint {path} is damaged: its contents do not match the checksum in its name")
         values = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except UserError:
+        raise
     except Exception as error:  # torch raises a dozen kinds for files that are not its own
         raise UserError(f"checkpoint {path} cannot be read: {str(error).splitlines()[0]}") from None
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
+    written = values.get("format") if isinstance(values, dict) else None
+    if isinstance(written, int) and written > FORMAT:
+        raise NewerFormat(
+            f"checkpoint {path} has format {written}, this program reads format {FORMAT}: a later version wrote it; "
+            f"go on with that version"
+        )
+    if not isinstance(values, dict) or written != FORMAT:
         raise UserError(f"{path} is not a checkpoint of format {FORMAT}; it was written by another program or version")
     return Checkpoint(
         TrainConfig.from_dict(values["config"], str(path)),
@@ -121,11 +135,14 @@ def newest(folder: Path, note: Callable[[str], None] = _log.warning) -> Checkpoi
 
     Raises:
         UserError: there are checkpoints, and none can be read: nothing starts again at 0 silently.
+        NewerFormat: a later version wrote the newest.
     """
     paths = list_checkpoints(folder)
     for path in paths:
         try:
             return load(path)
+        except NewerFormat:
+            raise
         except UserError as error:
             note(f"{error}; going back to the checkpoint before it")
     if paths:
@@ -133,3 +150,11 @@ def newest(folder: Path, note: Callable[[str], None] = _log.warning) -> Checkpoi
             f"none of the {len(paths)} checkpoints in {folder} can be read; move the folder away to start anew"
         )
     return None
+
+
+def _write(values: dict[str, Any], file: Path) -> None:
+    try:
+        with open(file, "wb") as stream:
+            torch.save(values, stream)
+    except RuntimeError as error:  # torch hides a full disk behind an error of its own
+        raise error.__context__ if isinstance(error.__context__, OSError) else error from None

@@ -1,38 +1,70 @@
-"""Files that are whole or absent, and what their contents hash to."""
+"""Files that are whole or absent, whatever dies and whenever, and what their contents hash to."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) during long work."""
 
+_count = itertools.count()
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path; what was written there is synced and renamed to `path` when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with temporary(path) as file:
+        yield file
+        publish(file, path)
+
+
+@contextmanager
+def temporary(path: Path) -> Iterator[Path]:
+    """An empty file beside `path`, for `publish`; it is gone when the block ends.
+
+    Its lock says that its writer lives. What a killed writer of `path` left behind has none, and is removed first.
+    """
+    make_folder(path.parent)
+    _drop_leftovers(path)
+    found = path.with_name(f".{path.name}.{os.getpid()}{next(_count):06d}.tmp")
+    with open(found, "wb") as file:
+        try:
+            with suppress(OSError):  # a file system without locks: nothing is removed there
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield found
+        finally:
+            found.unlink(missing_ok=True)
+
+
+def publish(file: Path, path: Path) -> None:
+    """Give a finished file its name. It and its folder are on disk when this returns."""
+    with open(file, "rb+") as handle:
+        os.fsync(handle.fileno())
+    os.replace(file, path)
+    _sync_folder(path.parent)
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
     """Write a whole file or nothing."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+    with replacing(path) as file:
+        file.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and what leads to it; their names are on disk when this returns."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
 
 
 def hash_file(path: Path) -> str:
@@ -45,6 +77,16 @@ def hash_json(value: Any) -> str:
     """SHA-256 of a plain value, hex; the order of keys does not matter."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _drop_leftovers(path: Path) -> None:
+    prefix = f".{path.name}."
+    for name in os.listdir(path.parent):
+        if not (name.startswith(prefix) and name.endswith(".tmp")):
+            continue
+        with suppress(OSError), open(path.parent / name, "rb") as file:  # held by a living writer, or gone by now
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            (path.parent / name).unlink()
 
 
 def _sync_folder(folder: Path) -> None:

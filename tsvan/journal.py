@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tsvan.files import replacing
+from tsvan.files import make_folder, replacing
 
 
 class Journal:
@@ -24,20 +26,30 @@ class Journal:
         self._path = path
 
     def append(self, iteration: int, kind: str, values: Mapping[str, float], *, sync: bool = False) -> None:
-        """Add one line; values that JSON can't hold (not finite) are left out.
+        """Add one line, whole or not at all; values that JSON can't hold (not finite) are left out.
 
         Args:
             kind: what the values are, such as `train` or `score`.
             sync: wait until the line is on disk; else it is only handed to the system.
+
+        Raises:
+            OSError: the disk is full or can't be written.
         """
         finite = {key: value for key, value in values.items() if math.isfinite(value)}
         line = {"iteration": iteration, "kind": kind, "time_ms": int(time.time() * 1000), "values": finite}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-            if sync:
-                file.flush()
-                os.fsync(file.fileno())
+        data = (json.dumps(line) + "\n").encode()
+        make_folder(self._path.parent)
+        with open(self._path, "ab", buffering=0) as file:
+            before = file.seek(0, os.SEEK_END)
+            try:
+                if file.write(data) != len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+                if sync:
+                    os.fsync(file.fileno())
+            except OSError:
+                with suppress(OSError):
+                    file.truncate(before)  # no half a line: the next one would be lost with it
+                raise
 
     def truncate(self, iteration: int) -> None:
         """Forget what lies after a checkpoint, and a last line that a crash cut. The file is replaced, not edited."""
@@ -49,8 +61,14 @@ class Journal:
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """The whole lines so far, in order; a torn last line is left out."""
-        if not self._path.exists():
-            return
-        for text in self._path.read_text(encoding="utf-8").splitlines(keepends=True):
-            if text.endswith("\n"):
-                yield json.loads(text)
+        if self._path.exists():
+            yield from parse_lines(self._path.read_bytes())
+
+
+def parse_lines(data: bytes) -> Iterator[dict[str, Any]]:
+    """The records in a journal's bytes. What is no record (cut off, or zeros after a loss of power) is left out."""
+    for text in data.splitlines(keepends=True):
+        with suppress(ValueError):
+            line = json.loads(text) if text.endswith(b"\n") else None
+            if isinstance(line, dict):
+                yield line

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import shutil
-from collections.abc import Iterator
+import signal
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +16,11 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from sweeps.config import SweepConfig
-from sweeps.delivery import Delivery, Item, new_lines
+from sweeps.delivery import Delivery, Lines
 from sweeps.job import SCORE, TRAIN, Job, Outcome, Point
 from sweeps.paths import StudyPaths
-from sweeps.shipper import Labels, Shipper
+from sweeps.sending import Labels
+from sweeps.shipper import Shipper
 from sweeps.tracking import DataInput, Tracker, default_uri, shown_uri
 from tests.sweeps.conftest import job_maker
 from tsvan.journal import Journal
@@ -165,42 +170,125 @@ def test_delivery_that_was_made_but_not_noted_is_made_again_without_doubling(
     assert [point.step for point in history] == list(range(1, 21))
 
 
-def test_points_that_arrived_just_before_a_death_are_not_doubled_when_the_trial_writes_them_again(
-    paths: StudyPaths, uri: str, job: Job, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_driver_that_dies_inside_a_delivery_of_many_points_loses_and_doubles_none(
+    paths: StudyPaths, uri: str, job: Job, moment: str
 ) -> None:
-    first = make_shipper(paths, uri)
-    first._ready()
-    first.started(job)
-    write_points(job, range(1, 16))
-    writes: list[dict[str, int]] = []
-    real = Delivery.write
+    """A real process, killed around its second request; then the trial writes its last iterations again."""
+    write_points(job, range(1, 2001))
 
-    def dies(self: Delivery, path: Path) -> None:
-        if writes and not self.sending:
-            raise KeyboardInterrupt  # after the points, before the note
-        real(self, path)
-        if self.sending:
-            writes.append(self.sending)
+    def deliver_and_die() -> None:
+        shipper, requests = make_shipper(paths, uri), 0
+        shipper._ready()
+        real = shipper._tracker.points
 
-    monkeypatch.setattr(Delivery, "write", dies)
-    with pytest.raises(KeyboardInterrupt):
-        first._round()
-    monkeypatch.undo()
-    assert Delivery.read(job.paths.tracking).sending == {TRAIN: 15, SCORE: 10}
+        def points(run_id: str, points: Any) -> None:
+            nonlocal requests
+            requests += 1
+            if requests == 2 and moment == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            real(run_id, points)
+            if requests == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        shipper._tracker.points = points  # type: ignore[method-assign]
+        shipper.started(job)
+        shipper._round()
+
+    process = multiprocessing.get_context("fork").Process(target=deliver_and_die)
+    process.start()
+    process.join(timeout=60)
+    assert process.exitcode == -signal.SIGKILL
+    arrived = steps(uri, job, "content/encoder")
+    assert arrived == list(range(1, len(arrived) + 1))
+    assert 0 < len(arrived) < 2000
     Journal(job.paths.metrics).truncate(10)  # the checkpoint
-    write_points(job, range(11, 21))  # with other times
+    write_points(job, range(11, 2001))  # with other times
     second = make_shipper(paths, uri)
     second.start()
     second.started(job)
-    assert second.close("interrupted", timeout_s=20) == []
+    assert second.close("interrupted", timeout_s=30) == []
+    assert steps(uri, job, "content/encoder") == list(range(1, 2001))
+    assert steps(uri, job, "score") == list(range(10, 2001, 10))
+
+
+def test_points_whose_answer_was_lost_are_not_doubled_when_a_worker_dies_meanwhile(
+    shipper: Shipper, uri: str, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, lost = Tracker.points, []
+
+    def points(self: Tracker, run_id: str, points: Any) -> None:
+        real(self, run_id, points)
+        if not lost:
+            lost.append(1)
+            Journal(job.paths.metrics).truncate(10)  # its worker died, and it goes on from its checkpoint
+            write_points(job, range(11, 21))
+            raise ConnectionError("no answer")
+
+    monkeypatch.setattr(Tracker, "points", points)
+    write_points(job, range(1, 16))
+    shipper.started(job)
+    assert shipper.close("interrupted", timeout_s=20) == []
+    assert lost
     assert steps(uri, job, "content/encoder") == list(range(1, 21))
-    assert steps(uri, job, "score") == [10, 20]
 
 
-def test_points_that_never_arrived_are_sent_again() -> None:
-    delivery = Delivery(shipped={TRAIN: 5}, sending={TRAIN: 9, SCORE: 8})
-    delivery.arrived({"content/encoder": 7, "score": 0})
-    assert (delivery.shipped, delivery.sending) == ({TRAIN: 7, SCORE: 0}, {})
+def test_a_run_that_somebody_deleted_is_made_again(shipper: Shipper, uri: str, job: Job) -> None:
+    write_points(job, range(1, 6))
+    shipper.started(job)
+    wait_until(lambda: Delivery.read(job.paths.tracking).run_id != "" and steps(uri, job, "content/encoder") != [])
+    MlflowClient(uri).delete_run(Delivery.read(job.paths.tracking).run_id)
+    write_points(job, range(6, 11))
+    shipper.scored(job, Point(10, {}))
+    assert shipper.close("interrupted", timeout_s=20) == []
+    assert steps(uri, job, "content/encoder") == list(range(1, 11))
+
+
+def test_another_store_gets_everything(paths: StudyPaths, uri: str, job: Job, fresh_store: Path) -> None:
+    write_points(job, range(1, 11))
+    other = default_uri(paths.root / "other.db")
+    shutil.copy(fresh_store, paths.root / "other.db")
+    outcome = Outcome("complete", 10, {})
+    outcome.write(job.paths)
+    for where in (uri, other):
+        shipper = make_shipper(paths, where)
+        shipper.start()
+        shipper.catch_up(job, outcome)
+        assert shipper.close("complete", timeout_s=20) == []
+        assert steps(where, job, "content/encoder") == list(range(1, 11))
+
+
+def test_pictures_are_not_doubled(paths: StudyPaths, uri: str, job: Job) -> None:
+    write_sample(job, 10)
+    for _ in range(2):
+        shipper = make_shipper(paths, uri)
+        shipper.start()
+        shipper.started(job)
+        assert shipper.close("interrupted", timeout_s=20) == []
+    run_id = Delivery.read(job.paths.tracking).run_id
+    assert len(MlflowClient(uri).list_artifacts(run_id, "images")) == 2  # the picture and its small copy
+
+
+def test_one_run_that_is_refused_does_not_hold_up_the_others(
+    shipper: Shipper, uri: str, job: Job, config: SweepConfig, paths: StudyPaths
+) -> None:
+    bad = job_maker(config, paths)(3, {"lambda2": 4.0})
+    bad.write()
+    Journal(bad.paths.metrics).append(1, TRAIN, {"no such name: $": 1.0})
+    write_points(job, range(1, 4))
+    for one in (bad, job):
+        shipper.started(one)
+        shipper.ended(one, Outcome("failed", 3, {}, "why"))
+    assert shipper.settle(timeout_s=8) == ["trials/003"]
+    assert "no such name" in shipper.trouble
+    assert steps(uri, job, "content/encoder") == [1, 2, 3]
+
+
+def wait_until(happened: Callable[[], bool], timeout_s: float = 20) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_a_server_that_is_away_holds_nothing_up_and_is_told(
@@ -219,18 +307,19 @@ def test_a_server_that_is_away_holds_nothing_up_and_is_told(
 
 
 def test_a_torn_last_line_waits_until_it_is_whole(job: Job) -> None:
-    item = Item(job, "", {}, {}, Delivery())
+    lines = Lines(job.paths.metrics)
     write_points(job, range(1, 4))
     line = json.dumps({"iteration": 4, "kind": TRAIN, "time_ms": 1, "values": {}}) + "\n"
     with open(job.paths.metrics, "a") as file:
         file.write(line[:20])
         file.flush()
-        assert [found["iteration"] for found in new_lines(item)] == [1, 2, 3]
+        assert [found["iteration"] for found in lines.new()] == [1, 2, 3]
         file.write(line[20:])
-    assert [found["iteration"] for found in new_lines(item)] == [4]
-    assert new_lines(item) == []
-    Journal(job.paths.metrics).truncate(2)  # a trial that goes on replaces its file
-    assert [found["iteration"] for found in new_lines(item)] == [1, 2]
+    assert [found["iteration"] for found in lines.new()] == [4]
+    assert lines.new() == []
+    for _ in range(2):  # a trial that goes on replaces its file, and the old one's number is free for the next
+        Journal(job.paths.metrics).truncate(2)
+    assert [found["iteration"] for found in lines.new()] == [1, 2]
 
 
 def test_a_study_that_grows_keeps_its_run_and_shows_its_new_size(paths: StudyPaths, uri: str, job: Job) -> None:
