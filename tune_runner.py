@@ -8,7 +8,7 @@ import sys
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait must not spin: trials share the cores
 
-from sweeps.arguments import reproduce_parser, study_parser
+from sweeps.arguments import reproduce_parser, status_parser, study_parser
 from tsvan.strict import UserError
 
 
@@ -20,6 +20,10 @@ def main(arguments: list[str] | None = None) -> int:
             from sweeps.reproduce import reproduce
 
             return reproduce(reproduce_parser().parse_args(arguments[1:]))
+        if arguments[:1] == ["status"]:
+            from sweeps.status import status
+
+            return status(status_parser().parse_args(arguments[1:]))
         return _study(study_parser().parse_args(arguments))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

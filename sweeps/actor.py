@@ -12,19 +12,20 @@ import sys
 import time
 import traceback
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
 from sweeps import cluster  # noqa: F401 - first: it tells Ray to be quiet
-from sweeps.ahead import Ahead
+from sweeps.ahead import Ahead, Body
 from sweeps.job import Interrupted, Job, Point, memory_faults
 from sweeps.trouble import memory_trouble, storage_trouble
 from tsvan.strict import UserError
 
 from ray import tune  # isort: skip
 
-POINT, TROUBLE, MEMORY = "point", "trouble", "memory"
-"""Keys of a step's result: a score; why the study must stop; that the job ran out of memory."""
+POINT, NOTES, TROUBLE, MEMORY = "point", "notes", "trouble", "memory"
+"""Keys of a step's result: a score; lines for people; why the study must stop; that the job ran out of memory."""
 
 _ORPHAN_S = 60.0
 """How long a worker whose driver was killed may take to notice; until then the job is still in its hands."""
@@ -38,6 +39,7 @@ class JobActor(tune.Trainable):
         self._job = Job.from_dict(json.loads(Path(config["job"]).read_text()))
         self._points: Ahead | None = None
         self._lock: IO[str] | None = None
+        self._noted = len(_notes(self._job))
         self._terminated = False
         signal.signal(signal.SIGTERM, self._on_sigterm)
 
@@ -56,7 +58,7 @@ class JobActor(tune.Trainable):
                 if len(memory_faults(job.paths)) > job.larger_share:
                     return self._done(MEMORY, "before")
                 job.paths.error.unlink(missing_ok=True)
-                self._points = Ahead(_body(job), job, self._should_stop)
+                self._points = Ahead(_body(job.body), job, self._should_stop)
             point = self._points.next()
         except Interrupted:
             if self._terminated:
@@ -75,7 +77,7 @@ class JobActor(tune.Trainable):
             raise
         if point is None:
             return self._done()
-        return {POINT: json.dumps([point.iteration, point.values]), "done": False}
+        return {POINT: json.dumps([point.iteration, point.values]), NOTES: self._news(), "done": False}
 
     def cleanup(self) -> None:
         """Let go of the networks and of the job."""
@@ -90,7 +92,12 @@ class JobActor(tune.Trainable):
 
     def _done(self, key: str = "", value: str = "") -> dict[str, Any]:
         self.cleanup()
-        return {"done": True, **({key: value} if key else {})}
+        return {"done": True, NOTES: self._news(), **({key: value} if key else {})}
+
+    def _news(self) -> str:
+        lines = _notes(self._job)[self._noted :]
+        self._noted += len(lines)
+        return "\n".join(lines)
 
     def _should_stop(self) -> bool:
         return self._terminated or Path(self._job.stop_file).exists()
@@ -108,6 +115,10 @@ def note_memory(job: Job, reason: str) -> None:
     """One line more in the job's list of memory faults."""
     with open(job.paths.memory, "a", encoding="utf-8") as file:
         file.write(reason + "\n")
+
+
+def _notes(job: Job) -> list[str]:
+    return job.paths.notes.read_text(encoding="utf-8").splitlines() if job.paths.notes.exists() else []
 
 
 def _claim(job: Job) -> IO[str]:
@@ -141,6 +152,9 @@ def _free_device() -> None:
         torch.cuda.empty_cache()  # nothing without a device
 
 
-def _body(job: Job) -> Any:
-    module, name = job.body.split(":")
-    return getattr(importlib.import_module(module), name)
+@lru_cache(maxsize=1)
+def _body(name: str) -> Body:
+    module, function = name.split(":")
+    found: Body = getattr(importlib.import_module(module), function)
+    gc.freeze()  # what is imported stays; looking at it after every job would take longer than all else between two
+    return found

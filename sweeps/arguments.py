@@ -11,6 +11,7 @@ from tsvan.strict import UserError
 
 PRESETS = "paper (default): the published budget; dev: a short study for one GPU; smoke: a CPU, minutes"
 EPILOG = """also:
+  tune_runner.py status --out DIR                      how a study stands: its files, Optuna and MLflow; --repair
   tune_runner.py reproduce RUN_ID                      train a logged run again from its own artifacts
 
 examples:
@@ -65,4 +66,14 @@ def reproduce_parser() -> argparse.ArgumentParser:
     parser.add_argument("run_id", metavar="RUN_ID", help="of a trial or a final rerun in MLflow")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to (default: runs/reproduce-RUN_ID)")
     parser.add_argument("--tracking-uri", metavar="URI", help="default: MLFLOW_TRACKING_URI, else runs/mlflow.db")
+    return parser
+
+
+def status_parser() -> argparse.ArgumentParser:
+    """Of `status`."""
+    parser = _Parser(prog="tune_runner.py status", description="How a study stands, at work or not. Only looks.")
+    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="the study's folder")
+    parser.add_argument("--json", action="store_true", help="the same as JSON")
+    parser.add_argument("--repair", action="store_true", help="mend what a crash left in Optuna and MLflow")
+    parser.add_argument("--tracking-uri", metavar="URI", help="default: MLFLOW_TRACKING_URI, else beside --out")
     return parser

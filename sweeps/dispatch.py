@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sweeps.actor import POINT, TROUBLE, JobActor, note_memory, read_point  # first: it tells Ray to be quiet
+from sweeps.actor import NOTES, POINT, TROUBLE, JobActor, note_memory, read_point  # first: it tells Ray to be quiet
 from sweeps.cluster import Slots
 from sweeps.job import Job, JobQueue, Listener, Outcome, Point, memory_faults, pruned, spent
 from sweeps.keeping import slim
@@ -122,10 +122,10 @@ class _Desk:
 
     def result(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Hear a score; False: stop the job."""
-        point = read_point(result)
+        point, job = read_point(result), self.jobs[trial_id]
+        self._pass_on(job, result)
         if point is None:
             return True
-        job = self.jobs[trial_id]
         self.last[trial_id] = point
         goes_on = self.queue.progress(job, point)
         for listener in self.listeners:
@@ -137,6 +137,8 @@ class _Desk:
     def end(self, trial_id: str, error: bool, result: dict[str, Any] | None = None) -> None:
         """Settle what became of a job; one that was interrupted has no end yet, and the next start goes on with it."""
         job = self.jobs.pop(trial_id)
+        if result and POINT not in result:  # a score's own were passed on with it
+            self._pass_on(job, result)
         if result and (trouble := result.get(TROUBLE)):
             self.give_up(trouble)
             return
@@ -148,6 +150,10 @@ class _Desk:
             slim(job.paths)
         for listener in self.listeners:
             listener.ended(job, outcome)
+
+    def _pass_on(self, job: Job, result: dict[str, Any]) -> None:
+        for line in str(result.get(NOTES, "")).splitlines():
+            self.say(f"  {job.name}: {line}")
 
     def give_up(self, trouble: str) -> None:
         """The study can't be written: no job is to blame, none is handed out any more, all stop at their next score."""

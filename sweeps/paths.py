@@ -179,6 +179,11 @@ class TrialPaths:
         return self.folder / "seconds"
 
     @property
+    def notes(self) -> Path:
+        """Lines for people: from where it went on, which checkpoints are damaged."""
+        return self.folder / "notes.txt"
+
+    @property
     def memory(self) -> Path:
         """A line for each time that it ran out of memory."""
         return self.folder / "out-of-memory.txt"

@@ -99,7 +99,13 @@ def _open(job: Job, store: ClipStore) -> Trainer:
         torch.set_num_threads(job.threads)
     config = TrainConfig.from_dict(job.config, str(job.paths.job))
     log_every = min(max(config.schedule.total // RECORDS_PER_RUN, 1), LONGEST_SILENCE)
-    return Trainer.open(config, store, Path(job.folder), job.device, log_every=log_every)
+
+
+    def note(line: str) -> None:
+        with open(job.paths.notes, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    return Trainer.open(config, store, Path(job.folder), job.device, note, log_every)
 
 
 def _train(trainer: Trainer, until: int, journal: Journal, stop: Callable[[], bool], watch: Stopwatch) -> None:

@@ -37,4 +37,4 @@ def test_settings_and_schedules_do_without_torch(file):
 
 def test_only_tracking_knows_mlflow():
     users = {path.name for path in (ROOT / "sweeps").rglob("*.py") if "mlflow" in set(imported(path))}
-    assert users <= {"tracking.py", "served.py", "reproduce.py"}
+    assert users <= {"tracking.py", "tracked.py", "served.py", "reproduce.py"}

@@ -1,0 +1,69 @@
+"""Whether Optuna and MLflow say of a run what its own files say. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from optuna.trial import FrozenTrial
+
+from sweeps.job import Outcome
+from sweeps.storage import STATES
+from sweeps.tracked import TrackedRun
+from sweeps.tracking import STATUS
+
+UNKNOWN = "?"
+_OPTUNA = {state.name: name for name, state in STATES.items()} | {"RUNNING": "running", "WAITING": "waiting"}
+
+
+def by_optuna(
+    trial: FrozenTrial | str | None, outcome: Outcome | None, alive: bool
+) -> tuple[str | None, list[str]]:
+    """What Optuna says of a trial, and what is wrong with it.
+
+    Args:
+        trial: as Optuna holds it; `?`: Optuna does not know it; None: Optuna can't be asked; empty: not Optuna's.
+        outcome: by the trial's folder, the truth.
+        alive: a driver is at work: what Optuna has not heard yet is on its way.
+    """
+    if trial == "":
+        return None, []
+    if trial is None:
+        return UNKNOWN, []
+    if isinstance(trial, str):
+        return None, [] if alive else ["Optuna does not know it"]
+    said = str(trial.user_attrs.get("state", "failed")) if trial.state.name == "FAIL" else _OPTUNA[trial.state.name]
+    expected = "running" if outcome is None else outcome.state
+    right = STATES.get(expected) if outcome is not None else None
+    if said == expected and (right is None or trial.state == right):
+        return said, []
+    if alive and said == "running":
+        return said, []  # on its way
+    return said, [f"Optuna says {said}"]
+
+
+def by_mlflow(runs: list[TrackedRun], outcome: Outcome | None, alive: bool) -> tuple[str | None, list[str]]:
+    """The same of MLflow; `runs` are those with this run's key."""
+    if not runs:
+        return None, ["not in MLflow"] if outcome is not None and not alive else []
+    run = runs[0]
+    problems = [f"{len(runs)} runs in MLflow"] if len(runs) > 1 else []
+    said = "running" if run.status == "RUNNING" else run.state or run.status.lower()
+    consistent = run.status == "RUNNING" or STATUS.get(run.state) == run.status
+    if not consistent:
+        said = f"{said} ({run.status})"
+    expected = {outcome.state} if outcome is not None else {"interrupted", *(["running"] if alive else [])}
+    if said not in expected and not (alive and said in ("running", "interrupted")):
+        problems.append("open in MLflow" if said == "running" else f"MLflow says {said}")
+    return said, problems
+
+
+def points_missing(wanted: list[int], runs: list[TrackedRun]) -> list[str]:
+    """Whether all scores of a run's journal are in MLflow, once each."""
+    if not runs:
+        return []
+    missing, count = set(wanted) - set(runs[0].steps), Counter(runs[0].steps)
+    doubled = [step for step, times in count.items() if times > 1]
+    return [
+        *([f"{len(missing)} score(s) missing in MLflow"] if missing else []),
+        *([f"{len(doubled)} score(s) doubled in MLflow"] if doubled else []),
+    ]

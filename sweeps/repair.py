@@ -1,0 +1,115 @@
+"""`status --repair`: bring Optuna and MLflow to what the study's own files say, without Ray and without training."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+
+from sweeps.config import SweepConfig
+from sweeps.delivery import Delivery
+from sweeps.job import Job, Outcome, read_job
+from sweeps.keeping import remove_leftovers
+from sweeps.paths import StudyPaths, TrialPaths
+from sweeps.scorer import ScorerResult
+from sweeps.search import reconcile
+from sweeps.session import StudyRecord, only_driver
+from sweeps.shipper import Shipper
+from sweeps.standing import RunStanding, standing
+from sweeps.storage import is_sound, make_database, open_study
+from sweeps.wiring import make_shipper
+from tsvan.data.store import ClipStore
+from tsvan.strict import UserError
+
+_TIMEOUT_S = 120.0
+
+
+def repair(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: str) -> list[str]:
+    """Mend what a crash left.
+
+    Returns:
+        What was mended, a line each; empty: nothing was to mend.
+
+    Raises:
+        UserError: a driver works on the study.
+    """
+    with only_driver(paths):
+        done = [*_leftovers(paths), *_database(paths, config), *_optuna(paths, config)]
+        return [*done, *_mlflow(paths, record, config, uri)]
+
+
+def _leftovers(paths: StudyPaths) -> list[str]:
+    count, size = remove_leftovers(paths)
+    return [f"removed {count} half-written file(s), {size / 2**20:.1f} MiB"] if count else []
+
+
+def _database(paths: StudyPaths, config: SweepConfig) -> list[str]:
+    """Optuna's database, when it is lost or damaged, from the trials' folders."""
+    name, aside = paths.database.name, paths.database.with_name(f"{paths.database.name}.damaged")
+    there = paths.database.exists()
+    if there and is_sound(paths):
+        return []
+    if there:
+        os.replace(paths.database, aside)
+        paths.database.with_name(f"{name}-journal").unlink(missing_ok=True)
+    count = make_database(paths, config)
+    if not there and not count:
+        return []
+    kept = f" (the damaged one is {aside.name})" if there else ""
+    return [f"made {name} again from {count} trial folder(s){kept}"]
+
+
+def _optuna(paths: StudyPaths, config: SweepConfig) -> list[str]:
+    """Trials that Optuna takes for running, though they ended."""
+    told, _ = reconcile(open_study(paths, config), config, lambda trial: read_job(paths.trial(trial.number)))
+    return [f"trial {number}: told Optuna {what}" for number, what in told.items()]
+
+
+def _mlflow(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: str) -> list[str]:
+    """Runs that are open, missing or incomplete in MLflow."""
+    before = standing(paths, record, config, uri, ours=True)
+    if before.mlflow_trouble:
+        return [f"MLflow can't be asked ({before.mlflow_trouble}): its runs stay as they are"]
+    wrong = [run for run in (*before.trials, *before.final) if any("MLflow" in text for text in run.problems)]
+    if not wrong and not before.problems:
+        return []
+    shipper = _shipper(paths, record, config, uri)
+    jobs = {run.name: read_job(TrialPaths(paths.root / run.name)) for run in wrong}
+    shipper.start()
+    for run in wrong:
+        if (job := jobs[run.name]) is not None:
+            _again(job, run, shipper)
+    state = "complete" if before.stage == "done" else "interrupted"
+    left = shipper.close(state, timeout_s=_TIMEOUT_S)  # type: ignore[arg-type]
+    mended = [f"{_what(run)}: {_how(run)}" for run in wrong if run.name not in left and jobs[run.name] is not None]
+    if before.problems:
+        mended.append(f"the study: its MLflow run is ended as {state}")
+    return mended + [f"{name}: MLflow did not take it ({shipper.trouble or 'too slow'})" for name in left]
+
+
+def _again(job: Job, run: RunStanding, shipper: Shipper) -> None:
+    """Deliver a run anew: points, files and end; what is there already stays as it is."""
+    known = Delivery.read(job.paths.tracking)
+    replace(known, ended="", described=False).write(job.paths.tracking)
+    outcome = Outcome.read(job.paths)
+    if outcome is None:
+        shipper.started(job)  # closing ends it as interrupted
+    else:
+        shipper.catch_up(job, outcome)
+
+
+def _what(run: RunStanding) -> str:
+    return f"trial {run.number}" if run.name.startswith("trials/") else run.name
+
+
+def _how(run: RunStanding) -> str:
+    """In words that name the end state."""
+    end = run.state if run.state not in ("not begun", "running") else "interrupted"
+    return f"MLflow has it whole now, as {end} ({'; '.join(t for t in run.problems if 'MLflow' in t)} before)"
+
+
+def _shipper(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: str) -> Shipper:
+    if not paths.scorer_result.exists():
+        raise UserError(f"no {paths.scorer_result}: MLflow's runs can't be mended; the study's command makes it")
+    scorer = ScorerResult(**json.loads(paths.scorer_result.read_text()))
+    return make_shipper(config, record, ClipStore.open(record.store, config.dataset), scorer, paths, uri)

@@ -1,0 +1,245 @@
+"""How a study stands: every run by its own files, by Optuna and by MLflow, and where they disagree. Looks only."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from optuna.trial import FrozenTrial
+from sqlalchemy.exc import OperationalError
+
+from sweeps.agreement import UNKNOWN, by_mlflow, by_optuna, points_missing
+from sweeps.choice import describe_settings
+from sweeps.config import SweepConfig
+from sweeps.job import Job, Outcome, read_job, scored_points
+from sweeps.paths import StudyPaths, TrialPaths
+from sweeps.session import StudyRecord, driver_of
+from sweeps.space import derived
+from sweeps.storage import TORN, is_sound, read_study, trial_numbers
+from sweeps.tracked import NotTold, TrackedRun, tracked_runs
+from sweeps.tracking import STATUS, shown_uri
+from sweeps.wiring import experiment_name
+from tsvan.checkpoint import list_checkpoints
+from tsvan.config import TrainConfig
+from tsvan.journal import Journal
+
+
+@dataclass(frozen=True)
+class RunStanding:
+    """A trial or a rerun of the final stage.
+
+    Args:
+        name: of its job.
+        number: of the trial, or of the seed.
+        settings: in a few characters.
+        iteration: done, or of the last line in its journal.
+        total: iterations of a full run.
+        checkpoint: iteration from which it would go on; None: there is no checkpoint.
+        score: the objective at its last score.
+        state: by its files: `complete`, `pruned`, `diverged`, `failed`; without an end `running`, or with no driver
+            alive `interrupted` (goes on) or `not begun` (no checkpoint: starts again).
+        optuna: state there; None: Optuna has nothing to do with it; `?`: can't be asked.
+        mlflow: state there; None: it has no run; `?`: can't be asked.
+        problems: where they disagree, in words.
+        notes: what its workers noted for people.
+    """
+
+    name: str
+    number: int
+    settings: str
+    iteration: int
+    total: int
+    checkpoint: int | None
+    score: float | None
+    state: str
+    optuna: str | None
+    mlflow: str | None
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A study.
+
+    Args:
+        folder: its own.
+        dataset, preset, study_id: from `study.yaml`.
+        stage: `scorer`, `sweep`, `final`, `report` or `done`.
+        driver: process id of the driver at work; None: there is none.
+        asked: trials that the study is to have.
+        trials: of the sweep, by number.
+        final: reruns.
+        parent: state of the study's own MLflow run; None: there is none.
+        mlflow_uri: without secrets.
+        mlflow_trouble: why MLflow can't be asked; else empty.
+        problems: of the study as a whole.
+    """
+
+    folder: str
+    dataset: str
+    preset: str
+    study_id: str
+    stage: str
+    driver: str | None
+    asked: int
+    trials: list[RunStanding]
+    final: list[RunStanding]
+    parent: str | None
+    mlflow_uri: str
+    mlflow_trouble: str
+    problems: list[str]
+
+    @property
+    def disagree(self) -> int:
+        """Runs, and the study itself, of which different things are said."""
+        return sum(bool(run.problems) for run in (*self.trials, *self.final)) + len(self.problems)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as `status --json` prints them."""
+        return {**asdict(self), "disagree": self.disagree, "agree": self.disagree == 0}
+
+
+def standing(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: str, *, ours: bool = False) -> Standing:
+    """Look at everything.
+
+    Args:
+        ours: the study's lock is held by this process, which is no driver.
+    """
+    driver = None if ours else driver_of(paths)
+    optuna, problems = _asked_optuna(paths)
+    runs, trouble = _asked_mlflow(uri, record)
+    numbers = sorted({*trial_numbers(paths), *(optuna or {})})
+    trials = [
+        _run(
+            f"trials/{number:03d}",
+            number,
+            paths.trial(number),
+            config,
+            driver is not None,
+            None if optuna is None else optuna.get(number, UNKNOWN),
+            runs,
+            record,
+        )
+        for number in numbers
+    ]
+    finals = [
+        _run(f"final/{folder.name}", -1, TrialPaths(folder), config, driver is not None, "", runs, record)
+        for folder in sorted(paths.root.glob("final/*"))
+        if (folder / "job.json").exists()
+    ]
+    asked = max(config.trials, len(trials))
+    parent = next(iter((runs or {}).get(f"{record.study_id}/parent", [])), None)
+    if parent is not None and parent.status == "RUNNING" and driver is None:
+        problems.append("the study's MLflow run is open, and no driver is alive")
+    return Standing(
+        folder=str(paths.root),
+        dataset=config.dataset,
+        preset=config.preset,
+        study_id=record.study_id,
+        stage=_stage(paths, asked, trials, finals),
+        driver=driver,
+        asked=asked,
+        trials=trials,
+        final=finals,
+        parent=None if parent is None else parent.status.lower(),
+        mlflow_uri=shown_uri(uri),
+        mlflow_trouble=trouble,
+        problems=problems,
+    )
+
+
+def _asked_optuna(paths: StudyPaths) -> tuple[dict[int, FrozenTrial] | None, list[str]]:
+    if not paths.database.exists():
+        lost = bool(trial_numbers(paths))
+        return None if lost else {}, [f"{paths.database.name} is missing"] if lost else []
+    try:
+        if not is_sound(paths):
+            return None, [f"{paths.database.name} is damaged"]
+        trials = read_study(paths).get_trials(deepcopy=False)
+    except OperationalError as error:
+        return None, [f"{paths.database.name} can't be read now ({error.orig})"]
+    real = {trial.number: trial for trial in trials if trial.state.name != "WAITING" and TORN not in trial.user_attrs}
+    torn = [n for n, trial in real.items() if trial.state.name == "RUNNING" and not trial.params]
+    return {n: trial for n, trial in real.items() if n not in torn}, []
+
+
+def _asked_mlflow(uri: str, record: StudyRecord) -> tuple[dict[str, list[TrackedRun]] | None, str]:
+    try:
+        found = tracked_runs(uri, experiment_name(record.config["dataset"]), record.study_id)
+    except NotTold as error:
+        return None, str(error)
+    runs: dict[str, list[TrackedRun]] = {}
+    for run in found:
+        runs.setdefault(run.key, []).append(run)
+    return runs, ""
+
+
+def _run(
+    name: str,
+    number: int,
+    folder: TrialPaths,
+    config: SweepConfig,
+    alive: bool,
+    trial: FrozenTrial | str | None,
+    runs: dict[str, list[TrackedRun]] | None,
+    record: StudyRecord,
+) -> RunStanding:
+    """One run.
+
+    Args:
+        trial: as Optuna holds it; `?`: Optuna does not know it; None: Optuna can't be asked; empty: not Optuna's.
+    """
+    job, outcome = read_job(folder), Outcome.read(folder)
+    lines = list(Journal(folder.metrics).lines())
+    points = [p for p in scored_points(Journal(folder.metrics)) if config.objective.metric in p.values]
+    saved = [file.name.partition(".")[0] for file in list_checkpoints(folder.checkpoints)]
+    checkpoint = max((int(text) for text in saved if text.isdecimal()), default=None)
+    if outcome is not None:
+        state: str = outcome.state
+    elif alive:
+        state = "running"
+    else:
+        state = "interrupted" if checkpoint is not None or points else "not begun"
+    optuna, problems = by_optuna(trial, outcome, alive)
+    own = None if runs is None else runs.get(f"{record.study_id}/{name}", [])
+    mlflow = None if own is None else by_mlflow(own, outcome, alive)
+    if own is not None and mlflow is not None:
+        problems += mlflow[1]
+        if outcome is not None and not alive:
+            problems += points_missing([p.iteration for p in points], own)
+    last = lines[-1]["iteration"] if lines else 0
+    score = (outcome.values if outcome and outcome.values else points[-1].values if points else {}).get(
+        config.objective.metric
+    )
+    return RunStanding(
+        name=name,
+        number=job.number if job is not None else number,
+        settings=_settings(job),
+        iteration=outcome.iteration if outcome is not None else last if alive else checkpoint or 0,
+        total=job.save_at[-1] if job is not None else config.base.schedule.total,
+        checkpoint=checkpoint,
+        score=score,
+        state=state,
+        optuna=optuna,
+        mlflow=UNKNOWN if mlflow is None else mlflow[0],
+        problems=problems,
+        notes=folder.notes.read_text(encoding="utf-8").splitlines() if folder.notes.exists() else [],
+    )
+
+
+def _settings(job: Job | None) -> str:
+    return "" if job is None else describe_settings(derived(TrainConfig.from_dict(job.config)))
+
+
+def _stage(paths: StudyPaths, asked: int, trials: list[RunStanding], finals: list[RunStanding]) -> str:
+    """The stage that is at work, or would be."""
+    if not paths.scorer_result.exists():
+        return "scorer"
+    ended = [run for run in (*trials, *finals) if run.state in STATUS and run.state != "interrupted"]
+    if (trials or not finals) and sum(run in ended for run in trials) < asked:
+        return "sweep"
+    newest = max((paths.root.joinpath(run.name, "outcome.json").stat().st_mtime for run in ended), default=0.0)
+    if all(run in ended for run in finals) and paths.summary.exists() and paths.summary.stat().st_mtime >= newest:
+        return "done"
+    return "report" if finals and all(run in ended for run in finals) and paths.final_result.exists() else "final"

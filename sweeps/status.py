@@ -1,0 +1,97 @@
+"""`tune_runner.py status --out DIR`: one table of what a study's files, Optuna and MLflow say; and `--repair`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from sweeps.config import SweepConfig
+from sweeps.paths import StudyPaths
+from sweeps.session import StudyRecord, read_record
+from sweeps.standing import RunStanding, Standing, standing
+from sweeps.tracking import checked_uri
+from sweeps.wiring import tracking_uri
+from tsvan.strict import UserError, build
+
+COLUMNS = ("run", "settings", "iteration", "score", "files", "optuna", "mlflow", "")
+
+
+def status(args: argparse.Namespace) -> int:
+    """Print how a study stands; with `--repair` mend it first.
+
+    Returns:
+        Exit code 0.
+
+    Raises:
+        UserError: there is no study, or it is to be repaired while a driver works on it.
+    """
+    paths = StudyPaths(args.out.resolve())
+    record = read_record(paths)
+    if record is None:
+        raise UserError(f"no study in {paths.root}; give the folder that --out named")
+    config = build(SweepConfig, record.config, str(paths.config))
+    uri = checked_uri(tracking_uri(args.tracking_uri, paths))
+    mended = _repaired(paths, record, config, uri) if args.repair else []
+    found = standing(paths, record, config, uri)
+    if args.json:
+        print(json.dumps({**found.to_dict(), "mended": mended}, indent=1))
+        return 0
+    for line in mended:
+        print(line)
+    if args.repair and not mended:
+        print("nothing to mend")
+    for line in lines(found):
+        print(line)
+    return 0
+
+
+def _repaired(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: str) -> list[str]:
+    from sweeps.repair import repair
+
+    return repair(paths, record, config, uri)
+
+
+def lines(found: Standing) -> list[str]:
+    """The table and what to do, for people."""
+    ended = sum(run.state not in ("running", "interrupted", "not begun") for run in found.trials)
+    driver = f"process {found.driver}" if found.driver else "none alive"
+    head = [
+        f"study   {found.folder}: {found.dataset}, preset {found.preset}",
+        f"stage   {found.stage}, {ended} of {found.asked} trials ended; driver: {driver}",
+        f"MLflow  {found.mlflow_uri}{_run_of_study(found)}",
+    ]
+    rows = [_row(run) for run in (*found.trials, *found.final)]
+    widths = [max(len(row[place]) for row in (COLUMNS, *rows)) for place in range(len(COLUMNS))]
+    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    title = "  ".join(name.ljust(width) for name, width in zip(COLUMNS, widths, strict=True)).rstrip()
+    return [*head, *(["", title, *table, ""] if rows else []), *_closing(found)]
+
+
+def _run_of_study(found: Standing) -> str:
+    if found.mlflow_trouble:
+        return f" can't be asked ({found.mlflow_trouble}); its column shows ?"
+    return f", the study's run is {found.parent}" if found.parent else ", no run of this study yet"
+
+
+def _row(run: RunStanding) -> tuple[str, ...]:
+    return (
+        run.name,
+        run.settings,
+        f"{run.iteration}/{run.total}",
+        "-" if run.score is None else f"{run.score:.4g}",
+        run.state,
+        run.optuna or "-",
+        run.mlflow or "-",
+        "; ".join(run.problems) or ("will start again" if run.state == "not begun" else ""),
+    )
+
+
+def _closing(found: Standing) -> list[str]:
+    out = f"'tune_runner.py status --out {found.folder} --repair'"
+    notes = [f"problem: {text}" for text in found.problems]
+    if found.disagree == 0:
+        asked = "all that could be asked agree" if found.mlflow_trouble else "all agree"
+        return [*notes, asked]
+    verb = "disagrees" if found.disagree == 1 else "disagree"
+    way_on = f"when the driver has ended, {out} mends" if found.driver else f"{out} mends"
+    return [*notes, f"{found.disagree} {verb}: {way_on} {'it' if found.disagree == 1 else 'them'}"]
