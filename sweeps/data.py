@@ -61,7 +61,7 @@ def locate(dataset: str, preset: str, data_root: Path | None, synthetic: bool, p
 def open_store(
     dataset: str, plan: DataPlan, paths: StudyPaths, began_with: Path | None, progress: Progress | None = None
 ) -> ClipStore:
-    """Open the store, or build it first. What fails or is interrupted leaves nothing behind.
+    """Open the store, or build it first; building that was interrupted goes on where it was.
 
     Args:
         dataset: whose clips.

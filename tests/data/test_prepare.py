@@ -44,14 +44,16 @@ def test_a_few_bad_files_are_listed_and_skipped(tmp_path: Path):
     ("bad", "reason"),
     [("q_walk.avi", "the file is empty"), ("q_wlak.avi", "unknown class 'wlak'; did you mean 'walk'")],
 )
-def test_too_many_bad_files_fail_and_leave_nothing(tmp_path: Path, bad: str, reason: str):
+def test_too_many_bad_files_fail_and_what_was_read_is_taken_up(tmp_path: Path, bad: str, reason: str):
     source = source_of(tmp_path, people=4)
     (source / bad).write_bytes(b"")
     with pytest.raises(UserError, match=rf"1 of 5 files cannot be used .*{bad}: {reason}.*--max-bad-share") as error:
         prepare("weizmann", source, tmp_path / "out" / "store")
     assert "\n" not in str(error.value)
-    assert [path.name for path in tmp_path.iterdir()] == ["videos"]
+    # A bad name is seen before anything is read.
+    assert (tmp_path / "out").exists() == (bad == "q_walk.avi")
     assert len(prepare("weizmann", source, tmp_path / "out" / "store", max_bad_share=0.2).rejected) == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["store"]
 
 
 def test_a_video_whose_parts_are_all_too_short_is_bad(tmp_path: Path):

@@ -1,28 +1,25 @@
-"""`python -m tsvan data prepare | draw | show`: making clip stores and looking at them."""
+"""`python -m tsvan data inspect | prepare | draw | show`: raw videos, clip stores, and looking at both."""
 
 from __future__ import annotations
 
 import argparse
 import io
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from PIL import Image
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
+from tsvan.commands import settings
 from tsvan.config import DATASETS
-from tsvan.data.datasets import MIN_FRAMES
+from tsvan.data import inspecting
+from tsvan.data.config import PrepareConfig
 from tsvan.data.prepare import prepare
+from tsvan.data.sheets import centring_sheet, store_sheet
 from tsvan.data.standin import AMOUNTS, draw
 from tsvan.data.store import ClipStore
-from tsvan.files import Progress, write_atomically
-from tsvan.strict import UserError
+from tsvan.files import write_atomically
+from tsvan.strict import UserError, build, load_yaml
+from tsvan.terminal import progress, say
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -33,19 +30,23 @@ _LISTED = 20
 
 def add_commands(subparsers: Commands) -> None:
     """Add `data` with its own commands; each sets `args.run`, which takes the arguments and returns the exit code."""
-    parser = subparsers.add_parser("data", help="make clip stores from videos, draw stand-in videos, look at a store")
+    parser = subparsers.add_parser("data", help="make clip stores from videos, draw stand-in videos, look at both")
     commands = parser.add_subparsers(dest="data_command", required=True, metavar="COMMAND")
+
+    command = commands.add_parser("inspect", help="say what a folder of videos is and would give; write no store")
+    command.add_argument("source", type=Path, metavar="DIR", help="folder of videos, zips, pictures or .npy clips")
+    command.add_argument("--dataset", help="whose rules apply (default: by the names)")
+    _add_reading(command)
+    command.add_argument("--sample", type=int, help="look into this many clips only, spread over the folder")
+    command.add_argument("--sheet", type=Path, help="the one file written (default: inspect-DATASET.png)")
+    command.set_defaults(run=_inspect)
 
     command = commands.add_parser("prepare", help="build a clip store from a folder of videos")
     command.add_argument("--dataset", required=True, help=f"whose file names and rules apply: {', '.join(DATASETS)}")
-    command.add_argument("--source", required=True, type=Path, help="folder of video files and .npy clips")
+    command.add_argument("--source", required=True, type=Path, help="folder of videos, zips, pictures or .npy clips")
     command.add_argument("--out", required=True, type=Path, help="the store's folder, made by this command")
-    command.add_argument(
-        "--max-bad-share",
-        type=float,
-        default=0.1,
-        help="fail when more than this share of the files cannot be used (default: %(default)s)",
-    )
+    _add_reading(command)
+    command.add_argument("--workers", type=int, help="processes (default: one a core)")
     command.set_defaults(run=_prepare)
 
     command = commands.add_parser("draw", help="draw a clip store of stand-in videos")
@@ -64,6 +65,20 @@ def add_commands(subparsers: Commands) -> None:
     command.set_defaults(run=_show)
 
 
+def _add_reading(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--list", type=Path, metavar="FILE", help="use only these speakers and clips, one a line")
+    command.add_argument("--config", type=Path, help="YAML of split and centring (keys: docs/datasets.md)")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="one such key, as face_margin=0.4"
+    )
+    command.add_argument(
+        "--max-bad-share",
+        type=float,
+        default=0.1,
+        help="fail when more than this share of the files cannot be used (default: %(default)s)",
+    )
+
+
 def describe(store: ClipStore) -> str:
     """What is in a store, a few lines for the terminal."""
     seconds = f"{len(store.frames):,} frames of {store.side} x {store.side}, {store.frames.nbytes / 1e6:,.0f} MB"
@@ -73,6 +88,7 @@ def describe(store: ClipStore) -> str:
         f"  clips: {len(train)} train, {len(test)} test; people: {len(store.people)}",
         f"  classes: {store.num_classes} ({', '.join(store.classes)})",
         f"  content hash: {store.content_hash}",
+        f"  split: {store.split_rule}" + (f"; centring: {store.centring}" if store.centring else ""),
     ]
     flagged = sum(clip.flagged for clip in store.clips)
     if flagged:
@@ -88,43 +104,75 @@ def describe(store: ClipStore) -> str:
     return "\n".join(lines)
 
 
-def sheet(store: ClipStore, num_clips: int) -> Image.Image:
-    """Clips spread over the store, one a row: the first ten frames at the clip's own step."""
-    picked = np.unique(np.linspace(0, len(store.clips) - 1, min(num_clips, len(store.clips))).round().astype(int))
-    rows = []
-    for number in picked:
-        clip = store.clips[number]
-        frames = store.frames[clip.start + clip.frame_step * np.arange(MIN_FRAMES)]  # (T, S, S, 3)
-        rows.append(np.concatenate(list(frames), axis=1))
-    return Image.fromarray(np.concatenate(rows, axis=0))
+def _inspect(args: argparse.Namespace) -> int:
+    if args.sample is not None and args.sample < 1:
+        raise UserError(f"--sample must be >= 1, got {args.sample}")
+    _check_png("--sheet", args.sheet)
+    with progress("looking") as move:
+        found = inspecting.inspect(
+            args.source,
+            args.dataset,
+            config=_config(args),
+            picks=args.list,
+            sample=args.sample,
+            max_bad_share=args.max_bad_share,
+            progress=move,
+        )
+    print(inspecting.describe(found))
+    if found.shown:
+        path = args.sheet or Path(f"inspect-{found.rules.name}.png")
+        _write_png(path, centring_sheet(found.shown))
+        print(f"sheet, before and after centring: {path}")
+    if found.problem:
+        say(f"error: {found.problem}")
+        return 2
+    print(f"next: python -m tsvan data prepare --dataset {found.rules.name} --source {args.source} --out DIR")
+    return 0
 
 
 def _prepare(args: argparse.Namespace) -> int:
-    with _bar("preparing") as progress:
-        store = prepare(args.dataset, args.source, args.out, max_bad_share=args.max_bad_share, progress=progress)
+    if args.workers is not None and args.workers < 0:
+        raise UserError(f"--workers must be >= 0, got {args.workers}")
+    with progress("preparing") as move:
+        store = prepare(
+            args.dataset,
+            args.source,
+            args.out,
+            config=_config(args),
+            picks=args.list,
+            max_bad_share=args.max_bad_share,
+            workers=args.workers,
+            progress=move,
+        )
     return _done(store)
+
+
+def _config(args: argparse.Namespace) -> PrepareConfig:
+    values: dict[str, Any] = {}
+    if args.config:
+        loaded = load_yaml(args.config)
+        build(PrepareConfig, loaded, str(args.config))
+        values |= loaded
+    return build(PrepareConfig, {**values, **settings(args.set)}, "--set" if args.set else str(args.config))
 
 
 def _draw(args: argparse.Namespace) -> int:
     if args.seed < 0:
         raise UserError(f"--seed must be >= 0, got {args.seed}")
-    with _bar("drawing") as progress:
-        store = draw(args.dataset, args.out, size=args.size, seed=args.seed, progress=progress)
+    with progress("drawing") as move:
+        store = draw(args.dataset, args.out, size=args.size, seed=args.seed, progress=move)
     return _done(store)
 
 
 def _show(args: argparse.Namespace) -> int:
     if args.clips < 1:
         raise UserError(f"--clips must be >= 1, got {args.clips}")
-    if args.out and args.out.suffix.lower() != ".png":
-        raise UserError(f"--out must be a .png file, got {args.out}")
+    _check_png("--out", args.out)
     store = ClipStore.open(args.store)
     store.verify()
     print(describe(store))
     if args.out:
-        buffer = io.BytesIO()
-        sheet(store, args.clips).save(buffer, format="PNG")
-        write_atomically(args.out, buffer.getvalue())
+        _write_png(args.out, store_sheet(store, args.clips))
         print(f"sheet: {args.out}")
     return 0
 
@@ -135,20 +183,15 @@ def _done(store: ClipStore) -> int:
     return 0
 
 
-@contextmanager
-def _bar(title: str) -> Iterator[Progress]:
-    """A progress bar with the time that is left, on stderr."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("files"))
-    bar = Bar(
-        *columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=Console(file=sys.stderr)
-    )
-    task = bar.add_task(title, total=None)
+def _check_png(option: str, path: Path | None) -> None:
+    if path and path.suffix.lower() != ".png":
+        raise UserError(f"{option} must be a .png file, got {path}")
 
-    def show(done: int, total: int) -> None:
-        bar.start()  # not before: a command that is refused shows its error alone
-        bar.update(task, completed=done, total=total)
 
+def _write_png(path: Path, picture: Image.Image) -> None:
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
     try:
-        yield show
-    finally:
-        bar.stop()
+        write_atomically(path, buffer.getvalue())
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; choose another place") from None

@@ -41,6 +41,10 @@ class DatasetRules:
         phases: a whole video is split into this many clips by taking every n-th frame.
         ignored: class names of the original set that are not part of the task; their files are left out, not bad.
         paper_trains_on_all: `split: paper` trains on the held-out clips too.
+        subject: what a raw video is centred on.
+        centred_side: pixels; square frames up to this side have been cropped to their subject before.
+        pictures: a clip may be a folder of pictures.
+        shortest_take: frames of the shortest whole take that is used.
     """
 
     name: DatasetName
@@ -56,6 +60,10 @@ class DatasetRules:
     phases: int = 1
     ignored: tuple[str, ...] = ()
     paper_trains_on_all: bool = False
+    subject: Literal["face", "actor"] = "actor"
+    centred_side: int = 0
+    pictures: bool = False
+    shortest_take: int = MIN_FRAMES
 
     def frame_step(self, name: str, rate: float | None) -> int:
         """Playback step of a video.
@@ -105,7 +113,9 @@ RULES: Mapping[DatasetName, DatasetRules] = {
         side=69,
         scoring="person_action",
         npy_layout="HWCT",
-        layout="<person>_<action>.avi (or .npy), as in daria_bend.avi; the doubles as in lena_run1.avi, lena_run2.avi",
+        layout="<person>_<action>.avi (or .npy), as in daria_bend.avi, in folders or in zips; the doubles as in "
+        "lena_run1.avi, lena_run2.avi",
+        centred_side=256,
         steps=_steps({1: "run side skip"}),
         default_step=2,
     ),
@@ -115,8 +125,11 @@ RULES: Mapping[DatasetName, DatasetRules] = {
         side=71,
         scoring="class",
         npy_layout="THWC",
-        layout="<subject>_<expression>_<take>.mp4, <subject>/<expression>/<take>.mp4, "
-        "or <subject>_<expression>_<take>_<part>.npy as the authors publish them",
+        layout="<subject>/[session*/]<expression>/take*/<frame>.jpg, <subject>_<expression>_<take>.mp4, "
+        "<subject>/<expression>/<take>.mp4, or <subject>_<expression>_<take>_<part>.npy as the authors publish them",
+        subject="face",
+        pictures=True,
+        shortest_take=40,
         phases=4,
         ignored=("neutral", "mixed"),
     ),
@@ -127,6 +140,7 @@ RULES: Mapping[DatasetName, DatasetRules] = {
         scoring="class",
         npy_layout="THWC",
         layout="<actor>_<action>_<sequence>_<index>.mp4 (or .npy); the action by its name or its alphabetical index",
+        centred_side=256,
         steps=_SYNACTION_STEPS,
     ),
     "vox": DatasetRules(
@@ -135,7 +149,11 @@ RULES: Mapping[DatasetName, DatasetRules] = {
         side=71,
         scoring="speaker_step",
         npy_layout="THWC",
-        layout="<speaker>#<video>#<first>#<last>.mp4, or <speaker>/<anything>.mp4",
+        layout="<speaker>#<video>#<first>#<last>.mp4, <speaker>/<anything>.mp4, or face frames as "
+        "<name>/1.6/<video>/<track>/<frame>.jpg",
+        subject="face",
+        centred_side=256,
+        pictures=True,
         target_rate=12.5,
         paper_trains_on_all=True,
     ),

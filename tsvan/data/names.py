@@ -69,13 +69,24 @@ def _weizmann(rules: DatasetRules, path: PurePosixPath) -> Identity:
 
 def _mug(rules: DatasetRules, path: PurePosixPath) -> Identity:
     fields = path.stem.split("_")
-    if len(fields) == 1 and len(path.parts) >= 3:
-        fields = [*path.parts[-3:-1], path.stem]
     if len(fields) == 3:
-        return Identity(fields[0], _known(rules, fields[1].lower()), recording=fields[2])
+        return _whole_take(fields[0], _known(rules, fields[1].lower()), fields[2])
     if len(fields) == 4 and fields[3].isdecimal():
         return Identity(fields[0], _known(rules, fields[1].lower()), recording=fields[2], index=int(fields[3]))
-    raise UnnamedError(_NOT_UNDERSTOOD)
+    if len(path.parts) < 3:
+        raise UnnamedError(_NOT_UNDERSTOOD)
+    # <subject>/[session*/]<expression>/<take>, a file or a folder of pictures
+    *above, expression = path.parts[:-1]
+    session = f"{above.pop()}/" if above[-1].lower().startswith("session") else ""
+    if not above:
+        raise UnnamedError(_NOT_UNDERSTOOD)
+    return _whole_take(above[-1], _known(rules, expression.lower()), session + path.stem)
+
+
+def _whole_take(person: str, action: str, take: str) -> Identity:
+    if take.lower().endswith("end"):
+        raise IgnoredError("takes that end in 'end' are not used")
+    return Identity(person, action, recording=take)
 
 
 def _synaction(rules: DatasetRules, path: PurePosixPath) -> Identity:
@@ -94,11 +105,17 @@ def _vox(rules: DatasetRules, path: PurePosixPath) -> Identity:
     fields = path.stem.split("#")
     if len(fields) == 4 and fields[0] and fields[1] and fields[2].isdecimal() and fields[3].isdecimal():
         return Identity(fields[0], rules.classes[0], recording=fields[1], index=int(fields[2]))
-    if len(path.parts) == 1:
+    parts = path.parts
+    if "1.6" in parts[1:-2]:  # the scale of the published face frames: <name>/1.6/<video>/<track>
+        at = parts.index("1.6", 1)
+        track = parts[-1] if len(parts) > at + 2 else ""
+        return Identity(parts[at - 1], rules.classes[0], parts[at + 1], int(track) if track.isdecimal() else None)
+    while len(parts) > 2 and parts[0].lower() in _SPLIT_FOLDERS:
+        parts = parts[1:]
+    if len(parts) == 1 or parts[0].lower() in _SPLIT_FOLDERS:
         raise UnnamedError(_NOT_UNDERSTOOD)
     # <speaker>/<video>/<utterance>.mp4, as VoxCeleb itself is laid out, or <speaker>/<video>.mp4
-    recording = path.parts[1] if len(path.parts) > 2 else path.stem
-    return Identity(path.parts[0], rules.classes[0], recording=recording)
+    return Identity(parts[0], rules.classes[0], recording=parts[1] if len(parts) > 2 else path.stem)
 
 
 def _known(rules: DatasetRules, action: str) -> str:
@@ -110,6 +127,9 @@ def _known(rules: DatasetRules, action: str) -> str:
 
 
 _NOT_UNDERSTOOD = "the name is not understood"
+
+_SPLIT_FOLDERS = ("train", "test", "val", "dev", "mp4")
+"""Folders above the speakers that say nothing about them; who is held out is decided here, for scoring only."""
 
 _READERS: dict[str, Callable[[DatasetRules, PurePosixPath], Identity]] = {
     "weizmann": _weizmann,

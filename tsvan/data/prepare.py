@@ -2,57 +2,31 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from os import cpu_count
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
 
-from tsvan.data.datasets import MIN_FRAMES, DatasetRules, rules
-from tsvan.data.decode import Decoded, UnreadableError, decode
-from tsvan.data.names import Identity, IgnoredError, UnnamedError, identify, natural
-from tsvan.data.splits import Source, cut
+from tsvan.data.boxes import Boxes
+from tsvan.data.centring import MASKS, load_masks
+from tsvan.data.config import PrepareConfig
+from tsvan.data.crew import default_workers, read_all
+from tsvan.data.datasets import DatasetRules, rules
+from tsvan.data.layouts import Candidate, Listing, list_folder
+from tsvan.data.partial import NAME, Entry, Journal
+from tsvan.data.reading import Reading, Refusal, Request
 from tsvan.data.store import VERSION, ClipStore, Rejection
 from tsvan.data.writing import StoreWriter, check_free
 from tsvan.files import Progress, hash_file, hash_json
 from tsvan.strict import UserError
 
-_NOT_VIDEO = {
-    *(".bmp", ".gz", ".jpeg", ".jpg", ".mat", ".pdf", ".png", ".ppm", ".tar", ".wav", ".xls", ".xlsx", ".zip"),
-    *(".csv", ".doc", ".docx", ".htm", ".html", ".json", ".log", ".md", ".py", ".sh", ".toml", ".tsv", ".txt"),
-    *(".xml", ".yaml", ".yml"),
-}
+PREPARATION = 2
+"""Counts up when the same files and settings come to give other clips."""
 
 _ENOUGH = 100
-"""Bad files after which hours of decoding are not finished just to count the others."""
-
-A = TypeVar("A")
-B = TypeVar("B")
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A file whose name is one of the dataset's."""
-
-    file: str
-    identity: Identity
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What a source folder holds.
-
-    Args:
-        candidates: files to decode, sorted by name.
-        rejected: files whose names are not understood.
-        left_out: files that are no videos or that the dataset's rules do not use.
-    """
-
-    candidates: tuple[Candidate, ...]
-    rejected: tuple[Rejection, ...]
-    left_out: tuple[Rejection, ...]
+"""Bad files after which hours of reading are not finished just to count the others."""
 
 
 def prepare(
@@ -60,49 +34,92 @@ def prepare(
     source: Path | str,
     out: Path | str,
     *,
+    config: PrepareConfig | None = None,
+    picks: Path | None = None,
     max_bad_share: float = 0.1,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> ClipStore:
-    """Build a clip store from raw videos; on failure nothing is left behind.
+    """Build a clip store from raw videos.
+
+    What is refused before the first clip was read leaves nothing behind; after that, and after any death, what has
+    been read lies in `<out>.partial`, and the same call goes on from there to the same store.
 
     Args:
         dataset: whose naming and rules apply.
-        source: folder of video files and `.npy` clips, searched with its subfolders.
+        source: folder of clips, searched with its subfolders and zips.
         out: the store's folder, made here.
+        config: split and centring.
+        picks: a file that lists the speakers and clips to use.
         max_bad_share: how large a share of the files may be unreadable, too short or unnamed, 0..1.
-        progress: called with files done and files in all.
+        workers: processes that read; None: one a core, 0: this one alone.
+        progress: called with clips done and clips in all.
 
     Raises:
-        UserError: no such folder, no video in it, too many bad files, or `out` is taken.
+        UserError: no such folder, no video in it, too many bad files, no space, or `out` is taken.
     """
-    found_rules = rules(dataset)
-    source, out = Path(source), Path(out)
+    found, source, out, config = rules(dataset), Path(source), Path(out), config or PrepareConfig()
     if not 0 <= max_bad_share <= 1:
         raise UserError(f"--max-bad-share must be from 0 to 1, got {max_bad_share:g}")
-    listing = check_names(found_rules, source, max_bad_share)
+    listing = check_names(found, source, max_bad_share, picks)
     check_free(out)
     if out.resolve().is_relative_to(source.resolve()):
         raise UserError(f"the store {out} would lie in its own source folder {source}; choose another folder for it")
-    total = len(listing.candidates) + len(listing.rejected)
-    rejected = list(listing.rejected)
-    with StoreWriter(found_rules, out, "real") as writer:
-        results = _side_by_side(lambda candidate: _read(found_rules, source, candidate), listing.candidates)
-        for done, result in enumerate(results, start=1):
-            if isinstance(result, Rejection):
-                rejected.append(result)
-                if len(rejected) > _ENOUGH:
-                    _check_share(source, found_rules, rejected, total, max_bad_share)
-            else:
-                file, decoded = result
-                writer.add(file, decoded.frames)
+    requests = requests_for(found, source, listing.candidates, config)
+    masked = hashlib.sha256(b"".join(request.masks.tobytes() for request in requests if request.masks is not None))
+    settings = {"preparation": PREPARATION, "dataset": dataset, "config": asdict(config), "masks": masked.hexdigest()}
+    entries: list[Entry] = []
+    with StoreWriter(found, out, "real", keep=True) as writer, Journal(writer.folder, settings) as journal:
+        for entry in journal.done(source, listing.candidates):
+            if entry.source is not None and not writer.restore(entry.source, entry.sha256):
+                break
+            entries.append(entry)
+        journal.begin(source, listing.candidates, entries)
+        if progress and entries:
+            progress(len(entries), len(requests))
+        rejected = [*listing.rejected, *_refused(entries, bad=True)]
+        kept = f"; what was read is kept in {writer.folder}"
+        rest = requests[len(entries) :]
+        outcomes = read_all(rest, default_workers(len(rest)) if workers is None else workers)
+        for request, outcome in zip(rest, outcomes, strict=True):
+            entries.append(_stored(writer, outcome))
+            writer.flush()
+            try:
+                journal.append(source, request.candidate, entries[-1])
+            except OSError as error:
+                raise UserError(
+                    f"cannot write {writer.folder / NAME}: {error.strerror}; free space, then the same command goes on"
+                ) from None
+            rejected += _refused(entries[-1:], bad=True)
+            if len(rejected) > _ENOUGH:
+                check_share(source, found, rejected, listing.total, max_bad_share, kept)
             if progress:
-                progress(done, len(listing.candidates))
-        _check_share(source, found_rules, rejected, total, max_bad_share)
-        return writer.finish(rejected, listing.left_out)
+                progress(len(entries), len(requests))
+        check_share(source, found, rejected, listing.total, max_bad_share, kept if writer.sources else "")
+        left_out = [*listing.left_out, *_refused(entries, bad=False)]
+        centring = describe_centring(entry.how for entry in entries if entry.source is not None)
+        store = writer.finish(rejected, left_out, split=config.split, layout=listing.layout, centring=centring)
+    (out / NAME).unlink()
+    return store
 
 
-def fingerprint(dataset: str, source: Path | str, *, progress: Progress | None = None) -> str:
-    """Hash over a source folder as a dataset reads it, hex: names and contents of its videos, and the store's version.
+def requests_for(
+    found: DatasetRules, source: Path, candidates: Sequence[Candidate], config: PrepareConfig
+) -> list[Request]:
+    """What is to be read, with the masks that the folder has."""
+    masks = load_masks(source) if found.name == "weizmann" and config.centring == "auto" else {}
+    return [Request(found.name, source, candidate, config, _masks_of(masks, candidate)) for candidate in candidates]
+
+
+def describe_centring(hows: Iterator[str]) -> str:
+    """How clips were centred, in words."""
+    return ", ".join(f"{count:,} {how}" for how, count in Counter(hows).most_common())
+
+
+def fingerprint(
+    dataset: str, source: Path | str, config: PrepareConfig | None = None, progress: Progress | None = None
+) -> str:
+    """Hash over a source folder as a dataset reads it, hex: names and contents of its clips, and how they are prepared.
 
     The contents are hashed in full: sizes and times would change with every copy and miss a repaired file, and one
     read of the files costs little beside decoding them.
@@ -110,102 +127,51 @@ def fingerprint(dataset: str, source: Path | str, *, progress: Progress | None =
     Args:
         dataset: whose naming applies; files that it leaves out do not count.
         source: the folder.
+        config: split and centring.
         progress: called with files done and files in all.
 
     Raises:
         UserError: no such folder, or no video in it.
     """
-    listing = list_folder(rules(dataset), Path(source))
-    files = sorted([candidate.file for candidate in listing.candidates] + [bad.file for bad in listing.rejected])
+    source, listing = Path(source), list_folder(rules(dataset), Path(source))
+    names = {bad.file for bad in listing.rejected}
+    for candidate in listing.candidates:
+        names |= {f"{candidate.file}/{name}" for name in candidate.pictures} or {candidate.archive or candidate.file}
+    if dataset == "weizmann":
+        names |= {path.relative_to(source).as_posix() for path in source.rglob(MASKS)}
+    files = sorted(names)
     entries = []
-    for done, digest in enumerate(_side_by_side(lambda file: _hash(Path(source), file), files), start=1):
-        entries.append([files[done - 1], digest])
-        if progress:
-            progress(done, len(files))
-    return hash_json({"version": VERSION, "dataset": dataset, "files": entries})
+    with ThreadPoolExecutor(4) as threads:  # hashing lets go of Python's lock
+        for done, digest in enumerate(threads.map(lambda file: _hash(source, file), files), start=1):
+            entries.append([files[done - 1], digest])
+            if progress:
+                progress(done, len(files))
+    made = {"preparation": PREPARATION, "config": asdict(config or PrepareConfig())}
+    return hash_json({"version": VERSION, "dataset": dataset, "files": entries, **made})
 
 
-def check_names(dataset_rules: DatasetRules, source: Path, max_bad_share: float = 0.1) -> Listing:
+def check_names(
+    dataset_rules: DatasetRules, source: Path, max_bad_share: float = 0.1, picks: Path | None = None
+) -> Listing:
     """The folder's listing, if enough of its names are the dataset's.
 
     Raises:
         UserError: no such folder, no video in it, or too many names that are not understood.
     """
-    listing = list_folder(dataset_rules, source)
-    total = len(listing.candidates) + len(listing.rejected)
-    _check_share(source, dataset_rules, listing.rejected, total, max_bad_share)
+    listing = list_folder(dataset_rules, source, picks)
+    check_share(source, dataset_rules, listing.rejected, listing.total, max_bad_share)
     return listing
 
 
-def list_folder(dataset_rules: DatasetRules, source: Path) -> Listing:
-    """Find the files and read their names; hidden ones are passed over.
-
-    Raises:
-        UserError: no such folder, or nothing in it that could be a video.
-    """
-    if not source.is_dir():
-        what = "is not a folder" if source.exists() else "does not exist"
-        raise UserError(f"the data folder {source} {what}; expected video files named {dataset_rules.layout}")
-    candidates: list[Candidate] = []
-    rejected: list[Rejection] = []
-    left_out: list[Rejection] = []
-    for file in sorted(_files(source), key=natural):
-        suffix = Path(file).suffix.lower()
-        if not suffix or suffix in _NOT_VIDEO:
-            left_out.append(Rejection(file, "not a video by its name"))
-            continue
-        try:
-            candidates.append(Candidate(file, identify(dataset_rules, file)))
-        except IgnoredError as error:
-            left_out.append(Rejection(file, str(error)))
-        except UnnamedError as error:
-            rejected.append(Rejection(file, str(error)))
-    if not candidates and not rejected:
-        raise UserError(f"no video in the data folder {source}; expected files named {dataset_rules.layout}")
-    if dataset_rules.name == "weizmann":
-        candidates = _without_doubles(candidates, left_out)
-    return Listing(tuple(candidates), tuple(rejected), tuple(left_out))
-
-
-def _files(source: Path) -> Iterator[str]:
-    for path in source.rglob("*"):
-        below = path.relative_to(source)
-        if path.is_file() and not any(part.startswith(".") for part in below.parts):
-            yield below.as_posix()
-
-
-def _without_doubles(candidates: Sequence[Candidate], left_out: list[Rejection]) -> list[Candidate]:
-    """Weizmann has a second take of a few actions (lena_run2): the first take of each person and action is used."""
-    first: dict[tuple[str, str], Candidate] = {}
-    for candidate in sorted(candidates, key=lambda item: natural(item.identity.recording)):
-        key = (candidate.identity.person, candidate.identity.action)
-        if first.setdefault(key, candidate) is not candidate:
-            left_out.append(Rejection(candidate.file, f"a second take beside {first[key].file}"))
-    return [candidate for candidate in candidates if candidate in first.values()]
-
-
-def _read(dataset_rules: DatasetRules, folder: Path, candidate: Candidate) -> tuple[Source, Decoded] | Rejection:
-    path = folder / candidate.file
-    try:
-        decoded = decode(path, dataset_rules.side, dataset_rules.npy_layout)
-        digest = hash_file(path)
-    except UnreadableError as error:
-        return Rejection(candidate.file, str(error))
-    except OSError as error:
-        return Rejection(candidate.file, f"cannot be read: {error.strerror}")
-    found = Source(candidate.file, candidate.identity, len(decoded.frames), decoded.rate, digest)
-    longest = max(part.num_frames for part in cut(dataset_rules, [found]))
-    if longest < MIN_FRAMES:
-        return Rejection(
-            candidate.file,
-            f"too short: {found.num_frames} frames, the longest part has {longest}, a window needs {MIN_FRAMES}",
-        )
-    return found, decoded
-
-
-def _check_share(
-    source: Path, dataset_rules: DatasetRules, rejected: Sequence[Rejection], total: int, max_bad_share: float
+def check_share(
+    source: Path,
+    dataset_rules: DatasetRules,
+    rejected: Sequence[Rejection],
+    total: int,
+    max_bad_share: float,
+    kept: str = "",
 ) -> None:
+    """Raises UserError when more than the allowed share of files cannot be used, or all of them."""
     if len(rejected) <= max_bad_share * total and len(rejected) < total:
         return
     reasons = "; ".join(f"{file}: {reason}" for file, reason in rejected[:3])
@@ -215,24 +181,25 @@ def _check_share(
     else:
         advice = f"give a folder of whole videos named {dataset_rules.layout}"
     raise UserError(
-        f"{source}: {len(rejected)} of {total} files cannot be used as {dataset_rules.name} ({reasons}); {advice}"
+        f"{source}: {len(rejected)} of {total} files cannot be used as {dataset_rules.name} ({reasons}); {advice}{kept}"
     )
 
 
-def _side_by_side(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
-    """Results in order. Threads suffice, since decoding and hashing let go of Python's lock; few results wait."""
-    workers = min(8, cpu_count() or 1)
-    waiting: deque[Future[B]] = deque()
-    pool = ThreadPoolExecutor(workers)
-    try:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+def _stored(writer: StoreWriter, outcome: Reading | Refusal) -> Entry:
+    if isinstance(outcome, Refusal):
+        return Entry(None, refusal=outcome)
+    return Entry(outcome.source, outcome.how, writer.add(outcome.source, outcome.frames))
+
+
+def _refused(entries: Sequence[Entry], *, bad: bool) -> list[Rejection]:
+    refusals = [entry.refusal for entry in entries if entry.refusal is not None and entry.refusal.bad == bad]
+    return [Rejection(refusal.file, refusal.reason) for refusal in refusals]
+
+
+def _masks_of(masks: dict[str, Boxes], candidate: Candidate) -> Boxes | None:
+    """By the file's name; a double's masks also by the action alone."""
+    who = candidate.identity
+    return masks.get(Path(candidate.file).stem.lower(), masks.get(f"{who.person}_{who.action}".lower()))
 
 
 def _hash(folder: Path, file: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tsvan.data.config import SplitRule
 from tsvan.data.datasets import MIN_FRAMES, DatasetRules, span
 from tsvan.data.names import Identity, natural
 
@@ -42,13 +43,17 @@ class Part:
     split: Split
 
 
-def cut(rules: DatasetRules, sources: Sequence[Source]) -> list[Part]:
+def cut(rules: DatasetRules, sources: Sequence[Source], split: SplitRule = "supplement") -> list[Part]:
     """Split all sources of a dataset. A part may turn out to be too short for a window; the store leaves it out.
 
     Weizmann: the first 2/3 of each video train, the rest is held out. MUG: takes sorted by id, every fifth held out,
     with all its parts. SynAction: index ((actor * 20 + action) * 2 + sequence) mod 15 of each sequence is held out.
     VoxCeleb: 5% of each speaker's source videos, at least one; for a speaker with one, its last fifth.
+
+    The release splits as the supplement does but for MUG, where it holds out every fourth phase of each take.
     """
+    if split == "release" and rules.name == "mug":
+        return _mug_by_phase(rules, sources)
     return _CUTTERS[rules.name](rules, sources)
 
 
@@ -76,15 +81,25 @@ def _weizmann(rules: DatasetRules, sources: Sequence[Source]) -> list[Part]:
 def _mug(rules: DatasetRules, sources: Sequence[Source]) -> list[Part]:
     takes = _sorted_ids(_take(source) for source in sources)
     held_out = {take for position, take in enumerate(takes) if position % 5 == 4}
+    every = range(rules.phases)
+    return [part for source in sources for part in _phased(rules, source, every if _take(source) in held_out else ())]
+
+
+def _mug_by_phase(rules: DatasetRules, sources: Sequence[Source]) -> list[Part]:
+    return [part for source in sources for part in _phased(rules, source, (rules.phases - 1,))]
+
+
+def _phased(rules: DatasetRules, source: Source, held_out: Container[int]) -> list[Part]:
+    """A source's phases as parts, those held out to test; a published part is one phase."""
+    if source.identity.index is not None:
+        phase = source.identity.index % rules.phases
+        return [Part(source, 0, source.num_frames, "test" if phase in held_out else "train")]
     parts = []
-    for source in sources:
-        split: Split = "test" if _take(source) in held_out else "train"
-        count = phases(rules, source.identity)
-        first = 0
-        for phase in range(count):
-            length = len(range(phase, source.num_frames, count))
-            parts.append(Part(source, first, length, split))
-            first += length
+    first = 0
+    for phase in range(rules.phases):
+        length = len(range(phase, source.num_frames, rules.phases))
+        parts.append(Part(source, first, length, "test" if phase in held_out else "train"))
+        first += length
     return parts
 
 
@@ -135,23 +150,21 @@ def _vox(rules: DatasetRules, sources: Sequence[Source]) -> list[Part]:
 
 
 def _last_fifth(rules: DatasetRules, sources: list[Source]) -> list[Part]:
-    """The files of one video, in its time: the last fifth of all frames is held out; where the border falls within a
-    file, one window before it is used by neither side. Nothing is held out of a video that is too short for both."""
+    """The files of one video, in its time: the last fifth of all frames is held out, and one window before it is used
+    by neither side, even where files meet. Nothing is held out of a video that is too short for both."""
     in_time = sorted(sources, key=lambda source: (source.identity.index or 0, natural(source.file)))
     total = sum(source.num_frames for source in in_time)
     border = total - total // 5
+    gap = max(span(MIN_FRAMES, rules.frame_step(source.identity.action, source.rate)) for source in in_time)
     parts = []
     begin = 0
     for source in in_time:
-        inside = min(max(border - begin, 0), source.num_frames)
-        if inside == source.num_frames:
-            parts.append(Part(source, 0, source.num_frames, "train"))
-        elif inside == 0:
-            parts.append(Part(source, 0, source.num_frames, "test"))
-        else:
-            gap = span(MIN_FRAMES, rules.frame_step(source.identity.action, source.rate))
-            parts.append(Part(source, 0, max(inside - gap, 0), "train"))
-            parts.append(Part(source, inside, source.num_frames - inside, "test"))
+        trained = min(max(border - gap - begin, 0), source.num_frames)
+        tested = min(max(border - begin, 0), source.num_frames)
+        if trained:
+            parts.append(Part(source, 0, trained, "train"))
+        if tested < source.num_frames:
+            parts.append(Part(source, tested, source.num_frames - tested, "test"))
         begin += source.num_frames
     usable = {part.split for part in parts if part.num_frames >= MIN_FRAMES}
     if usable == {"train", "test"}:

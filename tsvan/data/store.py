@@ -78,6 +78,9 @@ class ClipStore:
         clips: all clips, train and test.
         rejected: files that could not be used, with the reason.
         left_out: files and parts that the dataset's rules do not use, with the reason.
+        split_rule: whose split: the `supplement`'s or the `release`'s.
+        layout: what the source folder was, in words; empty for drawn clips.
+        centring: how the clips were centred, in words.
         content_hash: hash over frames, classes, people and clips, hex; independent of machine and folder.
         frames_sha256: hash over the frames alone, hex.
     """
@@ -91,6 +94,9 @@ class ClipStore:
     clips: tuple[Clip, ...]
     rejected: tuple[Rejection, ...]
     left_out: tuple[Rejection, ...]
+    split_rule: str
+    layout: str
+    centring: str
     content_hash: str
     frames_sha256: str
 
@@ -122,6 +128,10 @@ class ClipStore:
             clips=tuple(Clip(**values) for values in index["clips"]),
             rejected=tuple(Rejection(*pair) for pair in index["rejected"]),
             left_out=tuple(Rejection(*pair) for pair in index["left_out"]),
+            # Stores made before these were noted had the supplement's split and central squares.
+            split_rule=index.get("split_rule", "supplement"),
+            layout=index.get("layout", ""),
+            centring=index.get("centring", ""),
             content_hash=index["content_hash"],
             frames_sha256=index["frames_sha256"],
         )

@@ -1,0 +1,141 @@
+"""Processes that read clips side by side. A clip that kills or hangs its process is refused; the others go on.
+
+Plain child processes and not a pool of `multiprocessing`: those would import the caller's main module, and with it
+torch and Ray, once a process; and one dead process would end the whole pool.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from tsvan.data.reading import Reading, Refusal, Request, read
+
+TIMEOUT_S = 3600.0
+"""Seconds after which a clip is taken to hang: hours of video take minutes to decode."""
+
+_WORTH_A_PROCESS = 8
+"""Clips for which starting a process pays."""
+
+
+def read_all(requests: Iterable[Request], workers: int) -> Iterator[Reading | Refusal]:
+    """Read clips, in the order of the requests.
+
+    Args:
+        requests: the clips.
+        workers: processes; 0: read in this one.
+    """
+    if not workers:
+        yield from map(read, requests)
+        return
+    waiting: deque[Future[Reading | Refusal]] = deque()
+    with _Crew(workers) as crew:
+        threads = ThreadPoolExecutor(workers)
+        try:
+            for request in requests:
+                waiting.append(threads.submit(crew.read, request))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            crew.stop()  # a thread that waits for its process ends with it
+            threads.shutdown(cancel_futures=True)
+
+
+def default_workers(num_clips: int) -> int:
+    """One process a core, fewer for few clips."""
+    return min(len(os.sched_getaffinity(0)), num_clips // _WORTH_A_PROCESS)
+
+
+class _Crew:
+    def __init__(self, size: int) -> None:
+        self._idle: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
+        self._all: list[subprocess.Popen[bytes]] = []
+        self._stopped = False
+        for _ in range(size):
+            self._idle.put(self._start())
+
+    def __enter__(self) -> _Crew:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def read(self, request: Request) -> Reading | Refusal:
+        """Have an idle process read a clip; called by as many threads as there are processes."""
+        process = self._idle.get()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        slow = threading.Timer(TIMEOUT_S, process.kill)
+        slow.start()
+        try:
+            pickle.dump(request, process.stdin)
+            process.stdin.flush()
+            answer: Reading | Refusal = pickle.load(process.stdout)
+        except (EOFError, OSError, pickle.UnpicklingError):
+            process.kill()
+            code = process.wait()
+            hung = "" if slow.is_alive() else f" after {TIMEOUT_S:.0f} s"
+            reason = f"the process that read it ended{hung} ({_ending(code)})"
+            answer = Refusal(request.candidate.file, reason, bad=True)
+            if not self._stopped:
+                process = self._start()
+        finally:
+            slow.cancel()
+        self._idle.put(process)
+        return answer
+
+    def stop(self) -> None:
+        """End all processes."""
+        self._stopped = True
+        for process in self._all:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    try:
+                        pipe.close()
+                    except OSError:  # what it was being sent
+                        continue
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tsvan.data.crew"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        )
+        self._all.append(process)
+        return process
+
+
+def _ending(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def _serve() -> None:
+    """Read what comes on stdin until it is closed, as it is when the process that asks is dead."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a library that prints must not end up among the answers
+    while True:
+        try:
+            request = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        try:
+            pickle.dump(read(request), answers, protocol=pickle.HIGHEST_PROTOCOL)
+            answers.flush()
+        except BrokenPipeError:
+            return
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,196 @@
+"""What a folder of raw videos would give: read as `prepare` reads it, without writing a store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tsvan.data.config import PrepareConfig
+from tsvan.data.crew import default_workers, read_all
+from tsvan.data.datasets import DatasetRules, rules
+from tsvan.data.indexing import Indexed, index_clips
+from tsvan.data.layouts import Candidate, Listing, UnknownLayoutError, list_folder, recognise
+from tsvan.data.names import Identity
+from tsvan.data.prepare import check_share, describe_centring, requests_for
+from tsvan.data.reading import Reading, Refusal, Request
+from tsvan.data.store import Rejection
+from tsvan.files import Progress
+from tsvan.strict import UserError
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found.
+
+    Args:
+        rules: the dataset.
+        source: the folder.
+        listing: its files by their names.
+        readings: clips that were read, without their frames.
+        refusals: clips that were looked into and are not used.
+        indexed: the clips that a store of the readings would have.
+        config: split and centring.
+        problem: why `prepare` would refuse the folder; empty: it would not.
+    """
+
+    rules: DatasetRules
+    source: Path
+    listing: Listing
+    readings: tuple[Reading, ...]
+    refusals: tuple[Refusal, ...]
+    indexed: Indexed
+    config: PrepareConfig
+    problem: str
+
+    @property
+    def rejected(self) -> tuple[Rejection, ...]:
+        """Files that cannot be used."""
+        return (*self.listing.rejected, *self._refused(bad=True))
+
+    @property
+    def left_out(self) -> tuple[Rejection, ...]:
+        """Files that the rules do not use, or that cannot be centred."""
+        return (*self.listing.left_out, *self._refused(bad=False), *self.indexed.unused)
+
+    @property
+    def shown(self) -> tuple[Reading, ...]:
+        """Readings that have pictures."""
+        return tuple(reading for reading in self.readings if len(reading.before))
+
+    def _refused(self, *, bad: bool) -> list[Rejection]:
+        return [Rejection(refusal.file, refusal.reason) for refusal in self.refusals if refusal.bad == bad]
+
+
+def inspect(
+    source: Path,
+    dataset: str | None = None,
+    *,
+    config: PrepareConfig | None = None,
+    picks: Path | None = None,
+    num_shown: int = 12,
+    sample: int | None = None,
+    max_bad_share: float = 0.1,
+    progress: Progress | None = None,
+) -> Inspection:
+    """Read a folder as `prepare` would.
+
+    Args:
+        source: the folder.
+        dataset: whose; None: by its names.
+        config: split and centring.
+        picks: a file that lists the speakers and clips to use.
+        num_shown: clips of which pictures are kept.
+        sample: look into this many clips, spread over the folder; None: all.
+        max_bad_share: as of `prepare`.
+        progress: called with clips done and clips in all.
+
+    Raises:
+        UserError: no such folder, or nothing of a dataset in it.
+    """
+    config = config or PrepareConfig()
+    found, problem = _whose(source, dataset)
+    listing = list_folder(found, source, picks)
+    requests = requests_for(found, source, listing.candidates, config)
+    if sample is not None:
+        requests = [requests[place] for place in _spread(len(requests), sample)]
+    shown = set(_spread(len(requests), num_shown))
+    asked = [replace(request, keep_frames=False, shots=place in shown) for place, request in enumerate(requests)]
+    readings: list[Reading] = []
+    refusals: list[Refusal] = []
+    for done, outcome in enumerate(read_all(asked, default_workers(len(asked))), start=1):
+        if isinstance(outcome, Reading):
+            readings.append(outcome)
+        else:
+            refusals.append(outcome)
+        if progress:
+            progress(done, len(asked))
+    listing = replace(listing, rejected=tuple(_looked_into(listing.rejected, found, source)))
+    indexed = index_clips(found, [reading.source for reading in readings], config.split)
+    result = Inspection(found, source, listing, tuple(readings), tuple(refusals), indexed, config, problem)
+    if problem:
+        return result
+    return replace(result, problem=_problem(result, len(asked) + len(listing.rejected), max_bad_share))
+
+
+def describe(found: Inspection) -> str:
+    """What was found, some lines for the terminal."""
+    rules_, read = found.rules, len(found.readings) + len(found.refusals)
+    if not found.listing.candidates:
+        return "\n".join([f"{found.source}: no clip of a known name", *_reasons(found)])
+    looked = "" if read == len(found.listing.candidates) else f"; looked into {read:,} of them"
+    rates = Counter(reading.source.rate for reading in found.readings)
+    spoken = ", ".join(f"{rate:g}" if rate else "not said" for rate, _ in rates.most_common(4))
+    lines = [
+        f"{found.source}: {rules_.name}; {found.listing.layout or 'no clip'}{looked}",
+        f"  clips per class, {found.config.split} split:",
+        *(f"    {line}" for line in _table(found)),
+        f"  people: {len(found.indexed.people)}; frames per second: {spoken or 'none'}",
+        f"  centring: {describe_centring(reading.how for reading in found.readings) or 'none'}",
+    ]
+    flagged = sum(clip.flagged for clip in found.indexed.clips)
+    if flagged:
+        lines.append(f"  {flagged} clips are too short for their playback step and would be played at step 1")
+    return "\n".join([*lines, *_reasons(found)])
+
+
+def _reasons(found: Inspection) -> list[str]:
+    lines = []
+    for title, pairs in (("cannot be used", found.rejected), ("left out", found.left_out)):
+        lines += [f"  {title}: {len(pairs)}", *(f"    {file}: {reason}" for file, reason in pairs)] if pairs else []
+    return lines
+
+
+def _whose(source: Path, dataset: str | None) -> tuple[DatasetRules, str]:
+    """The dataset; with names of none, the one with the fewest demands, and what is wrong."""
+    if dataset:
+        return rules(dataset), ""
+    try:
+        return recognise(source), ""
+    except UnknownLayoutError as error:
+        return rules("vox"), str(error)
+
+
+def _looked_into(rejected: Sequence[Rejection], found: DatasetRules, source: Path) -> Iterator[Rejection]:
+    """Files of unknown names: what is wrong with their contents, too."""
+    files = [file for file, _ in rejected if (source / file).is_file() and not file.lower().endswith(".zip")]
+    nobody = Identity("", found.classes[0], index=0)
+    plain = PrepareConfig(centring="none")
+    requests = [Request(found.name, source, Candidate(file, nobody), plain, keep_frames=False) for file in files]
+    outcomes = read_all(requests, default_workers(len(requests)))
+    wrong = {outcome.file: outcome.reason for outcome in outcomes if isinstance(outcome, Refusal)}
+    for file, reason in rejected:
+        yield Rejection(file, f"{wrong[file]}; {reason}" if file in wrong else reason)
+
+
+def _table(found: Inspection) -> list[str]:
+    rows = [("class", "train clips", "frames", "test clips", "frames", "step")]
+    for label, name in enumerate(found.indexed.classes):
+        clips = [clip for clip in found.indexed.clips if clip.label == label]
+        cells = []
+        for split in ("train", "test"):
+            lengths = [clip.num_frames for clip in clips if clip.split == split]
+            cells += [f"{len(lengths):,}", f"{sum(lengths):,}"]
+        steps = sorted({clip.frame_step for clip in clips})
+        rows.append((name, cells[0], cells[1], cells[2], cells[3], ", ".join(map(str, steps))))
+    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+
+
+def _problem(found: Inspection, total: int, max_bad_share: float) -> str:
+    try:
+        check_share(found.source, found.rules, found.rejected, total, max_bad_share)
+    except UserError as error:
+        return str(error)
+    return "" if found.indexed.classes else f"{found.source}: no clip to train on"
+
+
+def _spread(count: int, wanted: int) -> Sequence[int]:
+    """Places spread evenly over a list."""
+    if count <= wanted:
+        return range(count)
+    return [int(place) for place in np.unique(np.linspace(0, count - 1, wanted).round())] if wanted else []
+
