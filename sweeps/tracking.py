@@ -284,7 +284,6 @@ def _requirements() -> list[str]:
 
 def quiet() -> None:
     """Silence what MLflow and its libraries say to their developers."""
-    """Silence what MLflow and its libraries say to their developers."""
     for name in ("mlflow", "alembic", "sqlalchemy"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="mlflow")
