@@ -15,6 +15,7 @@ from sweeps.sending import Labels, Sender
 from sweeps.tracking import Tracker, without_secrets
 
 POLL_S = 1.0
+FIRST_S = 10.0  # MLflow takes seconds to load, and until the first score nobody needs it: the trials start first
 LONGEST_WAIT_S = 30.0
 PATIENCE_S = 20.0
 """A server that was away for so long is not waited for when the study ends."""
@@ -150,7 +151,7 @@ class Shipper:
         return self._parent.run_id
 
     def _work(self) -> None:
-        wait = POLL_S
+        wait = FIRST_S
         while not self._closing.is_set():
             self._wake.wait(wait)
             self._wake.clear()

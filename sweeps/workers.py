@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import os
+import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -81,9 +83,9 @@ class Workers:
         Raises:
             Stopped: the user stopped the study; the running jobs have saved.
         """
+        self._connect()
         from sweeps.dispatch import run_jobs
 
-        self._connect()
         signals.install()
         retries = self._config.resources.retries
         try:
@@ -97,7 +99,11 @@ class Workers:
         from sweeps import cluster
 
         if not self._connected:
+            # Ray's processes need seconds to start, and Ray Tune's modules to load: both at once.
+            loading = threading.Thread(target=importlib.import_module, args=("sweeps.dispatch",), daemon=True)
+            loading.start()
             self._stack.enter_context(cluster.connected(None, self.slots))
+            loading.join()
             self._connected = True
 
     def _local_slots(self) -> Slots:

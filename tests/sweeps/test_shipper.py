@@ -236,6 +236,7 @@ def test_points_whose_answer_was_lost_are_not_doubled_when_a_worker_dies_meanwhi
 def test_a_run_that_somebody_deleted_is_made_again(shipper: Shipper, uri: str, job: Job) -> None:
     write_points(job, range(1, 6))
     shipper.started(job)
+    shipper.scored(job, Point(5, {}))
     wait_until(lambda: Delivery.read(job.paths.tracking).run_id != "" and steps(uri, job, "content/encoder") != [])
     MlflowClient(uri).delete_run(Delivery.read(job.paths.tracking).run_id)
     write_points(job, range(6, 11))
