@@ -1,0 +1,70 @@
+"""`tune_runner.py` up to the end of its sweep, with the benchmark's trial in the trainer's place.
+
+    python -m benchmarks.our_study FOLDER --dataset weizmann --preset smoke --trials 8 --out FOLDER/study
+
+All else is the command itself: arguments, clip store, scorer, Optuna, Ray, the delivery to MLflow.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks import trivial
+from sweeps.job import SCORE, TRAIN, Job, Outcome, Point
+from tsvan.journal import Journal
+
+
+def body(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
+    """The trial as a job of a study."""
+    journal, files = Journal(job.paths.metrics), job.paths
+    files.checkpoints.mkdir(parents=True, exist_ok=True)
+    folder = Path(job.folder)  # FOLDER/study/trials/007
+    clock = trivial.Clock(folder.parents[2], folder.name)
+    started, values = time.monotonic(), dict[str, float]()
+    for step, target in enumerate(job.score_at, 1):
+        clock.step()
+        values = trivial.measured(step, job.config["loss"]["lambda2"])
+        journal.append(target, TRAIN, {name: values[name] for name in trivial.LOSSES})
+        journal.append(target, SCORE, {trivial.SCORE_NAME: values[trivial.SCORE_NAME]}, sync=True)
+        if step % 2 == 0:
+            trivial.checkpoint(files.checkpoints / "small.pt", step)
+        yield Point(target, values)
+    Outcome("complete", job.score_at[-1], values, "", time.monotonic() - started, job.num_clips).write(files)
+
+
+def main() -> int:
+    """The command; `done` is noted when MLflow has everything."""
+    import tune_runner
+    from sweeps import study
+
+    folder, arguments = Path(sys.argv[1]), sys.argv[2:]
+    driver: Any = study._Driver
+    template, sweep = driver._template, driver._sweep
+
+    def with_trivial_trials(self: Any, *args: Any) -> Job:
+        job: Job = template(self, *args)
+        return replace(job, body="benchmarks.our_study:body")
+
+    def until_delivered(self: Any, *args: Any) -> bool:
+        sweep(self, *args)
+        left = self.shipper.settle(timeout_s=120)
+        if left:
+            raise SystemExit(f"not delivered: {', '.join(left)}: {self.shipper.trouble}")
+        trivial.note_done(folder)
+        return False  # no final stage: the other columns have none
+
+    def end(self: Any, *_: Any) -> int:
+        self.shipper.close("complete")
+        return study.DONE
+
+    driver._template, driver._sweep, driver._report = with_trivial_trials, until_delivered, end
+    return tune_runner.main(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
