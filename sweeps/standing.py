@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial
 from sqlalchemy.exc import OperationalError
 
@@ -157,8 +158,9 @@ def _asked_optuna(paths: StudyPaths) -> tuple[dict[int, FrozenTrial] | None, lis
         if not is_sound(paths):
             return None, [f"{paths.database.name} is damaged"]
         trials = read_study(paths).get_trials(deepcopy=False)
-    except OperationalError as error:
-        return None, [f"{paths.database.name} can't be read now ({error.orig})"]
+    except (OperationalError, StorageInternalError) as error:
+        text = str(error.__cause__ or error).splitlines()[0]
+        return None, [f"{paths.database.name} can't be read now ({text})"]
     real = {trial.number: trial for trial in trials if trial.state.name != "WAITING" and TORN not in trial.user_attrs}
     torn = [n for n, trial in real.items() if trial.state.name == "RUNNING" and not trial.params]
     return {n: trial for n, trial in real.items() if n not in torn}, []

@@ -82,7 +82,7 @@ def _row(run: RunStanding) -> tuple[str, ...]:
         run.state,
         run.optuna or "-",
         run.mlflow or "-",
-        "; ".join(run.problems) or ("will start again" if run.state == "not begun" else ""),
+        "; ".join([*run.problems, *(["will start again"] if run.state == "not begun" else [])]),
     )
 
 

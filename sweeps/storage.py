@@ -14,6 +14,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import DatabaseError, OperationalError
@@ -165,10 +166,11 @@ def _load(paths: StudyPaths, url: str, *, skip_table_creation: bool) -> optuna.S
 def _damage_in_words(paths: StudyPaths) -> Iterator[None]:
     try:
         yield
-    except (DatabaseError, ValueError, KeyError, AssertionError) as error:
-        if isinstance(error, OperationalError) and "no such table" not in str(error):
+    except (DatabaseError, StorageInternalError, ValueError, KeyError, AssertionError) as error:
+        cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
+        if isinstance(cause, OperationalError) and "no such table" not in str(cause):
             raise  # locked, or its disk is full: not damaged
-        line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        line = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
         raise UserError(
             f"the Optuna study {paths.database} is damaged ({line}); "
             f"'tune_runner.py status --out {paths.root} --repair' makes it again from the trials' folders"
