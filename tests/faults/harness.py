@@ -1,0 +1,176 @@
+"""Real studies in real processes, small enough to be killed often."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+PRETRAIN, ITERATIONS = 4, 20
+TOTAL = PRETRAIN + ITERATIONS
+TINY = [
+    "train.architecture=tiny",
+    "train.motion_dim=4",
+    "train.content_share=0.9",  # mostly the cheap step; every kind occurs all the same
+    "train.sequence_share_end=0.3",
+    "space.ngf={values: [1, 2]}",
+    "space.content_dim={values: [4, 8]}",
+    f"budget.pretrain_iterations={PRETRAIN}",
+    f"budget.iterations={ITERATIONS}",
+    "scoring.classifier={widths: [4, 8, 8, 16], iterations: 20, batch_size: 4, lr: 5.0e-4, lr_decay: 0.995, "
+    "eval_every: 20}",
+]
+
+
+class Driver:
+    """`tune_runner.py` in a process of its own.
+
+    Args:
+        out: the study's folder.
+        arguments: beyond those of a tiny study.
+        program: another one that takes the same arguments.
+        launcher: what stands before python, such as `setpriv ...`.
+    """
+
+    def __init__(
+        self, out: Path, *arguments: str, program: tuple[str, ...] = ("tune_runner.py",), launcher: tuple[str, ...] = ()
+    ) -> None:
+        sets = [part for text in TINY for part in ("--set", text)]
+        study = ["--dataset", "weizmann", "--preset", "smoke", "--out", str(out), *sets, *arguments]
+        self._start([*launcher, sys.executable, *program, *study], out)
+
+    @classmethod
+    def typed(cls, line: str, out: Path) -> Driver:
+        """A command as the terminal showed it."""
+        driver = cls.__new__(cls)
+        driver._start([sys.executable, *shlex.split(line)[1:]], out)
+        return driver
+
+    def _start(self, command: list[str], out: Path) -> None:
+        self.out, self.started = out, time.monotonic()
+        self._log = out.parent / f"{out.name}.{time.time_ns()}.txt"
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+        environment |= {"MLFLOW_HTTP_REQUEST_TIMEOUT": "2", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+        with open(self._log, "w") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+
+    @property
+    def text(self) -> str:
+        """What it has said so far."""
+        return self._log.read_text()
+
+    def wait_for(self, happened: Callable[[], object], timeout_s: float = 120) -> bool:
+        """Wait until it happened; False: the driver ended before.
+
+        Raises:
+            AssertionError: neither came.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not happened():
+            if self.process.poll() is not None:
+                return bool(happened())
+            assert time.monotonic() < deadline, f"waited {timeout_s:g} s in vain:\n{self.text}"
+            time.sleep(0.005)
+        return True
+
+    def says(self, pattern: str) -> Callable[[], object]:
+        """Whether it has said so."""
+        return lambda: re.search(pattern, self.text)
+
+    def finish(self, timeout_s: float = 240) -> int:
+        """Its exit code."""
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running after {timeout_s:g} s:\n{self.text}") from None
+
+    def family(self) -> list[psutil.Process]:
+        """Its processes."""
+        try:
+            return psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+    def worker(self) -> psutil.Process:
+        """The process of the trial at work."""
+        return next(process for process in self.family() if "JobActor" in title(process))
+
+    def kill(self, number: int = signal.SIGKILL) -> float:
+        """Send a signal and wait for the end; after a SIGKILL no process may work on.
+
+        Ray's two agents wait for their dead server for about a minute more; they do nothing for a study.
+
+        Returns:
+            Seconds until the last of its processes, agents left out, was gone.
+        """
+        family = [process for process in self.family() if "Agent" not in title(process)]
+        begun = time.monotonic()
+        self.process.send_signal(number)
+        self.finish()
+        _, alive = psutil.wait_procs(family, timeout=30)
+        assert not alive, f"these outlive their driver: {[title(process) for process in alive]}"
+        return time.monotonic() - begun
+
+    def end(self) -> None:
+        """For the end of a test: nothing stays."""
+        family = self.family()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for process in family:
+            if process.is_running():
+                process.kill()
+
+
+def title(process: psutil.Process) -> str:
+    """What a process calls itself; empty when it is gone."""
+    try:
+        return " ".join(process.cmdline()).strip()
+    except psutil.Error:
+        return ""
+
+
+def at_work(out: Path) -> Callable[[], object]:
+    """Whether some trial has written since now."""
+    before = _size(out)
+    return lambda: _size(out) != before
+
+
+def in_checkpoint(out: Path) -> Callable[[], object]:
+    """Whether a checkpoint is being written right now."""
+    return lambda: next(out.glob("*/*/checkpoints/.*.tmp"), None)
+
+
+def in_final(out: Path) -> Callable[[], object]:
+    """Whether a final run is at work."""
+    return lambda: next(out.glob("final/*/metrics.jsonl"), None)
+
+
+def moment(kind: str, driver: Driver, chance: random.Random) -> None:
+    """Wait for a moment to die: anywhere in the `start`, at `work`, in a `checkpoint` or in `final`."""
+    if kind == "start":
+        time.sleep(chance.uniform(0, 6))
+        return
+    happened = {"work": at_work, "checkpoint": in_checkpoint, "final": in_final}[kind](driver.out)
+    if driver.wait_for(happened) and kind != "checkpoint":
+        time.sleep(chance.uniform(0, 2.5))
+
+
+def _size(out: Path) -> int:
+    total = 0
+    for file in out.glob("*/*/metrics.jsonl"):
+        try:
+            total += file.stat().st_size
+        except FileNotFoundError:
+            continue
+    return total

@@ -1,0 +1,79 @@
+"""kill -9 of the driver at random moments, and the same command again."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.ledger import audit
+from tests.faults.harness import ROOT, TOTAL, Driver, moment
+
+Start = Callable[..., Driver]
+FEW = ["start", "work", "checkpoint", "work", "final"]
+MANY = [*["start"] * 3, *["work"] * 7, *["checkpoint"] * 7, "work", "checkpoint", "work", "final", "final", "final"]
+
+
+def test_five_kills_lose_nothing(runs: Path, start: Start) -> None:
+    survive(runs / "killed", start, FEW, trials=4, seed=7)
+
+
+@pytest.mark.slow
+def test_more_than_twenty_kills_lose_nothing(runs: Path, start: Start) -> None:
+    survive(runs / "killed-often", start, MANY, trials=12, seed=random.randrange(10**6))
+
+
+def survive(out: Path, start: Start, kinds: list[str], trials: int, seed: int) -> None:
+    print(f"moments from seed {seed}")
+    chance = random.Random(seed)
+    ended: dict[str, bytes] = {}
+    trained: dict[str, dict[int, int]] = {}
+    for kind in kinds:
+        driver = start(out, "--trials", str(trials))
+        moment(kind, driver, chance)
+        assert driver.process.poll() is None, f"the study ended before it could be killed in {kind}:\n{driver.text}"
+        seconds = driver.kill()
+        print(f"killed in {kind}; its last process went {seconds:.1f} s later")
+        ended |= {str(file): file.read_bytes() for file in out.glob("*/*/outcome.json")}
+        trained |= {str(folder): up_to_checkpoint(folder) for folder in out.glob("*/*") if folder.is_dir()}
+    last = start(out, "--trials", str(trials))
+    assert last.finish() == 0, last.text
+    assert {name: Path(name).read_bytes() for name in ended} == ended, "a finished trial ran again"
+    for folder, times in trained.items():
+        now = {line["iteration"]: line["time_ms"] for line in train_lines(Path(folder))}
+        again = [iteration for iteration, time in times.items() if now.get(iteration) != time]
+        assert not again, f"{folder} trained iterations again that its checkpoint held: {again}"
+    for file in out.glob("*/*/outcome.json"):
+        outcome = json.loads(file.read_text())
+        iterations = [line["iteration"] for line in train_lines(file.parent)]
+        assert iterations == list(range(1, max(iterations) + 1))
+        assert (outcome["state"] != "complete") or max(iterations) == TOTAL
+    assert audit(out, trials).wrong == []
+    assert status(out)["agree"] is True
+
+
+def up_to_checkpoint(folder: Path) -> dict[int, int]:
+    """Iteration -> when it was trained, as far as the newest checkpoint goes."""
+    kept = max((int(file.name.split(".")[0]) for file in folder.glob("checkpoints/*.pt")), default=0)
+    return {line["iteration"]: line["time_ms"] for line in train_lines(folder) if line["iteration"] <= kept}
+
+
+def train_lines(folder: Path) -> list[dict[str, Any]]:
+    file = folder / "metrics.jsonl"
+    texts = file.read_text().splitlines(keepends=True) if file.exists() else []
+    lines = [json.loads(text) for text in texts if text.endswith("\n")]
+    return [line for line in lines if line["kind"] == "train"]
+
+
+def status(out: Path) -> dict[str, Any]:
+    command = [sys.executable, "tune_runner.py", "status", "--out", str(out), "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    values: dict[str, Any] = json.loads(done.stdout)
+    return values
