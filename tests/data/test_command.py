@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from tsvan.data import standin
 from tsvan.data.command import add_commands
 from tsvan.data.standin import Amount
+from tsvan.data.store import ClipStore
 from tsvan.strict import UserError
 
 
@@ -51,3 +53,39 @@ def test_draw_and_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     assert run("show", "--store", tmp_path / "store", "--out", tmp_path / "sheet.png") == 0
     assert "vox, synthetic" in capsys.readouterr().out
     assert Image.open(tmp_path / "sheet.png").size == (10 * 71, 2 * 71)
+
+
+def test_inspect_says_what_there_is_and_writes_its_sheet_alone(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    assert run("inspect", videos) == 0
+    out = capsys.readouterr().out
+    assert "weizmann; 10 published .npy clips" in out
+    assert re.search(r"run +9 +180 +9 +90 +1\n", out)
+    assert "p0_run.npy: too short: 4 frames" in out
+    assert "centring: 9 left alone" in out
+    assert f"next: python -m tsvan data prepare --dataset weizmann --source {videos}" in out
+    assert sorted(set(tmp_path.rglob("*")) - set(before)) == [tmp_path / "inspect-weizmann.png"]
+    assert Image.open(tmp_path / "inspect-weizmann.png").size[1] == 9 * 156
+
+
+def test_inspect_ends_as_prepare_would(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert run("inspect", videos, "--max-bad-share", 0.05, "--sheet", tmp_path / "a.png") == 2
+    assert "1 of 10 files cannot be used" in capsys.readouterr().err
+    assert run("inspect", videos, "--sample", 3, "--sheet", tmp_path / "a.png", "--max-bad-share", 0.5) == 0
+    assert "looked into 3 of them" in capsys.readouterr().out
+    assert run("prepare", "--dataset", "weizmann", "--source", videos, "--out", tmp_path / "store") == 0
+    with pytest.raises(UserError, match="is a clip store; look at it with python -m tsvan data show"):
+        run("inspect", tmp_path / "store")
+
+
+def test_the_config_comes_from_a_file_and_from_single_keys(videos: Path, tmp_path: Path):
+    (tmp_path / "prepare.yaml").write_text("centring: none\nface_margin: 0.4\n")
+    out = tmp_path / "store"
+    options = ["--config", tmp_path / "prepare.yaml", "--set", "split=release"]
+    assert run("prepare", "--dataset", "weizmann", "--source", videos, "--out", out, *options) == 0
+    assert ClipStore.open(out).split_rule == "release"
+    with pytest.raises(UserError, match=r"--set: unknown key 'margin'"):
+        run("prepare", "--dataset", "weizmann", "--source", videos, "--out", out, "--set", "margin=0.5")

@@ -20,6 +20,12 @@ from tsvan.data.names import Identity, IgnoredError, UnnamedError, identify, nat
         ("vox", "id1#a-_b#000010#000200.mp4", Identity("id1", "talk", recording="a-_b", index=10)),
         ("vox", "id1/anything.mp4", Identity("id1", "talk", recording="anything")),
         ("vox", "id1/xyz/00001.mp4", Identity("id1", "talk", recording="xyz")),
+        ("vox", "train/id1/anything.mp4", Identity("id1", "talk", recording="anything")),
+        ("vox", "dev/mp4/id1/xyz/00001.mp4", Identity("id1", "talk", recording="xyz")),
+        ("vox", "faces/A.J._Buckley/1.6/xyz/2", Identity("A.J._Buckley", "talk", recording="xyz", index=2)),
+        ("mug", "subjects3/002/session1/anger/take003", Identity("002", "anger", recording="session1/take003")),
+        ("mug", "subjects3/002/anger/take003", Identity("002", "anger", recording="take003")),
+        ("weizmann", "run.zip/lena_run2.avi", Identity("lena", "run", recording="2")),
     ],
 )
 def test_names_are_read(dataset: str, file: str, identity: Identity):
@@ -36,6 +42,7 @@ def test_names_are_read(dataset: str, file: str, identity: Identity):
         ("synaction", "4_walk_1.npy", "not understood"),
         ("synaction", "4_20_1_2.npy", "not an index from 0 to 19"),
         ("vox", "talk.mp4", "not understood"),
+        ("vox", "test/talk.mp4", "not understood"),
     ],
 )
 def test_other_names_have_a_reason(dataset: str, file: str, reason: str):

@@ -90,6 +90,32 @@ def test_vox_files_of_one_video_are_taken_in_time():
     ]
 
 
+def test_vox_keeps_its_gap_where_the_border_falls_between_two_files():
+    # 200 frames, the border at 160 is the second file's first frame: 19 frames before it are used by neither side.
+    found = parts("vox", {"a#v#1#160.mp4": 160, "a#v#161#200.mp4": 40})
+    assert ranges(found) == [("a#v#1#160.mp4", 0, 141, "train"), ("a#v#161#200.mp4", 0, 40, "test")]
+
+
+def test_vox_keeps_its_gap_over_several_files():
+    # The border is at 160; the gap from 141 on takes the end of the second file and all of the third.
+    found = parts("vox", {"a#v#1#100.mp4": 100, "a#v#101#150.mp4": 50, "a#v#151#160.mp4": 10, "a#v#161#200.mp4": 40})
+    assert ranges(found)[1:] == [("a#v#101#150.mp4", 0, 41, "train"), ("a#v#161#200.mp4", 0, 40, "test")]
+
+
+def test_the_release_holds_out_a_phase_of_every_mug_take():
+    found = rules("mug")
+    files = {"1_fear_1.mp4": 42, "1_fear_2_0.npy": 12, "1_fear_2_3.npy": 12}
+    sources = [Source(name, identify(found, name), length, None, "") for name, length in files.items()]
+    assert ranges(cut(found, sources, "release")) == [
+        ("1_fear_1.mp4", 0, 11, "train"),
+        ("1_fear_1.mp4", 11, 11, "train"),
+        ("1_fear_1.mp4", 22, 10, "train"),
+        ("1_fear_1.mp4", 32, 10, "test"),
+        ("1_fear_2_0.npy", 0, 12, "train"),
+        ("1_fear_2_3.npy", 0, 12, "test"),
+    ]
+
+
 def test_vox_video_too_short_for_both_sides_trains_whole():
     # A fifth of 45 frames is 9, shorter than a window.
     assert ranges(parts("vox", {"a#v#1#45.mp4": 45})) == [("a#v#1#45.mp4", 0, 45, "train")]

@@ -71,7 +71,8 @@ def actor_path(found: Boxes, size: tuple[int, int], config: PrepareConfig) -> Pa
     place = np.flatnonzero(~np.isnan(found[:, 0]))
     every = np.arange(len(found))
     way = np.stack([np.interp(every, place, centres[:, axis]) for axis in (0, 1)], axis=1)
-    way = uniform_filter1d(way, max(3, round(_SMOOTH_SHARE * len(found))), axis=0, mode="nearest")
+    half = max(1, round(_SMOOTH_SHARE * len(found) / 2))  # on each side, so that the average does not lag behind
+    way = uniform_filter1d(way, 2 * half + 1, axis=0, mode="nearest")
     edge = min(extent * (1 + 2 * config.actor_margin), *size)
     return _inside(way, np.full(len(found), edge), size)
 

@@ -60,6 +60,7 @@ class _Crew:
     def __init__(self, size: int) -> None:
         self._idle: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
         self._all: list[subprocess.Popen[bytes]] = []
+        self._new: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
         for _ in range(size):
             self._idle.put(self._start())
@@ -76,15 +77,18 @@ class _Crew:
         assert process.stdin is not None
         assert process.stdout is not None
         slow = threading.Timer(TIMEOUT_S, process.kill)
-        slow.start()
         try:
+            if process in self._new:
+                pickle.load(process.stdout)  # it is ready: the time of its start is not the clip's
+                self._new.discard(process)
+            slow.start()
             pickle.dump(request, process.stdin)
             process.stdin.flush()
             answer: Reading | Refusal = pickle.load(process.stdout)
         except (EOFError, OSError, pickle.UnpicklingError):
             process.kill()
             code = process.wait()
-            hung = "" if slow.is_alive() else f" after {TIMEOUT_S:.0f} s"
+            hung = "" if slow.is_alive() or not slow.ident else f" after {TIMEOUT_S:.0f} s"
             reason = f"the process that read it ended{hung} ({_ending(code)})"
             answer = Refusal(request.candidate.file, reason, bad=True)
             if not self._stopped:
@@ -113,6 +117,7 @@ class _Crew:
             [sys.executable, "-m", "tsvan.data.crew"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
         )
         self._all.append(process)
+        self._new.add(process)
         return process
 
 
@@ -125,6 +130,8 @@ def _serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a library that prints must not end up among the answers
+    pickle.dump(None, answers)
+    answers.flush()
     while True:
         try:
             request = pickle.load(sys.stdin.buffer)
