@@ -242,7 +242,7 @@ class _Eye(FIFOScheduler):
         text = Path(file).read_text() if file and Path(file).exists() else ""
         last = text.rpartition("Failure #")[2]
         if job is not None and any(words in last for words in _MONITOR):
-            _guarded(self._desk, lambda: note_memory(job, "killed by Ray's memory monitor: the machine's is used up"))
+            _guarded(self._desk, lambda: note_memory(job, "killed by Ray's memory monitor, the machine had none left"))
 
 
 def _guarded(desk: _Desk, action: Callable[[], Any], otherwise: Any = None) -> Any:

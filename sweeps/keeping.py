@@ -5,13 +5,65 @@ ended, and once the sweep is over nothing but numbers, curves and samples of tri
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import torch
 
 from sweeps.job import Outcome
 from sweeps.paths import StudyPaths, TrialPaths
-from tsvan.checkpoint import list_checkpoints, newest, save
+from tsvan.checkpoint import KEEP, list_checkpoints, newest, save
+from tsvan.config import TrainConfig
+from tsvan.models.networks import Networks
 from tsvan.strict import UserError
+
+_WITH_OPTIMISERS = 3  # Adam keeps two moments of every weight
+_SCORE_BYTES = 8 * 2**20  # a contact sheet of 16 clips, barely compressible, a video, and MLflow's three copies
+_RUN_BYTES = 16 * 2**20  # losses and scores in the journal and in MLflow's store, curves
+_FIXED_BYTES = 256 * 2**20  # scorer, real reference, report, Optuna's database
+
+
+@dataclass(frozen=True)
+class SizeBound:
+    """What a study needs on the disk at most, in bytes.
+
+    Args:
+        networks: of one ended run of the largest configuration, for ever.
+        running: more for each run while it is running: checkpoints with optimisers.
+        runs: trials and final runs.
+        at_once: how many run at the same time.
+        records: samples, metrics, MLflow's copies and the registered model.
+    """
+
+    networks: int
+    running: int
+    runs: int
+    at_once: int
+    records: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.runs * self.networks + self.at_once * self.running + self.records
+
+
+def size_bound(wide: TrainConfig, num_classes: int, trials: int, reruns: int, scores: int, at_once: int) -> SizeBound:
+    """Bound a study from the weights of its largest configuration, counted.
+
+    Args:
+        wide: that configuration.
+        trials: of the sweep.
+        reruns: of the final stage.
+        scores: of one trial; a rerun has one.
+        at_once: runs at the same time.
+    """
+    with torch.device("meta"):
+        networks = Networks(wide.model, num_classes)
+    values = [*networks.parameters(), *networks.buffers()]
+    size = sum(value.numel() * value.element_size() for value in values) + 2**20  # names and settings
+    records = (trials * scores + reruns) * _SCORE_BYTES + (trials + reruns) * _RUN_BYTES + _FIXED_BYTES + size
+    # One more is being written before the oldest goes.
+    return SizeBound(size, (KEEP + 1) * _WITH_OPTIMISERS * size, trials + reruns, at_once, records)
 
 
 def slim(folder: TrialPaths) -> None:
@@ -52,11 +104,9 @@ def remove_leftovers(paths: StudyPaths) -> tuple[int, int]:
 
 
 def _half_written(paths: StudyPaths) -> Iterator[Path]:
-    yield from paths.root.glob(".*.tmp*")
+    yield from paths.root.glob(".*.tmp*")  # and the journal of a database that was being made
     for pattern in ("stages", "trials/*", "trials/*/*", "final/*", "final/*/*"):
         yield from paths.root.glob(f"{pattern}/.*.tmp")
-    for stage in ("trials", "final"):
-        yield from paths.root.glob(f"{stage}/*/checkpoints/unnamed")
 
 
 def _trials(paths: StudyPaths) -> list[TrialPaths]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
 from sweeps.config import SweepConfig
 from sweeps.data import DataPlan
+from sweeps.keeping import SizeBound, size_bound
 from sweeps.options import Request
 from sweeps.space import grid_size, largest
 from sweeps.stopping import rung_points, score_points
 from sweeps.tracking import shown_uri
 from tsvan.config import TrainConfig
+from tsvan.models.networks import Networks
 from tsvan.scoring.groups import group_size
 from tsvan.strict import UserError
 from tsvan.terminal import duration
@@ -30,13 +34,13 @@ class Cost:
         trial_s: one trial, alone.
         sweep_s: all trials, early stopping not counted.
         final_s: the reruns.
-        disk_bytes: checkpoints and samples of the study.
+        disk: at most, without the clip store.
     """
 
     trial_s: float
     sweep_s: float
     final_s: float
-    disk_bytes: float
+    disk: SizeBound
 
     @property
     def total_s(self) -> float:
@@ -62,7 +66,8 @@ def estimate(config: SweepConfig, cuda: bool, cpus: int, num_classes: int, sweep
     if sweep and config.final.confirm.top_k > 1:
         reruns += config.final.confirm.seeds * (config.final.confirm.top_k + 1)
     trials = config.trials if sweep else 0
-    disk = (trials + reruns) * 2 * _checkpoint_bytes(wide)
+    scores = len(score_points(base.schedule))
+    disk = size_bound(wide, num_classes, trials, reruns, scores, _at_once(config, cuda))
     return Cost(trial_s, trial_s * trials, rerun_s * reruns, disk)
 
 
@@ -124,7 +129,7 @@ def _rows(request: Request, cost: Cost) -> list[tuple[str, str]]:
         ("tracking", shown_uri(request.uri)),
         ("device", "GPU" if request.cuda else "CPU"),
         ("time", f"{time}{_long(cost.final_s)} of final, one at a time"),
-        ("disk", f"up to {cost.disk_bytes / 1e9:.1f} GB of checkpoints"),
+        *_disk(cost.disk),
     ]
 
 
@@ -161,6 +166,27 @@ def _train_gflop(config: TrainConfig) -> float:
     return (joint + schedule.pretrain_iterations * _CONTENT * wide) * config.optimiser.batch_size
 
 
-def _checkpoint_bytes(config: TrainConfig) -> float:
-    """0.6 GB at (16, 512), 2 GB at (64, 512), as measured; the joint layer grows with ngf, the heads with z_c."""
-    return 1e9 * (0.13 + 0.029 * config.model.ngf + 2e-5 * config.model.content_dim)
+def _at_once(config: SweepConfig, cuda: bool) -> int:
+    """Runs at the same time, at most; of a cluster that is not joined yet, those that were asked for."""
+    asked = config.resources
+    if asked.workers is not None or not cuda:
+        return asked.workers or 1
+    gpus = max(torch.cuda.device_count(), 1)
+    if not isinstance(asked.gpus_per_trial, str) and asked.gpus_per_trial > 0:
+        return max(1, int(gpus / asked.gpus_per_trial))
+    if torch.cuda.device_count() == 0:
+        return 1
+    with torch.device("meta"):
+        weights = sum(p.numel() * p.element_size() for p in Networks(largest(config).model, 1).parameters())
+    # Weights, gradients and two moments each; what a step computes comes on top, so that fewer fit.
+    return gpus * max(1, int(torch.cuda.get_device_properties(0).total_memory // (4 * weights)))
+
+
+def _disk(disk: SizeBound) -> list[tuple[str, str]]:
+    gib = 2**30
+    parts = (
+        f"{_many(disk.runs, 'ended run')} x {disk.networks / gib:.2f} GiB (networks alone), {disk.at_once} at a time "
+        f"x {disk.running / gib:.2f} GiB (checkpoints with optimisers), {disk.records / gib:.1f} GiB of samples, "
+        f"metrics and MLflow's copies"
+    )
+    return [("disk", f"at most {disk.total / gib:.1f} GiB, and the clip store"), ("  of it", parts)]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from optuna.trial import TrialState
 
+from sweeps.actor import _claim
 from sweeps.cluster import Slots, connected
 from sweeps.config import SweepConfig, load
 from sweeps.dispatch import run_jobs
@@ -19,6 +23,7 @@ from sweeps.stopping import Stopper
 from sweeps.storage import load_study
 from tests.sweeps.conftest import job_maker, open_queue
 from tsvan.journal import Journal
+from tsvan.strict import UserError
 
 SLOTS = Slots(workers=2, cpus=1, gpus=0)
 TRIALS = 10
@@ -49,9 +54,22 @@ class Watcher:
 class Forced(SweepQueue):
     """Trials 1 and 2 get values at which the fake trial diverges and raises once."""
 
+    forced: ClassVar[dict[int, float]] = {1: 7.95, 2: 3.01}
+
     def _job(self, number: int, params: dict[str, Any]) -> Job:
-        forced = {1: 7.95, 2: 3.01}
-        return super()._job(number, {**params, "lambda2": forced.get(number, params["lambda2"])})
+        return super()._job(number, {**params, "lambda2": self.forced.get(number, params["lambda2"])})
+
+
+class Unlucky(Forced):
+    """Memory that is too small for 1, much too small for 2; 3 raises three times, and gets on each time."""
+
+    forced: ClassVar[dict[int, float]] = {1: 3.5, 2: 3.6, 3: 3.7}
+
+
+class Full(Forced):
+    """Trial 1 finds a full disk."""
+
+    forced: ClassVar[dict[int, float]] = {1: 3.8}
 
 
 @dataclass
@@ -60,21 +78,38 @@ class Swept:
     paths: StudyPaths
     first: Watcher
     second: Watcher
+    said: list[str]
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
+def cluster() -> Iterator[None]:
+    with connected(None, SLOTS):
+        yield
+
+
+def sweep(kind: type[Forced], paths: StudyPaths, watchers: list[Watcher], trials: int, stopper: Stopper) -> Swept:
+    config = load("weizmann", "smoke", [f"trials={trials}", "budget.iterations=100"])[0]
+    said: list[str] = []
+    for watcher in watchers:
+        paths.stop.unlink(missing_ok=True)
+        queue = kind(open_queue(config, paths)._study, config, job_maker(config, paths), stopper)
+        run_jobs(queue, [watcher], SLOTS, paths.ray, paths.stop, retries=2, say=said.append)
+    return Swept(config, paths, watchers[0], watchers[-1], said)
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Swept:
     """A sweep that is stopped in the middle and goes on in the same cluster."""
     paths = StudyPaths(tmp_path_factory.mktemp("study"))
-    config = load("weizmann", "smoke", [f"trials={TRIALS}", "budget.iterations=100"])[0]
     watchers = [Watcher(paths.stop, stop_after=12), Watcher(paths.stop)]
-    with connected(None, SLOTS):
-        for watcher in watchers:
-            paths.stop.unlink(missing_ok=True)
-            base = open_queue(config, paths)
-            queue = Forced(base._study, config, job_maker(config, paths), Stopper((30, 80), 2, "maximize"))
-            run_jobs(queue, [watcher], SLOTS, paths.ray, paths.stop, retries=2)
-    return Swept(config, paths, *watchers)
+    return sweep(Forced, paths, watchers, TRIALS, Stopper((30, 80), 2, "maximize"))
+
+
+@pytest.fixture(scope="module")
+def unlucky(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Swept:
+    """A sweep whose trials run out of memory and luck."""
+    paths = StudyPaths(tmp_path_factory.mktemp("unlucky"))
+    return sweep(Unlucky, paths, [Watcher(paths.stop)], 4, Stopper((), 2, "maximize"))
 
 
 def test_stopping_leaves_unfinished_trials_that_go_on_first(swept: Swept) -> None:
@@ -123,3 +158,60 @@ def test_no_score_is_missing_or_twice(swept: Swept) -> None:
 
 def test_ray_leaves_nothing_behind(swept: Swept) -> None:
     assert not swept.paths.ray.exists()
+
+
+def ended(swept: Swept, number: int) -> Outcome:
+    outcome = Outcome.read(swept.paths.trial(number))
+    assert outcome is not None
+    return outcome
+
+
+def test_who_runs_out_of_memory_is_tried_once_more_with_a_device_to_itself(unlucky: Swept) -> None:
+    assert ended(unlucky, 1).state == "complete"
+    assert json.loads(unlucky.paths.trial(1).job.read_text())["larger_share"]
+    assert unlucky.paths.trial(1).memory.read_text() == "MemoryError: Unable to allocate 9 GiB\n"
+    assert "  trials/001 is put aside (MemoryError: Unable to allocate 9 GiB); it goes on with" in "".join(unlucky.said)
+    assert sorted(unlucky.first.starts[-2:]) == ["trials/001", "trials/002"]  # when the others had ended
+    assert load_study(unlucky.paths).trials[1].state == TrialState.COMPLETE
+
+
+def test_who_needs_more_memory_than_there_is_fails_with_the_reason(unlucky: Swept) -> None:
+    outcome = ended(unlucky, 2)
+    assert outcome.state == "failed"
+    assert outcome.reason == "also with a device to itself: MemoryError: Unable to allocate 9 GiB"
+    assert load_study(unlucky.paths).trials[2].user_attrs["reason"] == outcome.reason
+
+
+def test_failures_with_progress_in_between_use_up_no_retries(unlucky: Swept) -> None:
+    assert ended(unlucky, 3).state == "complete"  # three failures, two retries
+    assert "out of luck" not in "".join(unlucky.said)
+
+
+def test_seconds_are_those_of_all_processes(unlucky: Swept) -> None:
+    noted = float(unlucky.paths.trial(3).seconds.read_text())
+    assert ended(unlucky, 3).seconds >= noted > 0
+
+
+def test_a_full_disk_stops_the_study_and_no_trial_is_blamed(
+    tmp_path_factory: pytest.TempPathFactory, cluster: None
+) -> None:
+    paths = StudyPaths(tmp_path_factory.mktemp("full"))
+    (paths.root / "full").touch()
+    watcher = Watcher(paths.stop)
+    with pytest.raises(UserError, match=r"metrics\.jsonl: No space left on device; free space and run the same command"):
+        sweep(Full, paths, [watcher], 3, Stopper((), 2, "maximize"))
+    assert Outcome.read(paths.trial(1)) is None
+    assert "failed" not in [outcome.state for outcome in watcher.ends.values()]
+    (paths.root / "full").unlink()
+    found = sweep(Full, paths, [Watcher(paths.stop)], 3, Stopper((), 2, "maximize"))
+    assert [ended(found, number).state for number in range(3)] == ["complete"] * 3
+
+
+def test_two_processes_never_work_on_one_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = job_maker(load("weizmann", "smoke")[0], StudyPaths(tmp_path))(0, {"lambda2": 5.0})
+    monkeypatch.setattr("sweeps.actor._ORPHAN_S", 0.3)
+    held = _claim(job)
+    with pytest.raises(RuntimeError, match="another process still works"):
+        _claim(job)
+    threading.Timer(0.1, held.close).start()
+    _claim(job).close()
