@@ -69,7 +69,7 @@ class Driver:
         """What it has said so far."""
         return self._log.read_text()
 
-    def wait_for(self, happened: Callable[[], object], timeout_s: float = 120) -> bool:
+    def wait_for(self, happened: Callable[[], object], timeout_s: float = 300) -> bool:
         """Wait until it happened; False: the driver ended before.
 
         Raises:
@@ -87,7 +87,7 @@ class Driver:
         """Whether it has said so."""
         return lambda: re.search(pattern, self.text)
 
-    def finish(self, timeout_s: float = 240) -> int:
+    def finish(self, timeout_s: float = 900) -> int:
         """Its exit code."""
         try:
             return self.process.wait(timeout_s)

@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from benchmarks.ledger import audit
-from tests.faults.harness import ROOT, TOTAL, Driver, moment
+from tests.faults.harness import ROOT, TOTAL, Driver, at_work, moment
 
 Start = Callable[..., Driver]
 FEW = ["start", "work", "checkpoint", "work", "final"]
@@ -39,10 +40,13 @@ def survive(out: Path, start: Start, kinds: list[str], trials: int, seed: int) -
         moment(kind, driver, chance)
         assert driver.process.poll() is None, f"the study ended before it could be killed in {kind}:\n{driver.text}"
         seconds = driver.kill()
-        print(f"killed in {kind}; its last process went {seconds:.1f} s later")
+        lost = sum(len(train_lines(folder)) - len(up_to_checkpoint(folder)) for folder in out.glob("*/*"))
+        print(f"killed in {kind}; its last process went {seconds:.1f} s later; {lost} iteration(s) to train again")
         ended |= {str(file): file.read_bytes() for file in out.glob("*/*/outcome.json")}
         trained |= {str(folder): up_to_checkpoint(folder) for folder in out.glob("*/*") if folder.is_dir()}
     last = start(out, "--trials", str(trials))
+    last.wait_for(at_work(out))
+    print(f"the same command was at work after {time.monotonic() - last.started:.1f} s")
     assert last.finish() == 0, last.text
     assert {name: Path(name).read_bytes() for name in ended} == ended, "a finished trial ran again"
     for folder, times in trained.items():

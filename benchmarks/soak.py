@@ -1,0 +1,169 @@
+"""A long study whose processes are killed at random, and an audit of what it left.
+
+python -m benchmarks.soak [--trials 200] [--minutes 20] [--seed N] [--out DIR]
+
+Real Ray, Optuna and MLflow, real checkpoints and files; what a trial trains is a random walk of tiny networks
+(`soak_trial.py`), whose end is known from its seed. The driver or a worker is killed with SIGKILL some seconds after it
+went to work, again and again, until all trials are done; if that is sooner than `--minutes`, the study grows. Exit code
+1 when anything disagrees.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import torch
+
+from benchmarks import soak_trial
+from benchmarks.ledger import audit
+from tests.faults.harness import ROOT, Driver, at_work, title
+from tsvan.config import TrainConfig
+from tsvan.data.store import ClipStore
+from tsvan.models.networks import Networks
+
+GROWTH = 50
+AGENTS_S = 120  # Ray's agents wait so long for a server that is gone
+SETTINGS = [
+    "--set=budget.pretrain_iterations=2",
+    "--set=budget.iterations=20",
+    "--set=resources.retries=1000",  # so that no trial fails for being killed often
+    "--workers=2",
+]
+
+
+class Soak:
+    """One study and who kills it.
+
+    Args:
+        out: its folder.
+        trials: asked for.
+        minutes: at least.
+        seed: of the moments.
+    """
+
+    def __init__(self, out: Path, trials: int, minutes: float, seed: int) -> None:
+        self.out, self.trials, self.minutes = out, trials, minutes
+        self.chance, self.began = random.Random(seed), time.monotonic()
+        self.counts: Counter[str] = Counter()
+        self.seen: dict[int, psutil.Process] = {}
+        self.wrong: list[str] = []
+
+    def run(self) -> None:
+        """Until all trials are done and the time is over."""
+        while True:
+            code = self._one_life()
+            if code is None:
+                continue
+            if code != 0:
+                self.wrong.append(f"a driver ended with code {code}")
+                return
+            if self._elapsed() >= self.minutes:
+                return
+            self.trials += GROWTH
+
+    def check(self) -> None:
+        """Everything that the study left."""
+        found = audit(self.out, self.trials)
+        self.counts.update(found.counts)
+        self.wrong += found.wrong
+        for folder in sorted(self.out.glob("*/*/outcome.json")):
+            self._check_walk(folder.parent)
+        done = subprocess.run(
+            [sys.executable, "tune_runner.py", "status", "--out", str(self.out), "--json"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0 or not json.loads(done.stdout)["agree"]:
+            self.wrong.append(f"status disagrees: {done.stderr.strip() or json.loads(done.stdout)['problems']}")
+        _, alive = psutil.wait_procs(list(self.seen.values()), timeout=AGENTS_S)
+        self.wrong += [f"process {process.pid} outlives its driver: {title(process)}" for process in alive]
+        self.counts["processes started"] = len(self.seen)
+
+    def _check_walk(self, folder: Path) -> None:
+        """Every score is that of a walk that nobody disturbed."""
+        job, outcome = (json.loads((folder / name).read_text()) for name in ("job.json", "outcome.json"))
+        config = TrainConfig.from_dict(job["config"])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            networks = Networks(config.model, len(ClipStore.open(job["store"]).classes))
+        expected = {}
+        for iteration in range(1, outcome["iteration"] + 1):
+            soak_trial.walk(networks, config.seed, iteration)
+            expected[iteration] = soak_trial.height(networks)
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        scores = {line["iteration"]: line["values"] for line in lines if line["kind"] == "score"}
+        off = [at for at in scores if at in expected and set(scores[at].values()) != {expected[at]}]
+        if off or outcome["iteration"] not in scores:
+            self.wrong.append(f"{folder.relative_to(self.out)}: scores at {off} are not those of an unbroken walk")
+        self.counts["scores as of an unbroken run"] += len(scores) - len(off)
+
+    def table(self) -> str:
+        """What happened, in Markdown."""
+        rows = [("minutes", f"{self._elapsed():.0f}"), ("trials asked for", str(self.trials))]
+        rows += [(name, f"{count:,}") for name, count in self.counts.items()]
+        lines = ["| what | count |", "| --- | --- |", *(f"| {name} | {count} |" for name, count in rows)]
+        return "\n".join([*lines, f"| disagreements | {len(self.wrong)} |", *(f"- {line}" for line in self.wrong)])
+
+    def _one_life(self) -> int | None:
+        """Of a driver, up to its end (exit code) or its death (None)."""
+        program = ("-m", "benchmarks.soak_trial")
+        driver = Driver(self.out, "--trials", str(self.trials), *SETTINGS, program=program)
+        self.counts["drivers started"] += 1
+        try:
+            while driver.wait_for(at_work(self.out), timeout_s=600):
+                end = time.monotonic() + self.chance.uniform(1, 60)
+                if driver.wait_for(lambda end=end: time.monotonic() > end):  # type: ignore[misc]
+                    self.seen |= {process.pid: process for process in driver.family()}
+                    if self.chance.random() < 0.5:
+                        driver.kill()
+                        self.counts["drivers killed"] += 1
+                        return None
+                    self._kill_worker(driver)
+            code = driver.finish()
+            if "Traceback" in driver.text:
+                self.wrong.append(f"a driver showed a traceback: {driver.text[-500:]}")
+            return code
+        finally:
+            driver.end()
+
+    def _kill_worker(self, driver: Driver) -> None:
+        workers = [process for process in driver.family() if "JobActor" in title(process)]
+        if workers:
+            self.chance.choice(workers).kill()
+            self.counts["workers killed"] += 1
+
+    def _elapsed(self) -> float:
+        return (time.monotonic() - self.began) / 60
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description="Kill a study again and again, and audit what it left.")
+    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--out", type=Path, default=None, help="a new study's folder (default: a temporary one)")
+    args = parser.parse_args()
+    seed = random.randrange(10**6) if args.seed is None else args.seed
+    out = args.out or Path(tempfile.mkdtemp(prefix="soak-")) / "study"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    print(f"seed {seed}, study in {out}", flush=True)
+    soak = Soak(out.resolve(), args.trials, args.minutes, seed)
+    soak.run()
+    soak.check()
+    print(soak.table())
+    return 1 if soak.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

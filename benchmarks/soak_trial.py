@@ -1,0 +1,66 @@
+"""The soak's trials: the real body, trainer, checkpoints and files, but a step is a random walk of the weights and the
+score a function of them. So a trial takes seconds, and its end is known from its seed alone.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from sweeps.job import Job, Point
+from tsvan.models.networks import Networks
+
+STEP_S = 0.15
+
+
+def body(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
+    """`train_and_score` on a walk."""
+    from sweeps import trial
+    from tsvan.trainer import Trainer
+
+    Trainer._step = _step  # type: ignore[method-assign]
+    trial._score = _score
+    return trial.train_and_score(job, stop)
+
+
+def walk(networks: Networks, seed: int, iteration: int) -> None:
+    """One iteration."""
+    draw = torch.Generator().manual_seed(seed * 100_003 + iteration)
+    with torch.no_grad():
+        for weight in networks.parameters():
+            weight.add_(torch.randn(weight.shape, generator=draw), alpha=0.01)
+
+
+def height(networks: Networks) -> float:
+    """The score."""
+    return 1 + float(sum(weight.double().mean() for weight in networks.parameters()))
+
+
+def _step(trainer: Any) -> None:
+    walk(trainer.networks, trainer.config.seed, trainer.iteration)
+    trainer._add("walk/height", height(trainer.networks))
+    time.sleep(STEP_S)
+
+
+def _score(job: Job, trainer: Any) -> Point:
+    return Point(trainer.iteration, dict.fromkeys(job.objectives, height(trainer.networks)))
+
+
+def main() -> int:
+    """`tune_runner.py` with such trials."""
+    import tune_runner
+    from sweeps.study import _Driver
+
+    template = _Driver._template
+    own = "benchmarks.soak_trial:body"
+    _Driver._template = lambda *parts: replace(template(*parts), body=own)  # type: ignore[method-assign]
+    return tune_runner.main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
