@@ -85,7 +85,7 @@ class ScoringConfig:
     validation_clips: int | None = Field(default=None, ge=2)
     confirm_clips: int | None = Field(default=None, ge=2)
     report_clips: int | None = Field(default=None, ge=2)
-    batch_size: int = Field(default=64, ge=2)
+    batch_size: int | None = Field(default=None, ge=2)
     accuracy_floor: float | Literal["twice_chance"] = 0.8
     i3d: str | None = None
     classifier: dict[str, Any] = field(default_factory=dict)

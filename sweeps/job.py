@@ -44,7 +44,8 @@ class Job:
         save_at: iterations at which a checkpoint is written.
         score_at: iterations at which it is scored as well.
         objectives: metric names; a value that is not finite ends the job as diverged.
-        batch_size: clips generated at once.
+        batch_size: clips generated at once; None: as many as fit.
+        memory_share: of the device's memory that generating may use.
         threads: CPU threads; 0: leave as they are.
         device: `auto`, `cpu` or `cuda`.
         stop_file: while it exists, the job saves a checkpoint and ends without an outcome.
@@ -68,7 +69,8 @@ class Job:
     save_at: tuple[int, ...]
     score_at: tuple[int, ...]
     objectives: tuple[str, ...]
-    batch_size: int = 32
+    batch_size: int | None = None
+    memory_share: float = 1.0
     threads: int = 0
     device: str = "auto"
     stop_file: str = ""

@@ -63,7 +63,7 @@ def scorer_stage(
     lenient = config.scoring.accuracy_floor == "twice_chance"
     floor = None if isinstance(config.scoring.accuracy_floor, str) else config.scoring.accuracy_floor
     i3d = Path(config.scoring.i3d) if config.scoring.i3d else None
-    evaluator = Evaluator(scorer, store, device, cache_dir=folder, i3d=i3d, batch_size=config.scoring.batch_size)
+    evaluator = Evaluator(scorer, store, device, cache_dir=folder, i3d=i3d)
     sensitivity = evaluator.sensitivity()
     problems = [check_floor(scorer, floor)]
     refused = [sensitivity.refuses(objective.metric) for objective in config.objectives]

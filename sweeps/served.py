@@ -42,7 +42,7 @@ class ClipModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
         default = pd.Series(np.arange(len(labels)))
         seeds = model_input.get("seed", default)
         values = seeds.fillna(default).to_numpy(np.int64, copy=True)
-        clips = [to_uint8(batch) for batch in generate(self.networks, values, labels, batch_size=16)]
+        clips = [to_uint8(batch) for batch in generate(self.networks, values, labels)]
         return np.concatenate(clips) if clips else np.zeros((0, 10, 64, 64, 3), np.uint8)
 
 

@@ -168,6 +168,7 @@ class _Driver:
             waits_at=rung_points(schedule, self.config.scheduler),
             objectives=tuple(objective.metric for objective in self.config.objectives),
             batch_size=self.config.scoring.batch_size,
+            memory_share=min(workers.slots.gpus, 1.0) or 1.0,
             threads=workers.slots.cpus,
             device="cuda" if workers.slots.gpus > 0 else "cpu",
             stop_file=str(self.paths.stop),

@@ -140,6 +140,7 @@ def _generated(job: Job, trainer: Trainer, group: SampleGroup) -> Iterator[Tenso
         group.labels,
         batch_size=job.batch_size,
         precision=config.precision,
+        share=1.0 if job.larger_share else job.memory_share,
     )
 
 
@@ -187,12 +188,12 @@ def _store(path: str) -> ClipStore:
 
 
 @lru_cache(maxsize=2)
-def _made(store: str, folder: str, config: str, device: str, batch_size: int, i3d: str | None) -> Evaluator:
+def _made(store: str, folder: str, config: str, device: str, i3d: str | None) -> Evaluator:
     cache, on = Path(folder), pick_device(device)
     scorer = train_or_load(_store(store), build(ScorerConfig, json.loads(config), folder), cache, on)
     file = None if i3d is None else Path(i3d)
-    return Evaluator(scorer, _store(store), on, cache_dir=cache, i3d=file, batch_size=batch_size)
+    return Evaluator(scorer, _store(store), on, cache_dir=cache, i3d=file)
 
 
 def _evaluator(job: Job) -> Evaluator:
-    return _made(job.store, job.scorer, json.dumps(job.scorer_config), job.device, job.batch_size, job.i3d)
+    return _made(job.store, job.scorer, json.dumps(job.scorer_config), job.device, job.i3d)

@@ -1,6 +1,11 @@
+from types import SimpleNamespace
+
 import numpy as np
+import psutil
+import pytest
 import torch
 
+from tsvan import sampling
 from tsvan.models.networks import difference
 from tsvan.sampling import generate, latents, roll_out
 
@@ -49,3 +54,53 @@ def test_the_first_two_frames_are_heat_up(tiny_networks):
 
 def test_differences_are_halved():
     assert difference(torch.tensor([1.0]), torch.tensor([-1.0])).item() == 1.0
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_nothing_is_lost(tiny_networks, monkeypatch):
+    seeds, labels = np.arange(5), np.array([0, 1, 2, 0, 1])
+    whole = torch.cat(list(generate(tiny_networks, seeds, labels)))
+    sizes = []
+
+    def narrow(networks, z_c, *args):
+        sizes.append(len(z_c))
+        if len(z_c) > 2:
+            raise torch.OutOfMemoryError
+        return roll_out(networks, z_c, *args)
+
+    monkeypatch.setattr(sampling, "roll_out", narrow)
+    monkeypatch.setattr(sampling, "fitting_batch", lambda *_: 5)
+    torch.testing.assert_close(torch.cat(list(generate(tiny_networks, seeds, labels))), whole, rtol=1e-4, atol=1e-4)
+    assert sizes == [5, 2, 2, 1]
+    with pytest.raises(torch.OutOfMemoryError):
+        list(generate(tiny_networks, seeds, labels, batch_size=3))
+
+
+def test_little_free_memory_makes_small_batches(tiny_networks, monkeypatch):
+    cpu = torch.device("cpu")
+
+    def fitting(mib, share=1.0):
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=mib * 2**20))
+        return sampling.fitting_batch(tiny_networks, cpu, share)
+
+    assert fitting(100_000) == sampling.CPU_BATCH
+    assert fitting(0) == 1
+    assert 2 <= fitting(100, 0.5) <= fitting(100) / 2 + 1 < sampling.CPU_BATCH
+
+
+def test_on_a_gpu_the_batch_is_bounded_by_free_memory_and_by_the_share(tiny_networks, monkeypatch):
+    gib = 2**30
+    state = {"free": 100 * gib, "allocated": 0, "reserved": 0}
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (state["free"], 140 * gib))
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: state["allocated"])
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: state["reserved"])
+
+    def fitting(share=1.0, **changes):
+        state.update(changes)
+        return sampling.fitting_batch(tiny_networks, torch.device("cuda"), share)
+
+    assert fitting() == sampling.CUDA_BATCH
+    half = fitting(free=2 * gib)
+    assert 2 <= half < sampling.CUDA_BATCH
+    assert fitting(reserved=2 * gib) == pytest.approx(2 * half, abs=1)  # what the allocator keeps is free to it
+    assert fitting(share=1 / 140) == pytest.approx(half / 2, abs=1)
+    assert fitting(share=1 / 140, allocated=2 * gib) == 1

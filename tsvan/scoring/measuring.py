@@ -22,6 +22,9 @@ from tsvan.scoring.metrics import (
     label_agreement,
 )
 
+AT_ONCE = {"cpu": 64, "cuda": 256}
+"""Clips in the scorer at once; its results don't depend on it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Measured:
@@ -51,7 +54,7 @@ class Measured:
 
 
 def measure(scorer: Scorer, batches: Iterable[Tensor], device: torch.device, i3d: I3D | None = None) -> Measured:
-    """Pass clips through the scorer, one batch after another; only one batch is held at a time.
+    """Pass clips through the scorer, `AT_ONCE` at a time, whatever the batches that they come in.
 
     Args:
         scorer: on `device`.
@@ -64,12 +67,12 @@ def measure(scorer: Scorer, batches: Iterable[Tensor], device: torch.device, i3d
     """
     features, probabilities, others = [], [], []
     for clips in batches:
-        clips = clips.to(device)
-        found, chances = scorer.measure(clips)
-        features.append(found.numpy())
-        probabilities.append(chances.numpy())
-        if i3d is not None:
-            others.append(i3d.features(clips).numpy())
+        for part in clips.to(device).split(AT_ONCE[device.type]):  # type: ignore[no-untyped-call]
+            found, chances = scorer.measure(part)
+            features.append(found.numpy())
+            probabilities.append(chances.numpy())
+            if i3d is not None:
+                others.append(i3d.features(part).numpy())
     if not features:
         raise ValueError("there are no clips to measure")
     return Measured(np.concatenate(features), np.concatenate(probabilities), np.concatenate(others) if others else None)
