@@ -6,7 +6,8 @@ would have drawn.
 
 from __future__ import annotations
 
-import warnings
+import os
+import weakref
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from tsvan.config import DataConfig, TrainConfig
 from tsvan.data.datasets import CROP, rules, span
-from tsvan.data.store import Clip, ClipStore
+from tsvan.data.store import FRAMES, Clip, ClipStore
 from tsvan.draws import stream
 from tsvan.strict import UserError
 
@@ -58,9 +59,10 @@ class FrameReader:
     def __init__(self, store: ClipStore, device: torch.device | str, resident_share: float = RESIDENT_SHARE) -> None:
         self.store = store
         self.device = torch.device(device)
-        self.resident = self.device.type == "cpu" or _fits(store, self.device, resident_share)
-        # On a CPU this is the mapped file itself, so that a store costs no memory.
-        self._frames = _as_tensor(store.frames).to(self.device) if self.resident else None
+        self.resident = _fits(store, self.device, resident_share)
+        self._frames = _copy(store, self.device) if self.resident else None
+        self._file = os.open(store.path / FRAMES, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
 
     def read(self, rows: Ints, tops: Ints, lefts: Ints) -> Tensor:
         """Read clips and crop them, one crop a clip.
@@ -73,19 +75,46 @@ class FrameReader:
         Returns:
             (B, 3, T, 64, 64) float32 in [-1, 1] on the device.
         """
-        frames = self._frames
-        if frames is None:
-            windows = torch.from_numpy(self.store.frames[rows.reshape(-1)]).pin_memory()
-            frames = windows.to(self.device, non_blocking=True)
-            rows = np.arange(rows.size, dtype=np.int64).reshape(rows.shape)
+        clips = self._from_file(rows, tops, lefts) if self._frames is None else self._on_device(rows, tops, lefts)
+        # Without the format the copy would keep the order of the file, and each later layer would pay for it.
+        floats = clips.to(torch.float32, memory_format=torch.contiguous_format)
+        return floats.div_(127.5).sub_(1.0)
+
+    def _from_file(self, rows: Ints, tops: Ints, lefts: Ints) -> Tensor:
+        """Crops (B, 3, T, 64, 64) uint8, sent to the device."""
+        clips = torch.from_numpy(self.crops(rows, tops, lefts))
+        if self.device.type == "cuda":
+            clips = clips.pin_memory().to(self.device, non_blocking=True)
+        return clips.permute(0, 4, 1, 2, 3)
+
+    def crops(self, rows: Ints, tops: Ints, lefts: Ints) -> npt.NDArray[np.uint8]:
+        """Crops (B, T, 64, 64, 3) of the mapped file.
+
+        The system is told of all windows before the first is touched, so that a disk has them all to do at once; left
+        to itself it reads page by page, and 128 kB around each.
+        """
+        size = self.store.side**2 * 3
+        for row in rows:
+            first, last = int(row.min()), int(row.max())
+            self._will_need(self.store.frames.offset + first * size, (last - first + 1) * size)
+        crops = np.empty((*rows.shape, CROP, CROP, 3), dtype=np.uint8)
+        for crop, row, top, left in zip(crops, rows, tops, lefts, strict=True):
+            for target, number in zip(crop, row, strict=True):
+                target[:] = self.store.frames[number, top : top + CROP, left : left + CROP]
+        return crops
+
+    def _will_need(self, offset: int, length: int) -> None:
+        if hasattr(os, "posix_fadvise"):  # not on macOS
+            os.posix_fadvise(self._file, offset, length, os.POSIX_FADV_WILLNEED)
+
+    def _on_device(self, rows: Ints, tops: Ints, lefts: Ints) -> Tensor:
+        """Crops (B, 3, T, 64, 64) uint8 of the frames that are on the device."""
+        assert self._frames is not None
         where = torch.from_numpy(np.stack([rows, *(np.broadcast_to(x[:, None], rows.shape) for x in (tops, lefts))]))
         row, top, left = where.to(self.device)
         # Every possible crop, as a view without a copy: (F, S-63, S-63, 3, 64, 64).
-        crops = frames.unfold(1, CROP, 1).unfold(2, CROP, 1)
-        clips = crops[row, top, left]  # (B, T, 3, 64, 64)
-        # Without the format the copy would keep the order of the file, and each later layer would pay for it.
-        floats = clips.permute(0, 2, 1, 3, 4).to(torch.float32, memory_format=torch.contiguous_format)
-        return floats.div_(127.5).sub_(1.0)
+        crops = self._frames.unfold(1, CROP, 1).unfold(2, CROP, 1)
+        return crops[row, top, left].permute(0, 2, 1, 3, 4)
 
 
 class Batches:
@@ -197,8 +226,9 @@ def _fits(store: ClipStore, device: torch.device, share: float) -> bool:
     return store.frames.nbytes <= share * torch.cuda.get_device_properties(device).total_memory
 
 
-def _as_tensor(frames: npt.NDArray[np.uint8]) -> Tensor:
-    """A tensor over the mapped file. It is only ever read; the map forbids writing, so that would end the process."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(frames)
+def _copy(store: ClipStore, device: torch.device) -> Tensor:
+    """The frames on the device, copied piece by piece: the host need not hold them all."""
+    frames = torch.empty(store.frames.shape, dtype=torch.uint8, device=device)
+    for first in range(0, len(frames), 4096):
+        frames[first : first + 4096] = torch.from_numpy(np.array(store.frames[first : first + 4096]))
+    return frames

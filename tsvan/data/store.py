@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from tsvan.config import DatasetName
 from tsvan.data.datasets import MIN_FRAMES, rules, span
@@ -140,11 +139,11 @@ class ClipStore:
         return store
 
     @cached_property
-    def frames(self) -> npt.NDArray[np.uint8]:
+    def frames(self) -> np.memmap[Any, np.dtype[np.uint8]]:
         """All frames (F, S, S, 3) uint8, memory-mapped and read-only."""
         file = self.path / FRAMES
         try:
-            frames: npt.NDArray[np.uint8] = np.load(file, mmap_mode="r", allow_pickle=False)
+            frames: np.memmap[Any, np.dtype[np.uint8]] = np.load(file, mmap_mode="r", allow_pickle=False)
         except FileNotFoundError:
             raise _damaged(self.path, f"{FRAMES} is missing") from None
         except (ValueError, EOFError, OSError):
