@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from benchmarks import sampling
 from benchmarks.sampling import Row, measure
@@ -24,7 +23,6 @@ def test_every_clip_of_a_row_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_scoring_is_timed_on_the_clips_asked_for() -> None:
-    torch.set_num_threads(1)
     row = measure(Row("scoring", "cpu", "fp32", 0, 2, 3))
     assert (row.batch, row.clips, row.chosen) == (2, 3, False)
     assert row.clips_per_s > 0

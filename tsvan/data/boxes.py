@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import median_filter, uniform_filter1d
 
 from tsvan.data.config import PrepareConfig
+
+# SciPy is loaded where it is used: it takes a third of a second, and most commands prepare no videos.
 
 Boxes = npt.NDArray[np.float64]
 """(N, 4): left, top, width, height; a row of NaN where nothing was found."""
@@ -72,6 +73,8 @@ def actor_path(found: Boxes, size: tuple[int, int], config: PrepareConfig) -> Pa
     every = np.arange(len(found))
     way = np.stack([np.interp(every, place, centres[:, axis]) for axis in (0, 1)], axis=1)
     half = max(1, round(_SMOOTH_SHARE * len(found) / 2))  # on each side, so that the average does not lag behind
+    from scipy.ndimage import uniform_filter1d
+
     way = uniform_filter1d(way, 2 * half + 1, axis=0, mode="nearest")
     edge = min(extent * (1 + 2 * config.actor_margin), *size)
     return _inside(way, np.full(len(found), edge), size)
@@ -98,6 +101,8 @@ def _smooth(found: Boxes, config: PrepareConfig, what: str) -> Boxes:
     if len(seen) < max(1.0, config.min_seen * len(found)):
         raise LeftOutError(f"{what} found in {len(seen)} of {len(found)} frames looked at")
     centres = np.concatenate([seen[:, :2] + seen[:, 2:] / 2, seen[:, 2:]], axis=1)
+    from scipy.ndimage import median_filter
+
     smooth = median_filter(centres, size=(_MEDIAN, 1), mode="nearest")
     steps = np.abs(np.diff(smooth[:, :2], axis=0)).max(axis=1, initial=0.0) / np.median(smooth[:, 2:].max(axis=1))
     if len(steps) and steps.max() > config.max_jump:

@@ -9,8 +9,6 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from tsvan.data.boxes import Boxes, LeftOutError, Path, actor_path, central, face_square, mask_boxes
 from tsvan.data.config import PrepareConfig
@@ -78,6 +76,9 @@ def load_masks(folder: FilePath) -> dict[str, Boxes]:
     found = sorted(folder.rglob(MASKS))
     if not found:
         return {}
+    from scipy.io import loadmat  # here, as most commands prepare no videos
+    from scipy.io.matlab import MatReadError
+
     try:
         content = loadmat(found[0], simplify_cells=True)
     except (OSError, ValueError, NotImplementedError, MatReadError) as error:
