@@ -32,6 +32,7 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 
 import ray  # noqa: E402
+from ray._private import ray_constants  # noqa: E402
 
 from tsvan.strict import UserError  # noqa: E402
 
@@ -71,7 +72,7 @@ def connected(address: str | None, slots: Slots | None) -> Iterator[None]:
         base = tempfile.gettempdir()
         scratch = Path(tempfile.mkdtemp(prefix="tsvan-", dir=base if len(base) < _SHORT else "/tmp"))
         _own_token(scratch)
-        with _other_process_group():
+        with _other_process_group(), _on_loopback():
             ray.init(
                 address="local",
                 num_cpus=slots.workers * slots.cpus,
@@ -130,6 +131,20 @@ def _other_process_group() -> Iterator[None]:
             os.setpgid(0, ours)
         anchor.kill()
         anchor.wait()
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Ray turns 127.0.0.1 into the address that others reach and listens on all of them, but where it supports one
+    machine only. Ours is one: its processes inherit the setting, and a cluster that is joined does not see it."""
+    name = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR
+    before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+    os.environ[name] = "0"
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+        os.environ.pop(name)
 
 
 def _own_token(scratch: Path) -> None:

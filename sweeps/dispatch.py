@@ -65,7 +65,8 @@ def run_jobs(
 
 def _run(desk: _Desk, slots: Slots, folder: Path, retries: int) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # a failed job is a result, told by its outcome
+    for name in ("tune", "execution.experiment_state"):  # a failed job is a result, and a full disk is told by its finder
+        logging.getLogger(f"ray.tune.{name}").setLevel(logging.CRITICAL)
     tune.run(
         JobActor,
         name="jobs",
@@ -102,6 +103,7 @@ class _Desk:
         self.queue, self.listeners, self.stop, self.say = queue, listeners, stop, say
         self.jobs: dict[str, Job] = {}
         self.last: dict[str, Point] = {}
+        self.furthest: dict[str, int] = {}
         self.stopped: set[str] = set()
         self.aside: list[Job] = []
         self.again: list[Job] = []
@@ -230,8 +232,8 @@ class _Eye(FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Go on or stop."""
         desk, point = self._desk, read_point(result)
-        before = desk.last.get(trial.trial_id)
-        if point is not None and before is not None and point.iteration > before.iteration:
+        if point is not None and point.iteration > desk.furthest.get(trial.trial_id, 0):  # no score that comes again
+            desk.furthest[trial.trial_id] = point.iteration
             trial.run_metadata.num_failures = 0  # retries are for a job that gets nowhere, not for a long one
         goes_on = _guarded(desk, lambda: desk.result(trial.trial_id, result), False)
         return str(TrialScheduler.CONTINUE if goes_on and not desk.trouble else TrialScheduler.STOP)
@@ -239,10 +241,14 @@ class _Eye(FIFOScheduler):
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """What Ray's memory monitor killed is noted where the next worker sees it, before Ray starts that."""
         job, file = self._desk.jobs.get(trial.trial_id), trial.error_file
+        if job is None:
+            return
         text = Path(file).read_text() if file and Path(file).exists() else ""
         last = text.rpartition("Failure #")[2]
-        if job is not None and any(words in last for words in _MONITOR):
+        if any(words in last for words in _MONITOR):
             _guarded(self._desk, lambda: note_memory(job, "killed by Ray's memory monitor, the machine had none left"))
+        elif trial.should_recover():  # type: ignore[no-untyped-call]
+            self._desk.say(f"  {job.name}: {_reason(job, error=True)}; it starts again from its checkpoint")
 
 
 def _guarded(desk: _Desk, action: Callable[[], Any], otherwise: Any = None) -> Any:

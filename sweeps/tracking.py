@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
-os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")  # what fails is told by who called, in a line
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -38,7 +38,7 @@ STATUS = {"complete": "FINISHED", "pruned": "KILLED", "diverged": "FAILED", "fai
 CHAMPION = "champion"
 _SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
 _USER = re.compile(r"://[^\s/'\"]*@")
-_QUERY = re.compile(r"(\w://[^\s?'\"]*)\?[^\s'\"]*")
+_QUERY = re.compile(r"\?\w+=[^\s'\")]*")  # libraries name the path of a request without its host
 BATCH = 900  # metrics a request, which arrives whole or not at all; MLflow takes 1,000
 
 
@@ -272,7 +272,7 @@ def shown_uri(uri: str) -> str:
 
 def without_secrets(text: str) -> str:
     """A text whose URIs have lost user, password and query: nothing else may reach a log, a file or a tag."""
-    return _QUERY.sub(r"\1", _USER.sub("://", text))
+    return _QUERY.sub("", _USER.sub("://", text))
 
 
 def _requirements() -> list[str]:
@@ -284,8 +284,8 @@ def _requirements() -> list[str]:
 
 def quiet() -> None:
     """Silence what MLflow and its libraries say to their developers."""
-    for name in ("mlflow", "alembic", "sqlalchemy"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    for name in ("mlflow", "alembic", "sqlalchemy", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="mlflow")
 
 

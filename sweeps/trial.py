@@ -113,7 +113,8 @@ def _train(trainer: Trainer, until: int, journal: Journal, stop: Callable[[], bo
     if trainer.iteration >= until:
         return
     for record in trainer.run(until, stop):
-        journal.append(record.iteration, TRAIN, record.values)
+        # On disk before the checkpoint is: after a loss of power the journal lacks nothing that was trained.
+        journal.append(record.iteration, TRAIN, record.values, sync=record.iteration == until)
     trainer.save()
     watch.note()
     if trainer.iteration < until:

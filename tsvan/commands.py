@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,8 @@ def sample_command(args: argparse.Namespace) -> int:
     clips = np.concatenate(parts)
     write = video.write_mp4 if args.format == "mp4" else video.write_gif
     for seed, label, clip in zip(seeds, labels, clips, strict=True):
-        write(args.out / f"{loaded.classes[label]}-{seed:05d}.{args.format}", clip, scale=4)
+        name = re.sub(r"[^\w-]", "_", loaded.classes[label])  # a checkpoint's word must not lead out of the folder
+        write(args.out / f"{name}-{seed:05d}.{args.format}", clip, scale=4)
     video.write_png(args.out / "sheet.png", video.contact_sheet(clips))
     say(f"{len(clips)} clips and sheet.png in {args.out}")
     return 0

@@ -16,7 +16,7 @@ def body(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
     """Score = -(lambda2 - 5)^2 + iteration / 1000; lambda2 >= 7.9 diverges, <= 3.05 raises once.
 
     Exactly 3.5 needs a larger share of memory, 3.6 more than there is, 3.7 raises after each of its first three scores,
-    3.8 finds a full disk as long as the folder holds `full`.
+    3.8 finds a full disk as long as the folder holds `full`, 3.9 never gets beyond its second score.
     """
     lambda2 = job.config["loss"]["lambda2"]
     journal, watch = Journal(job.paths.metrics), Stopwatch(job.paths)
@@ -59,5 +59,7 @@ def _misbehave(job: Job, lambda2: float) -> None:
 def _run_out(job: Job, lambda2: float) -> None:
     if lambda2 == 3.6 or (lambda2 == 3.5 and not job.larger_share):
         raise MemoryError("Unable to allocate 9 GiB")
+    if lambda2 == 3.9 and len(scored_points(Journal(job.paths.metrics))) == 2:
+        raise RuntimeError("stuck")
     if lambda2 == 3.8 and (job.paths.folder.parent.parent / "full").exists():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(job.paths.metrics))

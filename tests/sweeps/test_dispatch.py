@@ -61,9 +61,9 @@ class Forced(SweepQueue):
 
 
 class Unlucky(Forced):
-    """Memory that is too small for 1, much too small for 2; 3 raises three times, and gets on each time."""
+    """Memory that is too small for 1, much too small for 2; 3 raises three times and gets on each time, 4 gets stuck."""
 
-    forced: ClassVar[dict[int, float]] = {1: 3.5, 2: 3.6, 3: 3.7}
+    forced: ClassVar[dict[int, float]] = {1: 3.5, 2: 3.6, 3: 3.7, 4: 3.9}
 
 
 class Full(Forced):
@@ -109,7 +109,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Swept:
 def unlucky(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Swept:
     """A sweep whose trials run out of memory and luck."""
     paths = StudyPaths(tmp_path_factory.mktemp("unlucky"))
-    return sweep(Unlucky, paths, [Watcher(paths.stop)], 4, Stopper((), 2, "maximize"))
+    return sweep(Unlucky, paths, [Watcher(paths.stop)], 5, Stopper((), 2, "maximize"))
 
 
 def test_stopping_leaves_unfinished_trials_that_go_on_first(swept: Swept) -> None:
@@ -184,7 +184,15 @@ def test_who_needs_more_memory_than_there_is_fails_with_the_reason(unlucky: Swep
 
 def test_failures_with_progress_in_between_use_up_no_retries(unlucky: Swept) -> None:
     assert ended(unlucky, 3).state == "complete"  # three failures, two retries
-    assert "out of luck" not in "".join(unlucky.said)
+    line = "  trials/003: RuntimeError: out of luck again; it starts again from its checkpoint"
+    assert unlucky.said.count(line) == 3
+
+
+def test_scores_that_come_again_are_no_progress(unlucky: Swept) -> None:
+    outcome = ended(unlucky, 4)
+    assert (outcome.state, outcome.reason) == ("failed", "RuntimeError: stuck")
+    assert outcome.iteration == 20
+    assert sum("RuntimeError: stuck" in line for line in unlucky.said) == 2  # the retries that it had
 
 
 def test_seconds_are_those_of_all_processes(unlucky: Swept) -> None:
@@ -198,7 +206,7 @@ def test_a_full_disk_stops_the_study_and_no_trial_is_blamed(
     paths = StudyPaths(tmp_path_factory.mktemp("full"))
     (paths.root / "full").touch()
     watcher = Watcher(paths.stop)
-    with pytest.raises(UserError, match=r"metrics\.jsonl: No space left on device; free space and run the same command"):
+    with pytest.raises(UserError, match=r"metrics\.jsonl: No space left on device; free space and run"):
         sweep(Full, paths, [watcher], 3, Stopper((), 2, "maximize"))
     assert Outcome.read(paths.trial(1)) is None
     assert "failed" not in [outcome.state for outcome in watcher.ends.values()]
