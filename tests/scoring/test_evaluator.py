@@ -104,21 +104,26 @@ def test_reference_is_measured_once_and_cached(
 ) -> None:
     first = Evaluator(weizmann_scorer, weizmann, cache_dir=tmp_path)
     table, features = first.sensitivity(), first.reference.features
-    assert len(list(tmp_path.iterdir())) == 2
+    growth = first.growth([32, 200])
+    assert len(list(tmp_path.iterdir())) == 3
     second = Evaluator(weizmann_scorer, weizmann, cache_dir=tmp_path)
     monkeypatch.setattr(second, "measure", lambda _: pytest.fail("measured again"))
     assert np.array_equal(second.reference.features, features)
     assert second.sensitivity() == table
+    assert second.growth([32, 200]) == growth
 
 
 def test_damaged_cache_is_named(weizmann: ClipStore, weizmann_scorer: Scorer, tmp_path: Path) -> None:
     evaluator = Evaluator(weizmann_scorer, weizmann, cache_dir=tmp_path)
     evaluator.sensitivity()
+    evaluator.growth([20])
     for file in tmp_path.iterdir():
         file.write_text("{")
     again = Evaluator(weizmann_scorer, weizmann, cache_dir=tmp_path)
     with pytest.raises(UserError, match="is damaged"):
         again.sensitivity()
+    with pytest.raises(UserError, match="is damaged"):
+        again.growth([20])
     with pytest.raises(UserError, match="is damaged"):
         _ = again.reference
 
@@ -133,6 +138,10 @@ def test_sensitivity_has_a_row_for_each_kind(evaluator: Evaluator) -> None:
     assert tuple(table.rows) == KINDS
     assert (table.num_clips, table.num_distance_clips) == (8, 4)
     assert table.rows["noise"]["kernel_distance"] > table.rows["real"]["kernel_distance"]
+    assert set(table.gaps) == {"static", "shuffled"}
+    assert table.gaps["static"].difference == pytest.approx(
+        table.rows["static"]["kernel_distance"] - table.rows["real"]["kernel_distance"]
+    )
     assert Sensitivity.from_dict(json.loads(json.dumps(table.to_dict()))) == table
 
 

@@ -3,18 +3,20 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from tests.scoring.conftest import TINY, write_store
 from tsvan.config import DATASETS
+from tsvan.data.batches import FrameReader
 from tsvan.data.datasets import MIN_FRAMES, span
 from tsvan.data.store import ClipStore
 from tsvan.scoring.classifier import Classifier, Scorer, check_floor
 from tsvan.scoring.config import ScorerConfig, published
 from tsvan.scoring.labels import Head, Scheme, scheme
-from tsvan.scoring.training import scorer_path, train_or_load
-from tsvan.scoring.windows import held_out_windows, iterations_per_epoch, training_windows
+from tsvan.scoring.training import scorer_path, train, train_or_load
+from tsvan.scoring.windows import Window, held_out_windows, iterations_per_epoch, load, training_windows
 from tsvan.strict import UserError, build
 
 SHORT = replace(TINY, iterations=6, eval_every=2)
@@ -25,6 +27,7 @@ def test_published_settings_are_those_of_the_specification() -> None:
     assert [found[name].batch_size for name in DATASETS] == [32, 32, 64, 32]
     assert [found[name].lr for name in DATASETS] == [1e-4, 5e-4, 5e-4, 5e-4]
     assert [found[name].lr_decay for name in DATASETS] == [0.999, 0.995, 0.995, 0.995]
+    assert [found[name].backward_share for name in DATASETS] == [0.5, 0, 0, 0]
     for config in found.values():
         assert (config.beta1, config.beta2, config.weight_decay) == (0.5, 0.999, 1e-5)
         assert config.iterations == 100_000
@@ -76,6 +79,41 @@ def test_training_windows_stay_inside_their_clips_and_cover_the_split(vox: ClipS
             seen.add(window.playback)
     assert seen == {1, 2, 4}
     assert training_windows(clips, vox.side, found, config, 7) == training_windows(clips, vox.side, found, config, 7)
+
+
+def test_a_share_of_the_windows_plays_backwards(weizmann: ClipStore) -> None:
+    found, clips = scheme(weizmann, TINY), weizmann.split("train")
+    shares = {
+        share: np.mean(
+            [window.backwards for i in range(40) for window in _batch(weizmann, replace(TINY, backward_share=share), i)]
+        )
+        for share in (0.0, 0.25, 1.0)
+    }
+    assert shares[0.0] == 0
+    assert shares[0.25] == pytest.approx(0.25, abs=0.1)
+    assert shares[1.0] == 1
+    assert not any(window.backwards for window in held_out_windows(weizmann))
+    forwards = training_windows(clips, weizmann.side, found, TINY, 0)
+    reader = FrameReader(weizmann, "cpu")
+    turned = load(reader, [replace(window, backwards=True) for window in forwards])
+    assert torch.equal(turned, load(reader, forwards).flip(2))
+
+
+def _batch(store: ClipStore, config: ScorerConfig, iteration: int) -> list[Window]:
+    return training_windows(store.split("train"), store.side, scheme(store, config), config, iteration)
+
+
+def test_half_precision_trains_too(weizmann: ClipStore) -> None:
+    config = replace(TINY, precision="bf16")
+    scorer = train(weizmann, config, scheme(weizmann, config))
+    assert scorer.accuracy >= 0.75
+    assert all(value.dtype == torch.float32 for value in scorer.network.parameters())
+
+
+def test_other_questions_can_be_asked(weizmann: ClipStore) -> None:
+    scorer = train(weizmann, TINY, Scheme((Head("class", 2),), 2))
+    assert scorer.accuracies.keys() == {"class"}
+    assert scorer.accuracies["class"] >= 0.9
 
 
 def test_a_split_smaller_than_a_batch_fills_it_by_repeating(weizmann: ClipStore) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,16 +16,21 @@ from torch import Tensor
 
 from tsvan.data.batches import FrameReader
 from tsvan.data.store import ClipStore
-from tsvan.files import Progress, hash_json, replacing, write_atomically
+from tsvan.files import Progress, hash_json, write_atomically
 from tsvan.scoring.classifier import Scorer
 from tsvan.scoring.fvd import I3D
+from tsvan.scoring.gaps import MIN_GAP_CLIPS, kernel_gap
+from tsvan.scoring.growth import Growth, grow, growth_sizes
 from tsvan.scoring.measuring import Measured, class_values, distances, measure
 from tsvan.scoring.metrics import FRECHET_COMPARABLE_CLIPS, bootstrap_inception_score, bootstrap_kernel_distance
-from tsvan.scoring.sensitivity import KINDS, Sensitivity, spoilers
-from tsvan.scoring.windows import Window, held_out_windows, load
+from tsvan.scoring.reference import read_measured, read_table, real_windows, write_measured
+from tsvan.scoring.sensitivity import KINDS, MUST_BE_BELOW_REAL, Sensitivity, spoilers
+from tsvan.scoring.windows import load
 from tsvan.strict import UserError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+
+Table = TypeVar("Table", Sensitivity, Growth)
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,7 @@ class Evaluator:
         self._i3d = None if i3d is None else I3D(i3d, self.device)
         self._batch_size = batch_size
         self._progress = progress
-        self._windows = _real_windows(store, max_windows)
+        self._windows = real_windows(store, max_windows)
         self._labels = np.array([window.clip.label for window in self._windows], dtype=np.int64)
         self._real_distances: dict[int, dict[str, float]] = {}
         self._cache = None if cache_dir is None else cache_dir / f"{self._key(max_windows)}.reference.pt"
@@ -168,10 +173,23 @@ class Evaluator:
 
     def sensitivity(self) -> Sensitivity:
         """The scores of real, static, time-shuffled and noise clips; measured once."""
-        file = None if self._cache is None else self._cache.with_suffix(".sensitivity.json")
+        return self._kept("sensitivity", self._sensitivity, Sensitivity.from_dict)
+
+    def growth(self, marked: Sequence[int]) -> Growth:
+        """The metrics of real clips at several N, among them the sizes `marked`; measured once."""
+        sizes = growth_sizes(marked)
+        classes = self.scorer.scheme.num_classes
+        name = f"growth-{'-'.join(str(size) for size in marked)}"
+        return self._kept(
+            name, lambda: grow(self._real, self._labels, classes, sizes, self.scorer.hash), Growth.from_dict
+        )
+
+    def _kept(self, name: str, make: Callable[[], Table], read: Callable[[Mapping[str, Any]], Table]) -> Table:
+        """A table from its file, or made and written there."""
+        file = None if self._cache is None else self._cache.with_suffix(f".{name}.json")
         if file is not None and file.exists():
-            return _read_sensitivity(file)
-        table = self._sensitivity()
+            return read_table(file, read)
+        table = make()
         if file is not None:
             write_atomically(file, json.dumps(table.to_dict(), indent=2))
         return table
@@ -185,27 +203,28 @@ class Evaluator:
     def _real(self) -> Measured:
         """All held-out windows; the even ones are the reference."""
         if self._cache is not None and self._cache.exists():
-            return _read_measured(self._cache)
+            return read_measured(self._cache)
         measured = self.measure(self._real_clips("real"))
         if self._cache is not None:
-            arrays = {name: torch.from_numpy(value) for name, value in vars(measured).items() if value is not None}
-            with replacing(self._cache) as temporary:
-                torch.save(arrays, temporary)
+            write_measured(self._cache, measured)
         return measured
 
     def _sensitivity(self) -> Sensitivity:
-        rows = {}
+        rows, gaps = {}, {}
         for kind in KINDS:
             measured = self._real if kind == "real" else self.measure(self._real_clips(kind))
             values = class_values(measured, self._labels, self.scorer.scheme.num_classes)
             # Each half against the other's real clips: twice the clips, and still no clip against itself.
             both = [distances(measured[side::2], self._real[1 - side :: 2]) for side in (0, 1)]
             rows[kind] = {**values, **{name: (both[0][name] + both[1][name]) / 2 for name in both[0]}}
+            if kind in MUST_BE_BELOW_REAL and len(measured) >= MIN_GAP_CLIPS and measured.finite:
+                gaps[kind] = kernel_gap(measured.features, self._real.features)
         return Sensitivity(
             rows=rows,
             num_clips=len(self._real),
             num_distance_clips=len(self.reference),
             scorer_hash=self.scorer.hash,
+            gaps=gaps,
         )
 
     def _real_clips(self, kind: str) -> Iterator[Tensor]:
@@ -231,43 +250,3 @@ class Evaluator:
             "max_windows": max_windows,
         }
         return hash_json(seen)[:32]
-
-
-def _real_windows(store: ClipStore, max_windows: int) -> list[Window]:
-    """Held-out windows in such an order that even and odd ones are halves with the same classes and, where a person has
-    more than one window of a class, the same people."""
-    windows = sorted(held_out_windows(store), key=lambda window: (window.clip.label, window.clip.person, window.first))
-    halves: list[list[Window]] = [[], []]
-    for label in sorted({window.clip.label for window in windows}):
-        of_class = [window for window in windows if window.clip.label == label]
-        # An odd one out goes to the shorter half.
-        order = (0, 1) if len(halves[0]) <= len(halves[1]) else (1, 0)
-        for side in (0, 1):
-            halves[order[side]] += of_class[side::2]
-    count = min(len(halves[0]), len(halves[1]), max_windows // 2)
-    if count < 2:
-        raise UserError(
-            f"{store.path} holds out {len(windows)} windows of ten frames; scoring needs 4 or more: add videos"
-        )
-    chosen = [np.linspace(0, len(half) - 1, count).round().astype(np.int64) for half in halves]
-    return [halves[side][chosen[side][place]] for place in range(count) for side in (0, 1)]
-
-
-def _read_measured(path: Path) -> Measured:
-    try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        return Measured(**{name: value.numpy() for name, value in saved.items()})
-    except Exception as error:  # torch.load raises whatever zip and pickle raise
-        raise _damaged(path, error) from None
-
-
-def _read_sensitivity(path: Path) -> Sensitivity:
-    try:
-        return Sensitivity.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise _damaged(path, error) from None
-
-
-def _damaged(path: Path, reason: object) -> UserError:
-    text = (str(reason) or type(reason).__name__).splitlines()[0]
-    return UserError(f"the cached reference {path} is damaged: {text}; delete it and run again")

@@ -96,7 +96,7 @@ def kernel_distance(a: Array, b: Array, block: int = 2_048) -> float:
         block: rows of the kernel matrix that are held at once.
     """
     a, b = _pair(a, b)
-    within = [(_kernel_sum(x, x, block) - _kernel_diagonal(x).sum()) / (len(x) * (len(x) - 1)) for x in (a, b)]
+    within = [(_kernel_sum(x, x, block) - kernel_diagonal(x).sum()) / (len(x) * (len(x) - 1)) for x in (a, b)]
     return float(within[0] + within[1] - 2 * _kernel_sum(a, b, block) / (len(a) * len(b)))
 
 
@@ -154,9 +154,9 @@ def bootstrap_kernel_distance(
         block: rows of the kernel matrix that are held at once.
     """
     a, b = _pair(a, b)
-    within_b = (_kernel_sum(b, b, block) - _kernel_diagonal(b).sum()) / (len(b) * (len(b) - 1))
+    within_b = (_kernel_sum(b, b, block) - kernel_diagonal(b).sum()) / (len(b) * (len(b) - 1))
     cross = _over_blocks(a, block, lambda rows: _kernel(rows, b).mean(axis=1))
-    diagonal = _kernel_diagonal(a)
+    diagonal = kernel_diagonal(a)
 
     def distances(counts: Array) -> Array:
         total = np.zeros(len(counts))
@@ -194,12 +194,18 @@ def _kernel(a: Array, b: Array) -> Array:
     return np.asarray(base * base * base)  # numpy's ** 3 is a call of pow() for each element
 
 
-def _kernel_diagonal(a: Array) -> Array:
+def kernel_diagonal(a: Array) -> Array:
+    """k(a_i, a_i) of features (N, d): (N,)."""
     return np.asarray(((a**2).sum(axis=1) / a.shape[1] + 1) ** 3)
 
 
+def kernel_rows(a: Array, b: Array, block: int = 2_048) -> Array:
+    """Sums over j of k(a_i, b_j): (N,) for (N, d) and (M, d)."""
+    return _over_blocks(a, block, lambda rows: _kernel(rows, b).sum(axis=1))
+
+
 def _kernel_sum(a: Array, b: Array, block: int) -> float:
-    return float(_over_blocks(a, block, lambda rows: _kernel(rows, b).sum(axis=1)).sum())
+    return float(kernel_rows(a, b, block).sum())
 
 
 def _over_blocks(a: Array, block: int, function: Callable[[Array], Array]) -> Array:

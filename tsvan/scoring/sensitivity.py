@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tsvan.scoring.gaps import Gap
 from tsvan.scoring.metrics import METRICS
 from tsvan.strict import UserError, nearest
 
 KINDS = ("real", "static", "shuffled", "noise")
-_MUST_BE_BELOW_REAL = ("static", "shuffled")
+MUST_BE_BELOW_REAL = ("static", "shuffled")
 _SHUFFLE, _NOISE = 0, 1
 
 
@@ -32,12 +33,15 @@ class Sensitivity:
         num_distance_clips: clips on either side of a distance: it is the mean of two, one half of the clips against the
             real clips of the other half, and the other way round.
         scorer_hash: the scorer's.
+        gaps: for static and shuffled clips, how much further than the clips themselves they are in kernel distance;
+            empty when there are too few clips for a standard error.
     """
 
     rows: dict[str, dict[str, float]]
     num_clips: int
     num_distance_clips: int
     scorer_hash: str
+    gaps: dict[str, Gap]
 
     def refuses(self, metric: str) -> str | None:
         """Why a metric cannot be an objective with this scorer, or None.
@@ -54,7 +58,8 @@ class Sensitivity:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Sensitivity:
         """What `to_dict` gave."""
-        return cls(**{name: value for name, value in values.items() if name != "refusals"})
+        plain = {name: value for name, value in values.items() if name not in ("refusals", "gaps")}
+        return cls(**plain, gaps={kind: Gap(**gap) for kind, gap in values["gaps"].items()})
 
 
 def refusal(metric: str, rows: Mapping[str, Mapping[str, float]]) -> str | None:
@@ -70,7 +75,7 @@ def refusal(metric: str, rows: Mapping[str, Mapping[str, float]]) -> str | None:
         return f"{metric} is not measured: there is {need}"
     better = METRICS[metric].better
     real = rows["real"][metric]
-    confused = [kind for kind in _MUST_BE_BELOW_REAL if not better(real, rows[kind][metric])]
+    confused = [kind for kind in MUST_BE_BELOW_REAL if not better(real, rows[kind][metric])]
     if not confused:
         return None
     found = ", ".join(f"{kind} {rows[kind][metric]:.4g}" for kind in confused)

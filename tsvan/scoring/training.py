@@ -16,6 +16,7 @@ from torch.nn import functional
 from tsvan.data.batches import FrameReader
 from tsvan.data.store import ClipStore
 from tsvan.files import Progress, hash_json, replacing
+from tsvan.models.precision import full
 from tsvan.scoring.classifier import (
     Scorer,
     from_state,
@@ -29,7 +30,7 @@ from tsvan.scoring.labels import Scheme, scheme
 from tsvan.scoring.windows import Window, held_out_windows, iterations_per_epoch, load, training_windows
 from tsvan.strict import UserError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def scorer_path(store: ClipStore, config: ScorerConfig, cache_dir: Path) -> Path:
@@ -64,22 +65,42 @@ def train_or_load(
     if path.exists():
         return _read(path, device)
     partial = path.with_suffix(".partial.pt")
-    run = _Run(store, config, device)
+    run = _Run(store, config, scheme(store, config), device)
     if partial.exists():
         run.load(partial)
-    while not run.finished:
-        run.iterate()
-        if progress is not None:
-            progress(run.iteration, run.last)
-        if run.iteration % config.eval_every == 0 or run.finished:
-            run.evaluate()
-            if not run.finished:
-                run.save(partial)
-    scorer = run.scorer()
+    scorer = _finish(run, progress, partial)
     with replacing(path) as temporary:
         torch.save(to_state(scorer), temporary)
     partial.unlink(missing_ok=True)
     return scorer
+
+
+def train(
+    store: ClipStore,
+    config: ScorerConfig,
+    questions: Scheme,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+) -> Scorer:
+    """A scorer that answers other questions than its dataset's own (`labels.scheme`); nothing is written.
+
+    Raises:
+        UserError: training diverged.
+    """
+    return _finish(_Run(store, config, questions, torch.device(device)), progress)
+
+
+def _finish(run: _Run, progress: Progress | None, partial: Path | None = None) -> Scorer:
+    """Train to the end; at each evaluation `partial` is saved."""
+    while not run.finished:
+        run.iterate()
+        if progress is not None:
+            progress(run.iteration, run.last)
+        if run.iteration % run.config.eval_every == 0 or run.finished:
+            run.evaluate()
+            if partial is not None and not run.finished:
+                run.save(partial)
+    return run.scorer()
 
 
 @dataclass(frozen=True)
@@ -95,9 +116,8 @@ class _Kept:
 class _Run:
     """One training: network, optimiser, iteration, and the best so far. All draws are functions of the iteration."""
 
-    def __init__(self, store: ClipStore, config: ScorerConfig, device: torch.device) -> None:
-        self.store, self.config, self.device = store, config, device
-        self.scheme = scheme(store, config)
+    def __init__(self, store: ClipStore, config: ScorerConfig, questions: Scheme, device: torch.device) -> None:
+        self.store, self.config, self.scheme, self.device = store, config, questions, device
         self.clips = store.split("train")
         self.held_out = held_out_windows(store, self.scheme.playback)
         self.reader = FrameReader(store, device)
@@ -124,8 +144,9 @@ class _Run:
             group["lr"] = self.config.lr * self.config.lr_decay ** (self.iteration // self.per_epoch)
         windows = training_windows(self.clips, self.store.side, self.scheme, self.config, self.iteration)
         clips = load(self.reader, windows)
-        _, logits = self.network(clips)
-        loss = _loss(logits, _answers(self.scheme, windows, self.device))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            _, logits = self.network(clips)
+        loss = _loss([full(values) for values in logits], _answers(self.scheme, windows, self.device))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()

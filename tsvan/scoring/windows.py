@@ -26,6 +26,7 @@ class Window:
         first: row of the first one in the store's frames.
         playback: multiple of the clip's own step.
         top, left: corner of the crop, pixels.
+        backwards: the last frame comes first.
     """
 
     clip: Clip
@@ -33,6 +34,7 @@ class Window:
     playback: int
     top: int
     left: int
+    backwards: bool = False
 
 
 def iterations_per_epoch(num_clips: int, config: ScorerConfig) -> int:
@@ -45,13 +47,13 @@ def training_windows(
 ) -> list[Window]:
     """The windows of one training batch: a pure function of seed and iteration, so that going on needs no state.
 
-    Clips come without replacement within an epoch; playback step, window and crop are uniform.
+    Clips come without replacement within an epoch; playback step, window, crop and direction are drawn for each.
 
     Args:
         clips: the train split.
         side: pixels, side of the stored frames.
         scheme: which playback steps are drawn.
-        config: seed and batch size.
+        config: seed, batch size and the share that is played backwards.
         iteration: from 0.
     """
     epoch, position = divmod(iteration, iterations_per_epoch(len(clips), config))
@@ -66,7 +68,8 @@ def training_windows(
         room = clip.num_frames - span(MIN_FRAMES, playback * clip.frame_step)
         first = clip.start + int(generator.integers(room + 1))
         top, left = (int(offset) for offset in generator.integers(side - CROP + 1, size=2))
-        windows.append(Window(clip, first, playback, top, left))
+        backwards = bool(generator.random() < config.backward_share)
+        windows.append(Window(clip, first, playback, top, left, backwards))
     return windows
 
 
@@ -86,7 +89,8 @@ def load(reader: FrameReader, windows: Sequence[Window]) -> Tensor:
     first, step, top, left = np.array(
         [(w.first, w.playback * w.clip.frame_step, w.top, w.left) for w in windows], dtype=np.int64
     ).T
-    rows = first[:, None] + step[:, None] * np.arange(MIN_FRAMES)  # (B, 10)
+    frames = np.array([np.arange(MIN_FRAMES)[:: -1 if w.backwards else 1] for w in windows])  # (B, 10)
+    rows = first[:, None] + step[:, None] * frames
     return reader.read(rows, top, left)
 
 
