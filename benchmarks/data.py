@@ -2,18 +2,19 @@
 
     python -m benchmarks.data read --gigabytes 22
     python -m benchmarks.data prepare --dataset vox --source DIR [--repeat 10]
-    python -m benchmarks.data prepare --dataset mug
+    python -m benchmarks.data prepare --dataset mug --source DIR
+    python -m benchmarks.data prepare --dataset synaction
 
 `read` makes a sparse store (its frames are a hole in a file, so it takes no disk; the file's pages go through the same
-cache and the same map as written ones) in a temporary folder. `prepare` reads a folder of real video, or without
-`--source` drawn clips of the set's raw size, in one process, and says what the whole set takes at that pace.
+cache and the same map as written ones) in a temporary folder. `prepare` reads a folder of real video in one process and
+says what the whole set takes at that pace; for mug the faces of `--source` are put into 896 x 896 JPEG pictures first,
+for synaction clips of 40 frames of noise are made.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,21 +23,28 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from tsvan.config import DataConfig
 from tsvan.data.batches import Batches
 from tsvan.data.config import PrepareConfig
 from tsvan.data.crew import read_all
 from tsvan.data.datasets import rules
+from tsvan.data.footage import open_footage
 from tsvan.data.layouts import list_folder
 from tsvan.data.prepare import requests_for
 from tsvan.data.reading import Reading
 from tsvan.data.store import FORMAT, FRAMES, INDEX, VERSION, Clip, ClipStore, content_hash, to_json
 from tsvan.files import hash_json
 
-WHOLE_SETS = {"weizmann": 93, "mug": 1_462, "synaction": 6_000, "vox": 15_184}
-"""Clips of each full set; MUG's number is that of the subset of whole takes, about, and depends on the request."""
+WHOLE_SETS: dict[str, tuple[int, int | None]] = {
+    "weizmann": (90, None),
+    "mug": (1_000, 60),
+    "synaction": (6_000, 40),
+    "vox": (15_184, 205),
+}
+"""Clips of each set and frames of a clip (None: as measured). VoxCeleb's clips are 8.2 s long on average; how many
+takes MUG has depends on the licence, so a thousand."""
 
 BATCH = 16
 
@@ -50,7 +58,7 @@ def main() -> None:
     command.add_argument("--batches", type=int, default=400)
     command = commands.add_parser("prepare")
     command.add_argument("--dataset", required=True, choices=sorted(WHOLE_SETS))
-    command.add_argument("--source", type=Path, help="folder of real video (default: drawn clips)")
+    command.add_argument("--source", type=Path, help="folder of real video")
     command.add_argument("--repeat", type=int, default=1, help="read the folder this often")
     command.add_argument("--workers", type=int, default=0, help="processes; 0: this one")
     args = parser.parse_args()
@@ -108,7 +116,10 @@ def measure_preparing(dataset: str, source: Path | None, repeat: int, workers: i
     """Read, centre and reduce every clip of a folder."""
     found = rules(dataset)
     with tempfile.TemporaryDirectory() as folder:
-        source = source or draw_raw(dataset, Path(folder))
+        if dataset in ("mug", "synaction"):
+            source = draw_raw(dataset, source, Path(folder) / dataset)
+        if source is None:
+            raise SystemExit(f"--source DIR is needed for {dataset}")
         requests = requests_for(found, source, list_folder(found, source).candidates, PrepareConfig()) * repeat
         began, cpu = time.perf_counter(), time.process_time()
         readings = [outcome for outcome in read_all(requests, workers) if isinstance(outcome, Reading)]
@@ -116,31 +127,35 @@ def measure_preparing(dataset: str, source: Path | None, repeat: int, workers: i
     frames = sum(reading.source.num_frames for reading in readings)
     stored = sum(reading.frames.nbytes for reading in readings)
     seconds = cpu if not workers else wall
-    per_clip, whole = seconds / len(readings), WHOLE_SETS[dataset]
-    mean, size = frames / len(readings), stored / len(readings)
+    mean = frames / len(readings)
     print(f"{dataset}: {len(readings)} of {len(requests)} clips, {mean:.0f} frames each, {source.name}")
     print(f"  centring: { {reading.how for reading in readings} }; {wall:.1f} s wall, {cpu:.1f} s of this process")
-    print(f"  a clip: {per_clip:.3f} s ({1e3 * seconds / frames:.2f} ms a frame), {size / 1e6:.2f} MB")
-    hours, gigabytes = per_clip * whole / 3600, size * whole / 1e9
-    print(f"  {whole:,} such clips: {hours:.2f} hours of one {'core' if not workers else 'run'}, {gigabytes:.2f} GB")
+    print(f"  a clip: {seconds / len(readings):.3f} s, {stored / len(readings) / 1e6:.2f} MB")
+    print(f"  a frame: {1e3 * seconds / frames:.2f} ms, {stored / frames / 1e3:.1f} kB")
+    count, each = WHOLE_SETS[dataset]
+    whole = count * (each or mean)
+    cost = f"{seconds / frames * whole / 3600:.2f} hours of one {'core' if not workers else 'run'}"
+    print(f"  {count:,} clips of {each or mean:.0f} frames: {cost}, {stored / frames * whole / 1e9:.2f} GB")
 
 
-def draw_raw(dataset: str, folder: Path) -> Path:
-    """Drawn clips of the raw size of a set whose real video is not at hand."""
+def draw_raw(dataset: str, source: Path | None, folder: Path) -> Path:
+    """Clips in the raw form of a set whose own are not at hand."""
+    folder.mkdir()
     if dataset == "synaction":
         noise = np.random.default_rng(0).integers(0, 256, size=(40, 71, 71, 3), dtype=np.uint8)
         for index in range(60):
             np.save(folder / f"0_0_0_{index}.npy", noise)
         return folder
-    if dataset != "mug":
-        raise SystemExit(f"--source DIR is needed for {dataset}")
-    picture = Image.effect_noise((896, 896), 40).filter(ImageFilter.GaussianBlur(2)).convert("RGB")
-    take = folder / "001" / "anger" / "take000"
-    take.mkdir(parents=True)
-    for number in range(60):
-        picture.save(take / f"img_{number:04d}.jpg", quality=90)
-    for number in range(1, 4):
-        shutil.copytree(take, take.with_name(f"take{number:03d}"))
+    if source is None:
+        raise SystemExit("--source DIR of talking faces is needed for mug")
+    for number, file in enumerate(sorted(source.glob("*.mp4"))):
+        footage, _ = open_footage(source, file.name, "THWC")
+        take = folder / "001" / "anger" / f"take{number:03d}"
+        take.mkdir(parents=True)
+        for place, frame in zip(range(60), footage.frames(), strict=False):
+            picture = Image.new("RGB", (896, 896), (120, 120, 120))
+            picture.paste(Image.fromarray(frame).resize((500, 500)), (200, 150))
+            picture.save(take / f"img_{place:04d}.jpg", quality=90)
     return folder
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sweeps.paths import StudyPaths
 from tsvan.data.datasets import rules
@@ -93,6 +94,32 @@ def open_store(
             with suppress(OSError):
                 folder.rmdir()
         raise
+
+
+def clips_summary(store: ClipStore) -> dict[str, Any]:
+    """What the clips are and how they came about, for the study's summary."""
+    return {
+        "split": store.split_rule,
+        "layout": store.layout or "drawn stand-in clips",
+        "centring": store.centring,
+        "train_clips": len(store.split("train")),
+        "test_clips": len(store.split("test")),
+        "unusable_files": len(store.rejected),
+        "left_out": len(store.left_out),
+        # Only the release splits MUG so that parts of one take are on both sides.
+        "shares_takes": store.dataset == "mug" and store.split_rule == "release",
+    }
+
+
+def clips_line(clips: Mapping[str, Any]) -> str:
+    """The summary in a sentence, for the report."""
+    centring = f"; centring: {clips['centring']}" if clips["centring"] else ""
+    shared = " **Parts of one take are on both sides of this split.**" if clips["shares_takes"] else ""
+    return (
+        f"Clips: {clips['layout']}{centring}; the {clips['split']}'s split, {clips['train_clips']:,} to train on, "
+        f"{clips['test_clips']:,} held out; {clips['unusable_files']} files could not be used, {clips['left_out']} "
+        f"were left out.{shared}"
+    )
 
 
 def _build(dataset: str, plan: DataPlan, target: Path, progress: Progress | None) -> ClipStore:

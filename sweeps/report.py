@@ -9,11 +9,13 @@ from typing import Any
 import optuna
 
 from sweeps.config import SweepConfig
+from sweeps.data import clips_line, clips_summary
 from sweeps.final import FinalResult, Interval, Reported
 from sweeps.paths import StudyPaths
 from sweeps.session import StudyRecord
 from sweeps.versions import versions
 from tsvan.config import published
+from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
 from tsvan.scoring.metrics import METRICS
 
@@ -60,7 +62,7 @@ def summarise(
     model: str | None,
 ) -> dict[str, Any]:
     """Write `summary.json`."""
-    best = _best(trials, config)
+    best, clips = _best(trials, config), clips_summary(ClipStore.open(record.store))
     summary = {
         "dataset": config.dataset,
         "data_source": record.data_source,
@@ -72,7 +74,7 @@ def summarise(
         "preset": config.preset,
         "seed": config.seed,
         "objectives": [vars(objective) for objective in config.objectives],
-        "store": {"path": record.store, "content_hash": record.store_hash},
+        "store": {"path": record.store, "content_hash": record.store_hash, **clips},
         "scorer": scorer,
         "mlflow_run_id": run_id(paths.tracking),
         "model": model,
@@ -94,6 +96,8 @@ def write_report(summary: dict[str, Any], final: FinalResult | None, config: Swe
         f"Preset {config.preset}, seed {config.seed}, data {summary['data_source']} "
         f"(`{summary['store']['content_hash'][:12]}`), scorer `{summary['scorer']['hash'][:12]}`. "
         f"Objective: {objective.metric} ({objective.direction}).",
+        "",
+        clips_line(summary["store"]),
         "",
         *([_caution(config, summary), ""] if _caution(config, summary) else []),
         "## Result",

@@ -45,6 +45,7 @@ def make_shipper(
         "dataset": config.dataset,
         "data.source": store.data_source,
         "data.hash": store.content_hash,
+        "data.split": store.split_rule,
         "scorer.hash": scorer.hash,
         "code.version": code_version(),
         "preset": config.preset,

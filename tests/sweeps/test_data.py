@@ -2,10 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from sweeps.data import DataPlan, open_store
+from sweeps.data import DataPlan, clips_line, clips_summary, locate, open_store
 from sweeps.paths import StudyPaths
+from tests.data.conftest import write_store, write_video
+from tsvan.data.config import PrepareConfig
+from tsvan.data.prepare import prepare
 from tsvan.data.store import INDEX
 from tsvan.strict import UserError
 
@@ -18,3 +22,30 @@ def test_other_clips_for_a_study_that_goes_on_are_refused_before_they_are_made(t
     with pytest.raises(UserError, match="began with the clips in"):
         open_store("mug", plan, StudyPaths(tmp_path / "study"), began)
     assert [path.name for path in tmp_path.iterdir()] == ["began"]
+
+
+def test_raw_videos_become_a_store_named_after_their_contents_once(tmp_path: Path) -> None:
+    for number in range(2):
+        write_video(tmp_path / "videos" / f"p{number}_walk.avi", 30, size=(32, 32))
+    paths = StudyPaths(tmp_path / "runs" / "study")
+    plan = locate("weizmann", "smoke", tmp_path / "videos", False, paths)
+    store = open_store("weizmann", plan, paths, None)
+    calls: list[tuple[int, int]] = []
+    again = open_store("weizmann", plan, paths, None, progress=lambda *call: calls.append(call))
+    assert (again.path, calls) == (store.path, [])
+    assert [path.name for path in store.path.parent.iterdir()] == [store.path.name]
+
+
+def test_the_report_says_what_the_clips_are_and_whose_split_they_have(tmp_path: Path) -> None:
+    drawn = write_store("weizmann", tmp_path / "drawn", {"a_walk.avi": 60})
+    assert clips_line(clips_summary(drawn)).startswith(
+        "Clips: drawn stand-in clips; the supplement's split, 1 to train on, 1 held out; 0 files could not be used"
+    )
+    (tmp_path / "mug").mkdir()
+    for take in range(4):
+        for part in range(4):
+            np.save(tmp_path / "mug" / f"1_fear_{take}_{part}.npy", np.zeros((12, 71, 71, 3), dtype=np.uint8))
+    store = prepare("mug", tmp_path / "mug", tmp_path / "store", config=PrepareConfig(split="release"))
+    line = clips_line(clips_summary(store))
+    assert "16 published .npy clips; centring: 16 left alone; the release's split, 12 to train on, 4 held out" in line
+    assert line.endswith("**Parts of one take are on both sides of this split.**")
