@@ -7,7 +7,7 @@ Each loss of section 2 is written down as it stands, in terms of the networks' l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from itertools import pairwise
 from typing import Any
@@ -40,6 +40,24 @@ def content_frozen(gradients: Callable[..., Owned]) -> Callable[..., Owned]:
     return wrapped
 
 
+def plain(layers: Iterable[nn.Module], inputs: Tensor) -> Tensor:
+    """One layer after another, each called as PyTorch has it."""
+    for layer in layers:
+        inputs = layer(inputs)
+    return inputs
+
+
+def frame_judge(networks: Networks) -> Callable[[Tensor], Tensor]:
+    """D_I."""
+    return lambda frames: plain(networks.image_discriminator.layers, frames)
+
+
+def clip_judge(networks: Networks) -> Callable[[Tensor], Tensor]:
+    """D_V, averaged over time."""
+    judge = networks.video_discriminator
+    return lambda clips: plain([*judge.body, judge.head], clips).mean((2, 3, 4))
+
+
 def unfolded_convolution(features: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
     """S(f) by unfolding: every pixel's 25 neighbours, weighted by the outer product of its two kernels."""
     batch, channels, height, width = features.shape
@@ -56,17 +74,18 @@ def render(networks: Networks, hidden: Tensor, motion: Tensor | None) -> tuple[T
     features = content.to_map(hidden).view(-1, content.ngf, 8, 8)
     maps = []
     for scale, stage in enumerate(content.stages):
-        features = stage(features)
+        features = plain(stage, features)
         if motion is not None:
-            grown = decoder.scales[scale](motion)
+            grown = plain(decoder.scales[scale], motion)
             taken, motion = grown[:, : decoder.kernel_channels[scale]], grown[:, decoder.kernel_channels[scale] :]
         if scale < decoder.first_scale:
             continue
         if motion is not None:
             subnet = decoder.subnets[str(scale)]
-            trunk = subnet.trunk(taken)
-            moved = unfolded_convolution(features, subnet.vertical(trunk), subnet.horizontal(trunk))
-            mask = 1.0 if subnet.mask is None else (subnet.mask(trunk) + 1) / 2
+            trunk = plain(subnet.trunk, taken)
+            kernels = plain(subnet.vertical, trunk), plain(subnet.horizontal, trunk)
+            moved = unfolded_convolution(features, *kernels)
+            mask = 1.0 if subnet.mask is None else (plain(subnet.mask, trunk) + 1) / 2
             features = mask * moved + (1 - mask) * features
         if scale < 3:
             maps.append(features)
@@ -122,7 +141,7 @@ def content_gradients(networks: Networks, clips: Tensor, labels: Tensor, draws: 
     made = render(networks, networks.content_decoder.hidden(torch.cat([z_c, onehot], 1)), None)[0]
     z_p = draws.noise(*mean.shape)
     prior = render(networks, networks.content_decoder.hidden(torch.cat([z_p, onehot], 1)), None)[0]
-    judge, omega = networks.image_discriminator, loss.prior_share
+    judge, omega = frame_judge(networks), loss.prior_share
     error = ((made - frames) ** 2).mean()
     encoder_loss = loss.lambda1 * error + loss.lambda2 * kl(mean, logvar)
     decoder_loss = loss.lambda1 * error + loss.adversarial_frames * (real(judge(made)) + omega * real(judge(prior)))
@@ -142,7 +161,7 @@ def one_step_gradients(networks: Networks, clips: Tensor, labels: Tensor, draws:
     """Gradients of a one-step prediction with both gates open, by owner."""
     t = draws.integer(1, clips.shape[2] - 2)
     onehot = F.one_hot(labels, networks.num_classes).float()
-    target, judge = clips[:, :, t], networks.image_discriminator
+    target, judge = clips[:, :, t], frame_judge(networks)
     hidden = content_hidden(networks, clips[:, :, t - 1], onehot)
     targets = render(networks, content_hidden(networks, target, onehot), None)[1] if has_targets(networks) else []
     posterior_noise = draws.noise(len(clips), networks.config.motion_dim)
@@ -189,7 +208,7 @@ def sequence_gradients(
     """Gradients of a sequence step with both gates open, by owner."""
     steps = clips.shape[2] - 1
     onehot = F.one_hot(labels, networks.num_classes).float()
-    judge = networks.video_discriminator
+    judge = clip_judge(networks)
     maps = encoded(networks, clips)
     mean, logvar = networks.motion_encoder.posterior(torch.cat(maps), onehot.repeat(steps, 1))
     z_m = (mean + torch.exp(logvar / 2) * draws.noise(*mean.shape)).chunk(steps)
@@ -240,7 +259,7 @@ def encoded(networks: Networks, clips: Tensor) -> list[Tensor]:
     """Difference maps of all differences of `clips`, one batch."""
     frames = clips.unbind(2)
     differences = [(now - following) / 2 for now, following in pairwise(frames)]
-    return list(networks.motion_encoder.convs(torch.cat(differences)).chunk(len(differences)))
+    return list(plain(networks.motion_encoder.convs, torch.cat(differences)).chunk(len(differences)))
 
 
 def run_lstm(networks: Networks, maps: Sequence[Tensor], like: Tensor) -> tuple[Tensor, Tensor]:
@@ -267,7 +286,7 @@ def unrolled(
     for t in range(len(z_m)):
         if t > 0:
             generated = (frames[t - 1] - frames[t]) / 2
-            item = maps[t - 1] if coins.history[t] else networks.motion_encoder.convs(generated)
+            item = maps[t - 1] if coins.history[t] else plain(networks.motion_encoder.convs, generated)
             h, c = lstm(networks.motion_decoder.lstm, item, h, c)
         hidden = content_hidden(networks, clips[:, :, t] if coins.content[t] else frames[t], onehot)
         frame, fused = predict(networks, hidden, z_m[t], h, c, onehot)

@@ -18,6 +18,8 @@ from tsvan import losses
 from tsvan.config import LossConfig
 from tsvan.draws import Draws, TeacherCoins
 from tsvan.judging import Judgement, judge_clips, judge_frames
+from tsvan.models.joint import GatheredWeight
+from tsvan.models.layout import as_clips, by_time, in_time
 from tsvan.models.motion import LstmState
 from tsvan.models.networks import Content, Networks, difference
 from tsvan.models.precision import full
@@ -44,7 +46,7 @@ def pretrain_step(
         labels: (B,).
         kl_weight: lambda2(i).
     """
-    frames, onehot = _frames(clips, draws), networks.one_hot(labels)
+    frames, onehot = _frames(as_clips(clips), draws), networks.one_hot(labels)
     fake, kl, _ = _reconstruct_frames(networks, frames, onehot, draws)
     reconstruction = losses.mse(fake, frames)
     total = loss.lambda1 * reconstruction + kl_weight * kl
@@ -63,7 +65,7 @@ def content_step(networks: Networks, clips: Tensor, labels: Tensor, draws: Draws
         clips: (B, 3, T, 64, 64).
         labels: (B,).
     """
-    frames, onehot = _frames(clips, draws), networks.one_hot(labels)
+    frames, onehot = _frames(as_clips(clips), draws), networks.one_hot(labels)
     fake, kl, mean = _reconstruct_frames(networks, frames, onehot, draws)
     prior = full(networks.content_decoder(_prior(draws, mean), onehot))
     reconstruction = losses.mse(fake, frames)
@@ -86,6 +88,7 @@ def one_step(networks: Networks, clips: Tensor, labels: Tensor, draws: Draws, lo
         clips: (B, 3, T, 64, 64).
         labels: (B,).
     """
+    clips = as_clips(clips)
     batch, frames_count = len(clips), clips.shape[2]
     t = draws.integer(1, frames_count - 2)
     onehot = networks.one_hot(labels)
@@ -99,6 +102,7 @@ def one_step(networks: Networks, clips: Tensor, labels: Tensor, draws: Draws, lo
     for difference_map in maps[:-1]:
         state = networks.advance(difference_map, state)
     z_posterior = losses.reparameterise(mean, logvar, draws.noise(*mean.shape))
+    Content.contract([content])
     fake, features = networks.next_frame(content, z_posterior, state, onehot)
     prior, _ = networks.next_frame(content, _prior(draws, mean), state, onehot)
 
@@ -133,6 +137,7 @@ def sequence_step(
         epsilon: probability of a real input at each time step.
         kl_weight: lambda5(i).
     """
+    clips = as_clips(clips)
     batch, steps = len(clips), clips.shape[2] - 1
     onehot = networks.one_hot(labels)
     with torch.no_grad():
@@ -144,10 +149,12 @@ def sequence_step(
     z_posterior = losses.reparameterise(mean, logvar, draws.noise(*mean.shape)).view(steps, batch, -1)
     z_prior = _prior(draws, z_posterior)
     coins = TeacherCoins.draw(draws, steps, epsilon), TeacherCoins.draw(draws, steps, epsilon)
-    Content.contract([real[t] for t in range(steps) if coins[0].content[t] or coins[1].content[t]])
-    fake, features = _roll_out(networks, first, real, maps, z_posterior, coins[0], onehot)
+    Content.contract([real[t] for t in range(steps) if coins[0].content[t] and coins[1].content[t]])
+    joint = networks.motion_decoder.joint
+    weight = None if joint is None else joint.gathered()
+    fake, features = _roll_out(networks, first, real, maps, z_posterior, coins[0], onehot, weight)
     # No encoder gradient comes from x_p, so its real history needs no graph.
-    prior, _ = _roll_out(networks, first, real, [item.detach() for item in maps], z_prior, coins[1], onehot)
+    prior, _ = _roll_out(networks, first, real, [item.detach() for item in maps], z_prior, coins[1], onehot, weight)
 
     reconstruction, kl = losses.mse(fake, clips), losses.gaussian_kl(mean, logvar)
     scales = sum((losses.feature_distance(*pair) for pair in zip(features, targets, strict=True)), start=0.0) / steps
@@ -185,15 +192,14 @@ def _difference_maps(networks: Networks, clips: Tensor) -> tuple[Tensor, ...]:
     """E_m's maps of all real differences of `clips` (B, 3, n + 1, 64, 64), as one batch: n maps of (B, C, 8, 8)."""
     differences = difference(clips[:, :, :-1], clips[:, :, 1:])
     batch, _, count = differences.shape[:3]
-    maps = networks.motion_encoder.maps(differences.permute(2, 0, 1, 3, 4).flatten(0, 1))  # (n B, C, 8, 8)
+    maps = networks.motion_encoder.maps(by_time(differences))  # (n B, C, 8, 8)
     return torch.split(maps, batch) if count else ()
 
 
 def _real_contents(networks: Networks, clips: Tensor, onehot: Tensor) -> list[Content]:
     """The content of every real frame, encoded as one batch (the content stream has no batch statistics)."""
-    batch, _, count = clips.shape[:3]
-    frames = clips.permute(2, 0, 1, 3, 4).flatten(0, 1)  # (T B, 3, 64, 64)
-    return networks.content(frames, onehot.repeat(count, 1)).split(batch)
+    batch, count = len(clips), clips.shape[2]
+    return networks.content(by_time(clips), onehot.repeat(count, 1)).split(batch)
 
 
 def _roll_out(
@@ -204,6 +210,7 @@ def _roll_out(
     z_m: Tensor,
     coins: TeacherCoins,
     onehot: Tensor,
+    joint_weight: GatheredWeight | None,
 ) -> tuple[Tensor, list[list[Tensor]]]:
     """Generate frames 1..T-1 from frame 0 (section 4, "Sequence").
 
@@ -223,10 +230,10 @@ def _roll_out(
             own = None if coins.history[t] else difference(frames[t - 1], frames[t])
             state = networks.advance(maps[t - 1] if own is None else networks.motion_encoder.maps(own), state)
         content = real[t] if coins.content[t] else networks.content(frames[t], onehot)
-        frame, fused = networks.next_frame(content, z_m[t], state, onehot)
+        frame, fused = networks.next_frame(content, z_m[t], state, onehot, joint_weight)
         frames.append(frame)
         features.append(fused)
-    return torch.stack(frames, dim=2), features
+    return in_time(frames), features
 
 
 def _generator_gradients(

@@ -19,6 +19,7 @@ from tsvan.config import TrainConfig
 from tsvan.data.batches import Batches
 from tsvan.data.store import ClipStore
 from tsvan.draws import Draws
+from tsvan.memory import keep_freed_memory
 from tsvan.models.networks import OWNERS, Networks
 from tsvan.strict import UserError
 
@@ -64,6 +65,8 @@ class Trainer:
     ) -> None:
         self.config = config
         self.device = device
+        if device.type == "cpu":
+            keep_freed_memory()
         self.folder = folder
         self.classes = store.classes
         self.store = store

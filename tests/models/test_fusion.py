@@ -1,7 +1,10 @@
+import importlib
+
 import pytest
 import torch
 import torch.nn.functional as F
 
+from tsvan.models import adaptive_torch
 from tsvan.models.fusion import adaptive_convolution, fuse
 
 
@@ -68,3 +71,35 @@ def test_bfloat16_input_gives_float32():
     half = torch.ones(1, 1, 4, 4, dtype=torch.bfloat16)
     kernels = torch.ones(1, 5, 4, 4, dtype=torch.bfloat16)
     assert adaptive_convolution(half, kernels, kernels).dtype == torch.float32
+
+
+def tensors(batch, height, width, channels, device="cpu"):
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(channels,), (5,), (5,), ()]
+    return [torch.randn(batch, height, width, *shape, generator=generator).to(device) for shape in shapes]
+
+
+@pytest.mark.parametrize("shape", [(3, 9, 7, 3), (2, 16, 16, 128), (16, 64, 64, 3)])
+@pytest.mark.parametrize(("device", "kernels"), [("cpu", "adaptive_cpu"), ("cuda", "adaptive_cuda")])
+def test_kernels_of_a_device_compute_what_pytorch_does(shape, device, kernels):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    theirs = importlib.import_module(f"tsvan.models.{kernels}")
+    inputs = tensors(*shape, device)
+    gradient = torch.randn(shape, generator=torch.Generator().manual_seed(1)).to(device)
+    torch.testing.assert_close(theirs.forward(*inputs), adaptive_torch.forward(*inputs), rtol=1e-4, atol=1e-4)
+    expected = adaptive_torch.backward(gradient, *inputs)
+    for one, other in zip(theirs.backward(gradient, *inputs), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-3)
+
+
+def test_kernels_of_another_size(inputs):
+    features, vertical, horizontal = inputs
+    small = vertical[:, 1:4], horizontal[:, 1:4]
+    wide = F.pad(small[0], (0, 0, 0, 0, 1, 1)), F.pad(small[1], (0, 0, 0, 0, 1, 1))
+    torch.testing.assert_close(adaptive_convolution(features, *small), naive(features, *wide))
+
+
+def test_gradient_of_the_mask(inputs):
+    mask = torch.rand(2, 1, 4, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(fuse, (*inputs, mask))

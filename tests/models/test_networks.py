@@ -154,7 +154,8 @@ def test_joint_features_are_the_outer_product_with_content_major():
     motion = joint.motion(motion_map.flatten(1))
     product = torch.stack([torch.kron(c, m) for c, m in zip(hidden, motion, strict=True)])
     expected = torch.relu(joint.linear(product)).view(3, 4, 8, 8)
-    torch.testing.assert_close(joint(joint.contract(hidden), motion_map), expected)
+    for way in ({}, {"contracted": joint.contract(hidden)}, {"weight": joint.gathered()}):
+        torch.testing.assert_close(joint(motion_map, hidden, **way), expected)
 
 
 def test_longer_clips_are_averaged_over_time():

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from tsvan.config import ModelConfig
+from tsvan.models.layout import as_map
+from tsvan.models.stack import Stack
 from tsvan.models.tables import MAP_SIZE, Architecture
 
 
@@ -24,7 +26,7 @@ class ContentEncoder(nn.Module):
             layers += [nn.Conv2d(channels, width, conv.kernel, conv.stride, conv.kernel // 2, bias=False), nn.ReLU()]
             channels = width
         hidden = table.content_hidden * config.ngf
-        self.convs = nn.Sequential(*layers)
+        self.convs = Stack(*layers)
         self.hidden = nn.Sequential(nn.Linear(channels * MAP_SIZE**2, hidden), nn.ReLU())
         self.mean = nn.Linear(hidden + num_classes, config.content_dim)
         self.logvar = nn.Linear(hidden + num_classes, config.content_dim)
@@ -65,7 +67,7 @@ class ContentDecoder(nn.Module):
                 channels = width
             if index == len(table.content_decoder) - 1:
                 layers += [_deconv(channels, 3, 1), nn.Tanh()]
-            stages.append(nn.Sequential(*layers))
+            stages.append(Stack(*layers))
         self.stages = nn.ModuleList(stages)
 
     def content_hidden(self, z_c: Tensor, onehot: Tensor) -> Tensor:
@@ -74,7 +76,7 @@ class ContentDecoder(nn.Module):
 
     def content_map(self, hidden: Tensor) -> Tensor:
         """content_hidden (B, 32 ngf) -> (B, ngf, 8, 8)."""
-        return self.to_map(hidden).view(-1, self.ngf, MAP_SIZE, MAP_SIZE)
+        return as_map(self.to_map(hidden), (self.ngf, MAP_SIZE, MAP_SIZE))
 
     def render(
         self,

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tsvan.models.stack import Stack
+
 SLOPE = 0.2
 
 
@@ -25,7 +27,7 @@ class ImageDiscriminator(nn.Module):
             layers.append(nn.LeakyReLU(SLOPE))
             channels = width
         layers.append(nn.Conv2d(channels, 1, 4, stride=2, padding=1, bias=False))
-        self.layers = nn.Sequential(*layers)
+        self.layers = Stack(*layers)
 
     def forward(self, frames: Tensor) -> Tensor:
         return self.layers(frames)
@@ -62,7 +64,7 @@ class VideoDiscriminator(nn.Module):
                 layers.append(nn.BatchNorm3d(width))
             layers.append(nn.LeakyReLU(SLOPE))
             channels = width
-        self.body = nn.Sequential(*layers)
+        self.body = Stack(*layers)
         self.head = _Conv3d(channels, num_outputs, 4, stride=1, padding=(1, 0, 0), bias=False)
 
     def features(self, clips: Tensor) -> Tensor:

@@ -8,6 +8,9 @@ from torch import Tensor, nn
 
 from tsvan.config import ModelConfig
 from tsvan.models.fusion import Subnet
+from tsvan.models.joint import Joint
+from tsvan.models.layout import as_map
+from tsvan.models.stack import Stack
 from tsvan.models.tables import MAP_SIZE, Architecture
 
 LstmState = tuple[Tensor, Tensor]
@@ -24,10 +27,10 @@ class MotionEncoder(nn.Module):
         for group in table.motion_encoder:
             for conv in group:
                 layers.append(nn.Conv2d(channels, conv.width, conv.kernel, padding=conv.kernel // 2))
-                layers += [nn.BatchNorm2d(conv.width), nn.ReLU()]
+                layers += _active(conv.width)
                 channels = conv.width
             layers.append(nn.MaxPool2d(2))
-        self.convs = nn.Sequential(*layers)
+        self.convs = Stack(*layers)
         hidden: list[nn.Module] = [nn.Linear(channels * MAP_SIZE**2, table.motion_hidden)]
         if table.motion_hidden_norm:
             hidden.append(nn.BatchNorm1d(table.motion_hidden))
@@ -65,33 +68,6 @@ class ConvLstmCell(nn.Module):
         return torch.sigmoid(o) * torch.tanh(c), c
 
 
-class Joint(nn.Module):
-    """vec(content_hidden x m) -> FC -> map, with m = FC(LSTM output); index = content * width of m + motion.
-
-    The outer product is never formed: the weights are contracted with the content first, and that is shared by all the
-    motions that go with one content.
-    """
-
-    def __init__(self, content_hidden: int, table: Architecture) -> None:
-        super().__init__()
-        self.shape = (table.map_channels, MAP_SIZE, MAP_SIZE)
-        self.motion_width = table.joint_motion
-        size = table.map_channels * MAP_SIZE**2
-        self.motion = nn.Sequential(nn.Linear(size, table.joint_motion), nn.ReLU())
-        self.linear = nn.Linear(content_hidden * table.joint_motion, size)
-
-    def contract(self, content_hidden: Tensor) -> Tensor:
-        """content_hidden (B, H) -> (outputs, B, width of m): the layer's weights, contracted with the content."""
-        weight = self.linear.weight.view(self.linear.out_features, -1, self.motion_width)  # (outputs, H, width of m)
-        return torch.matmul(content_hidden, weight)
-
-    def forward(self, contracted: Tensor, motion_map: Tensor) -> Tensor:
-        """`contract(...)` and the LSTM's output (B, C, 8, 8) -> (B, C, 8, 8)."""
-        motion = self.motion(motion_map.flatten(1))  # (B, width of m)
-        mixed = (contracted * motion).sum(-1).t() + self.linear.bias
-        return torch.relu(mixed).view(-1, *self.shape)
-
-
 class MotionDecoder(nn.Module):
     """G_m with the latent-map layer, the LSTM and the joint layers."""
 
@@ -111,9 +87,7 @@ class MotionDecoder(nn.Module):
             kernel, stride = (4, 2) if scale else (3, 1)
             grow = nn.ConvTranspose2d(channels, width, kernel, stride, padding=1)
             smooth = nn.Conv2d(width, width, 3, padding=1)
-            scales.append(
-                nn.Sequential(grow, nn.BatchNorm2d(width), nn.ReLU(), smooth, nn.BatchNorm2d(width), nn.ReLU())
-            )
+            scales.append(Stack(grow, *_active(width), smooth, *_active(width)))
             if scale >= self.first_scale:
                 subnets[str(scale)] = Subnet(taken, table, config.mask)
             channels = width - taken
@@ -122,7 +96,7 @@ class MotionDecoder(nn.Module):
 
     def latent_map(self, z_m: Tensor, onehot: Tensor) -> Tensor:
         """z_m (B, motion_dim), one-hot labels (B, K) -> (B, C, 8, 8)."""
-        return self.latent(torch.cat([z_m, onehot.to(z_m.dtype)], dim=1)).view(-1, *self.shape)
+        return as_map(self.latent(torch.cat([z_m, onehot.to(z_m.dtype)], dim=1)), self.shape)
 
     def kernels(self, motion: Tensor) -> dict[int, tuple[Tensor, Tensor, Tensor | None]]:
         """Motion map (B, C, 8, 8) -> for each fused scale its vertical and horizontal kernels and its mask."""
@@ -133,3 +107,7 @@ class MotionDecoder(nn.Module):
                 result[scale] = self.subnets[str(scale)](features[:, : self.kernel_channels[scale]])
             motion = features[:, self.kernel_channels[scale] :]
         return result
+
+
+def _active(channels: int) -> list[nn.Module]:
+    return [nn.BatchNorm2d(channels), nn.ReLU()]

@@ -13,6 +13,7 @@ from tsvan.models.content import ContentDecoder, ContentEncoder
 from tsvan.models.discriminators import ImageDiscriminator, VideoDiscriminator
 from tsvan.models.fusion import fuse
 from tsvan.models.initialise import initialise
+from tsvan.models.joint import GatheredWeight
 from tsvan.models.motion import LstmState, MotionDecoder, MotionEncoder
 from tsvan.models.precision import full
 from tsvan.models.tables import ARCHITECTURES
@@ -77,7 +78,12 @@ class Networks(nn.Module):
         return maps
 
     def next_frame(
-        self, content: Content, z_m: Tensor, state: LstmState, onehot: Tensor
+        self,
+        content: Content,
+        z_m: Tensor,
+        state: LstmState,
+        onehot: Tensor,
+        joint_weight: GatheredWeight | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
         """The frame after the one whose content is given.
 
@@ -86,6 +92,7 @@ class Networks(nn.Module):
             z_m: motion latent (B, motion_dim).
             state: of the LSTM, after the history; the state that the latent map would leave is dropped.
             onehot: (B, K).
+            joint_weight: of the joint layer, where a step makes many frames.
 
         Returns:
             The frame (B, 3, 64, 64) float32, and the fused maps at the fused scales below 64 pixels.
@@ -93,7 +100,7 @@ class Networks(nn.Module):
         decoder = self.motion_decoder
         motion, _ = decoder.lstm(decoder.latent_map(z_m, onehot), state)
         if decoder.joint is not None:
-            motion = decoder.joint(content.contracted, motion)
+            motion = decoder.joint(motion, content.hidden, content.contracted, joint_weight)
         kernels = decoder.kernels(motion)
         fused: list[Tensor] = []
 
@@ -115,7 +122,10 @@ class Networks(nn.Module):
 
     def no_history(self, batch: int, device: torch.device) -> LstmState:
         """The LSTM's state before any difference."""
-        return self.motion_decoder.lstm.start(torch.zeros(batch, *self.motion_decoder.shape, device=device))
+        channels, height, width = self.motion_decoder.shape
+        return self.motion_decoder.lstm.start(
+            torch.zeros(batch, height, width, channels, device=device).permute(0, 3, 1, 2)
+        )
 
 
 class Content:
@@ -124,17 +134,8 @@ class Content:
     def __init__(self, networks: Networks, hidden: Tensor, content_map: Tensor) -> None:
         self.hidden = hidden
         self.map = content_map
+        self.contracted: Tensor | None = None
         self._networks = networks
-        self._contracted: Tensor | None = None
-
-    @property
-    def contracted(self) -> Tensor:
-        """The joint layer's weights contracted with the content: computed once, used by every motion that needs it."""
-        joint = self._networks.motion_decoder.joint
-        assert joint is not None
-        if self._contracted is None:
-            self._contracted = joint.contract(self.hidden)
-        return self._contracted
 
     def split(self, batch: int) -> list[Content]:
         """This content, cut into batches of `batch` rows."""
@@ -143,13 +144,13 @@ class Content:
 
     @staticmethod
     def contract(contents: Sequence[Content]) -> None:
-        """Contract the joint layer's weights with all of `contents` at once: the weights are read a single time."""
+        """Contract the joint layer's weights with all of `contents` at once: each goes with several motions."""
         if not contents or (joint := contents[0]._networks.motion_decoder.joint) is None:
             return
         contracted = joint.contract(torch.cat([content.hidden for content in contents]))
         parts = contracted.split([len(content.hidden) for content in contents], dim=1)
         for content, part in zip(contents, parts, strict=True):
-            content._contracted = part
+            content.contracted = part
 
 
 def difference(frames: Tensor, following: Tensor) -> Tensor:

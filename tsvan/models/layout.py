@@ -1,0 +1,31 @@
+"""Memory formats: maps and clips lie channels-last, which convolutions of CPUs (oneDNN) and GPUs (cuDNN) want.
+
+Shapes stay (B, C, H, W) and (B, C, T, H, W); only the order in memory differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def as_map(vectors: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """The outputs (B, C * H * W) of a linear layer as a map (B, C, H, W)."""
+    return vectors.view(-1, *shape).contiguous(memory_format=torch.channels_last)
+
+
+def as_clips(clips: Tensor) -> Tensor:
+    """Clips (B, C, T, H, W), channels last."""
+    return clips.contiguous(memory_format=torch.channels_last_3d)
+
+
+def by_time(clips: Tensor) -> Tensor:
+    """Clips (B, C, T, H, W) -> their frames (T B, C, H, W), time by time."""
+    return clips.permute(2, 0, 3, 4, 1).flatten(0, 1).permute(0, 3, 1, 2)
+
+
+def in_time(frames: Sequence[Tensor]) -> Tensor:
+    """T batches of frames (B, C, H, W) -> clips (B, C, T, H, W)."""
+    return torch.stack([frame.permute(0, 2, 3, 1) for frame in frames], dim=1).permute(0, 4, 1, 2, 3)

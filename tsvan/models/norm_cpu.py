@@ -1,0 +1,149 @@
+"""Batch normalisation with a (leaky) ReLU behind it, channels last, on a CPU, compiled by Numba.
+
+One pass over the data in place of two or three, and only the norm's input is kept for the gradient. Sums are taken in
+float64 over short ones: PyTorch's channels-last kernel adds up all of a channel's values in float32, which costs the
+statistics of a large batch three digits.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tsvan.models.compiled import Array, compiled, in_threads
+
+BLOCK = 32  # rows whose sum in the data's own type goes into the float64 one
+
+
+def forward(rows: Tensor, weight: Tensor, bias: Tensor, eps: float, slope: float) -> tuple[Tensor, Tensor, Tensor]:
+    """max(z, slope z) with z = weight (x - mean) / sqrt(variance + eps) + bias.
+
+    Args:
+        rows: x, (R, C) contiguous: every value of every channel; float32 or float64.
+        weight: (C,).
+        bias: (C,).
+
+    Returns:
+        The result (R, C), and the mean and the biased variance of each channel, (C,) float64.
+    """
+    source, kind = rows.detach().numpy(), _kind(rows)
+    mean = sum(in_threads(_sum, [source])) / len(source)
+    variance = sum(in_threads(_spread, [source], mean.astype(kind))) / len(source)
+    scale, shift = _affine(weight, bias, mean, variance, eps)
+    result = torch.empty_like(rows)
+    in_threads(_apply, [source, result.numpy()], scale.astype(kind), shift.astype(kind), kind.type(slope))
+    return result, torch.from_numpy(mean), torch.from_numpy(variance)
+
+
+def backward(
+    gradient: Tensor,
+    rows: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    eps: float,
+    slope: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of rows (R, C), weight (C,) and bias (C,); mean and variance as `forward` returned them."""
+    source, arriving, kind = rows.detach().numpy(), gradient.numpy(), _kind(rows)
+    scale, shift = _affine(weight, bias, mean.numpy(), variance.numpy(), eps)
+    inverse = 1 / np.sqrt(variance.numpy() + eps)
+    constants = [item.astype(kind) for item in (scale, shift, mean.numpy(), inverse)]
+    sums = sum(in_threads(_sums_back, [arriving, source], *constants, kind.type(slope)))  # (2, C)
+    result = torch.empty_like(rows)
+    means = (sums / len(source)).astype(kind)
+    in_threads(_apply_back, [arriving, source, result.numpy()], *constants, means, kind.type(slope))
+    return result, torch.from_numpy(sums[1]).to(weight.dtype), torch.from_numpy(sums[0]).to(bias.dtype)
+
+
+def _kind(rows: Tensor) -> np.dtype[np.floating]:
+    return np.dtype(np.float64 if rows.dtype == torch.float64 else np.float32)
+
+
+def _affine(weight: Tensor, bias: Tensor, mean: Array, variance: Array, eps: float) -> tuple[Array, Array]:
+    scale = weight.detach().numpy().astype(np.float64) / np.sqrt(variance + eps)
+    return scale, bias.detach().numpy() - mean * scale
+
+
+@compiled
+def _sum(rows: Array) -> Array:
+    count, channels = rows.shape
+    total, part = np.zeros(channels, np.float64), np.empty(channels, rows.dtype)
+    for start in range(0, count, BLOCK):
+        part[:] = 0
+        for row in range(start, min(start + BLOCK, count)):
+            for c in range(channels):
+                part[c] += rows[row, c]
+        for c in range(channels):
+            total[c] += part[c]
+    return total
+
+
+@compiled
+def _spread(rows: Array, mean: Array) -> Array:
+    """Sums of squared distances from the mean."""
+    count, channels = rows.shape
+    total, part = np.zeros(channels, np.float64), np.empty(channels, rows.dtype)
+    for start in range(0, count, BLOCK):
+        part[:] = 0
+        for row in range(start, min(start + BLOCK, count)):
+            for c in range(channels):
+                distance = rows[row, c] - mean[c]
+                part[c] += distance * distance
+        for c in range(channels):
+            total[c] += part[c]
+    return total
+
+
+@compiled
+def _apply(rows: Array, result: Array, scale: Array, shift: Array, slope: float) -> None:
+    count, channels = rows.shape
+    for row in range(count):
+        for c in range(channels):
+            value = rows[row, c] * scale[c] + shift[c]
+            result[row, c] = max(value, value * slope)
+
+
+@compiled
+def _sums_back(
+    gradient: Array, rows: Array, scale: Array, shift: Array, mean: Array, inverse: Array, slope: float
+) -> Array:
+    """Over all rows: the gradient before the activation, and its product with the normalised value."""
+    count, channels = rows.shape
+    total = np.zeros((2, channels), np.float64)
+    plain, product = np.empty(channels, rows.dtype), np.empty(channels, rows.dtype)
+    for start in range(0, count, BLOCK):
+        plain[:] = 0
+        product[:] = 0
+        for row in range(start, min(start + BLOCK, count)):
+            for c in range(channels):
+                value, g = rows[row, c], gradient[row, c]
+                g = g if value * scale[c] + shift[c] > 0 else g * slope
+                plain[c] += g
+                product[c] += g * (value - mean[c])
+        for c in range(channels):
+            total[0, c] += plain[c]
+            total[1, c] += product[c] * inverse[c]
+    return total
+
+
+@compiled
+def _apply_back(
+    gradient: Array,
+    rows: Array,
+    result: Array,
+    scale: Array,
+    shift: Array,
+    mean: Array,
+    inverse: Array,
+    means: Array,
+    slope: float,
+) -> None:
+    count, channels = rows.shape
+    for row in range(count):
+        for c in range(channels):
+            value, g = rows[row, c], gradient[row, c]
+            g = g if value * scale[c] + shift[c] > 0 else g * slope
+            result[row, c] = scale[c] * (g - means[0, c] - (value - mean[c]) * inverse[c] * means[1, c])
