@@ -61,7 +61,7 @@ class Forced(SweepQueue):
 
 
 class Unlucky(Forced):
-    """Memory that is too small for 1, much too small for 2; 3 raises three times and gets on each time, 4 gets stuck."""
+    """Memory is too small for 1, much too small for 2; 3 raises three times and gets on each time, 4 gets stuck."""
 
     forced: ClassVar[dict[int, float]] = {1: 3.5, 2: 3.6, 3: 3.7, 4: 3.9}
 

@@ -213,3 +213,49 @@ def test_the_best_is_by_direction(paths: StudyPaths) -> None:
     for value in (3.0, 1.0, 2.0):
         finish(queue, take(queue), "complete", value)
     assert [candidate.trial for candidate in best_candidates(config, load_study(paths), 2)] == [1, 2]
+
+
+def test_runs_that_ended_before_are_known_and_not_run_again(config: SweepConfig, paths: StudyPaths) -> None:
+    template = swept(config, paths)
+    study = load_study(paths)
+    winner, rival = best_candidates(config, study, 1)[0], published_candidate(config, study)
+    final.report(winner, rival, config, template, paths, run_all({winner.key: [5.0], rival.key: [4.0]}))
+    queues: list[final.FixedQueue] = []
+    final.report(winner, rival, config, template, paths, queues.append)
+    assert len(queues[0]) == 0
+    assert [(job.group, outcome.values["inception_score"]) for job, outcome in queues[0].ended] == [
+        ("report", 5.0),
+        ("report", 4.0),
+    ]
+
+
+def test_more_trials_run_the_final_stage_again_only_for_another_winner(
+    config: SweepConfig, paths: StudyPaths
+) -> None:
+    template = swept(config, paths)
+    rival = published_candidate(config, load_study(paths))
+
+    def final_runs(config: SweepConfig, scores: dict[str, list[float]]) -> tuple[list[str], str]:
+        begun: list[str] = []
+
+        def run(queue: final.FixedQueue) -> None:
+            while (job := queue.next()) is not None:
+                begun.append(job.name.split("-")[1])
+                value = scores[job.name.split("-")[1]].pop(0)
+                Outcome("complete", job.save_at[-1], {"inception_score": value}, num_clips=9).write(job.paths)
+
+        best = best_candidates(config, load_study(paths), 1)[0]
+        return begun, final.report(best, rival, config, template, paths, run).winner.origin
+
+    first = best_candidates(config, load_study(paths), 1)[0]
+    assert final_runs(config, {first.key: [5.0], rival.key: [4.0]}) == ([first.key, rival.key], "trial 5")
+    worse, better = (load("weizmann", "smoke", [f"trials={n}", "budget.iterations=100"])[0] for n in (7, 8))
+    queue = open_queue(worse, paths)
+    finish(queue, take(queue), "complete", 0.5)
+    assert queue.next() is None
+    assert final_runs(worse, {}) == ([], "trial 5")  # `report` is never scored twice for one config
+    queue = open_queue(better, paths)
+    finish(queue, take(queue), "complete", 9.0)
+    winner = best_candidates(better, load_study(paths), 1)[0]
+    assert final_runs(better, {winner.key: [6.0]}) == ([winner.key], "trial 7")
+    assert len(json.loads(paths.choice.read_text())) == 2  # both looks at `report` stay on record
