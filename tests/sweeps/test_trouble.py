@@ -46,11 +46,14 @@ def test_what_is_wrong_with_the_storage_is_said_in_a_line(error: Exception, line
 
 
 def test_it_is_found_behind_what_libraries_make_of_it() -> None:
-    with pytest.raises(RuntimeError, match="a traceback") as error:
+    def as_ray_does() -> None:
         try:
             raise full("/study/a")
         except OSError:
-            raise RuntimeError("a traceback as text")  # noqa: B904 - as Ray does
+            raise RuntimeError("a traceback as text")  # noqa: B904
+
+    with pytest.raises(RuntimeError, match="a traceback") as error:
+        as_ray_does()
     assert "No space left" in str(storage_trouble(error.value, HERE))
 
 
