@@ -23,6 +23,7 @@ from tsvan.data.names import Identity, IgnoredError, UnnamedError, identify, nat
         ("vox", "train/id1/anything.mp4", Identity("id1", "talk", recording="anything")),
         ("vox", "dev/mp4/id1/xyz/00001.mp4", Identity("id1", "talk", recording="xyz")),
         ("vox", "faces/A.J._Buckley/1.6/xyz/2", Identity("A.J._Buckley", "talk", recording="xyz", index=2)),
+        ("vox", "A.J._Buckley/1.6/xyz", Identity("A.J._Buckley", "talk", recording="xyz")),
         ("mug", "subjects3/002/session1/anger/take003", Identity("002", "anger", recording="session1/take003")),
         ("mug", "subjects3/002/anger/take003", Identity("002", "anger", recording="take003")),
         ("weizmann", "run.zip/lena_run2.avi", Identity("lena", "run", recording="2")),

@@ -106,7 +106,7 @@ def _vox(rules: DatasetRules, path: PurePosixPath) -> Identity:
     if len(fields) == 4 and fields[0] and fields[1] and fields[2].isdecimal() and fields[3].isdecimal():
         return Identity(fields[0], rules.classes[0], recording=fields[1], index=int(fields[2]))
     parts = path.parts
-    if "1.6" in parts[1:-2]:  # the scale of the published face frames: <name>/1.6/<video>/<track>
+    if "1.6" in parts[1:-1]:  # the scale of the published face frames: <name>/1.6/<video>[/<track>]
         at = parts.index("1.6", 1)
         track = parts[-1] if len(parts) > at + 2 else ""
         return Identity(parts[at - 1], rules.classes[0], parts[at + 1], int(track) if track.isdecimal() else None)
