@@ -38,7 +38,7 @@ def walk(networks: Networks, seed: int, iteration: int) -> None:
 
 def height(networks: Networks) -> float:
     """The score."""
-    return 1 + float(sum(weight.double().mean() for weight in networks.parameters()))
+    return 1 + float(sum(weight.detach().double().mean() for weight in networks.parameters()))
 
 
 def _step(trainer: Any) -> None:

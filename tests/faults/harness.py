@@ -9,8 +9,9 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -58,16 +59,15 @@ class Driver:
 
     def _start(self, command: list[str], out: Path) -> None:
         self.out, self.started = out, time.monotonic()
-        self._log = out.parent / f"{out.name}.{time.time_ns()}.txt"
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - apart from the study, whose disk may be full
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
         environment |= {"MLFLOW_HTTP_REQUEST_TIMEOUT": "2", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-        with open(self._log, "w") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=self._log, stderr=self._log)
 
     @property
     def text(self) -> str:
         """What it has said so far."""
-        return self._log.read_text()
+        return os.pread(self._log.fileno(), 1 << 20, 0).decode(errors="replace")
 
     def wait_for(self, happened: Callable[[], object], timeout_s: float = 300) -> bool:
         """Wait until it happened; False: the driver ended before.
@@ -148,7 +148,7 @@ def at_work(out: Path) -> Callable[[], object]:
 
 def in_checkpoint(out: Path) -> Callable[[], object]:
     """Whether a checkpoint is being written right now."""
-    return lambda: next(out.glob("*/*/checkpoints/.*.tmp"), None)
+    return lambda: next((file for run in _runs(out) for file in run.glob("checkpoints/.*.tmp")), None)
 
 
 def in_final(out: Path) -> Callable[[], object]:
@@ -168,9 +168,15 @@ def moment(kind: str, driver: Driver, chance: random.Random) -> None:
 
 def _size(out: Path) -> int:
     total = 0
-    for file in out.glob("*/*/metrics.jsonl"):
+    for run in _runs(out):
         try:
-            total += file.stat().st_size
+            total += (run / "metrics.jsonl").stat().st_size
         except FileNotFoundError:
             continue
     return total
+
+
+def _runs(out: Path) -> Iterator[Path]:
+    """Folders of trials and final runs."""
+    for stage in ("trials", "final"):
+        yield from (out / stage).glob("*")

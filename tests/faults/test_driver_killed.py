@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -21,8 +23,24 @@ FEW = ["start", "work", "checkpoint", "work", "final"]
 MANY = [*["start"] * 3, *["work"] * 7, *["checkpoint"] * 7, "work", "checkpoint", "work", "final", "final", "final"]
 
 
-def test_five_kills_lose_nothing(runs: Path, start: Start) -> None:
-    survive(runs / "killed", start, FEW, trials=4, seed=7)
+def test_five_kills_lose_nothing_and_the_audit_would_see_it(runs: Path, start: Start) -> None:
+    out = runs / "killed"
+    survive(out, start, FEW, trials=4, seed=7)
+    journal = out / "trials" / "000" / "metrics.jsonl"
+    kept = journal.read_bytes()
+    for spoiled in (kept.split(b"\n", 1)[1], kept + kept.split(b"\n", 1)[0] + b"\n"):  # a line missing, a line double
+        journal.write_bytes(spoiled)
+        assert audit(out, 4).wrong != []
+    journal.write_bytes(kept)
+    assert audit(out, 3).wrong != []
+    spoil = ["DELETE FROM metrics WHERE step = 5", "UPDATE runs SET status = 'RUNNING'", "DELETE FROM tags"]
+    for statement in spoil:
+        copy = out.parent / "spoiled.db"
+        shutil.copy(out.parent / "mlflow.db", copy)
+        with sqlite3.connect(copy) as database:
+            database.execute(statement)
+        assert audit(out, 4, copy).wrong != []
+    assert audit(out, 4).wrong == []
 
 
 @pytest.mark.slow
