@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import shutil
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 for _name, _value in {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -37,6 +38,7 @@ from ray._private import ray_constants  # noqa: E402
 from tsvan.strict import UserError  # noqa: E402
 
 _KNOCK_S = 10.0
+_LOCK = "driver.lock"
 _SHORT = 40  # characters; Ray's sockets lie below its temporary folder, and a socket's path ends at 107
 
 
@@ -69,8 +71,7 @@ def connected(address: str | None, slots: Slots | None) -> Iterator[None]:
             raise UserError(f"no Ray cluster at '{address}' ({text}); start one, or leave --address out") from None
     else:
         assert slots is not None
-        base = tempfile.gettempdir()
-        scratch = Path(tempfile.mkdtemp(prefix="tsvan-", dir=base if len(base) < _SHORT else "/tmp"))
+        scratch, held = _own_folder()
         _own_token(scratch)
         with _other_process_group(), _on_loopback():
             ray.init(
@@ -88,6 +89,22 @@ def connected(address: str | None, slots: Slots | None) -> Iterator[None]:
         ray.shutdown()
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
+            held.close()
+
+
+def _own_folder() -> tuple[Path, IO[str]]:
+    """A folder for Ray's sockets and logs, and the lock that says that its driver lives; folders of the dead go."""
+    base = tempfile.gettempdir()
+    base = base if len(base) < _SHORT else "/tmp"
+    for lock in Path(base).glob(f"tsvan-*/{_LOCK}"):
+        with suppress(OSError), open(lock) as file:  # held by a living driver, or somebody else's
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.parent, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix="tsvan-", dir=base))
+    held = open(folder / f"{_LOCK}.new", "w")  # noqa: SIM115 - held as long as the cluster
+    fcntl.flock(held, fcntl.LOCK_EX)
+    os.rename(held.name, folder / _LOCK)
+    return folder, held
 
 
 def _knock(address: str) -> None:

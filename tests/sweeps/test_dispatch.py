@@ -13,7 +13,7 @@ import pytest
 from optuna.trial import TrialState
 
 from sweeps.actor import _claim
-from sweeps.cluster import Slots, connected
+from sweeps.cluster import Slots, _own_folder, connected
 from sweeps.config import SweepConfig, load
 from sweeps.dispatch import run_jobs
 from sweeps.job import Job, Outcome, Point, scored_points
@@ -223,3 +223,18 @@ def test_two_processes_never_work_on_one_trial(tmp_path: Path, monkeypatch: pyte
         _claim(job)
     threading.Timer(0.1, held.close).start()
     _claim(job).close()
+
+
+def test_folders_of_dead_drivers_are_removed_and_those_of_the_living_kept() -> None:
+    living, held = _own_folder()
+    dead, lock = _own_folder()
+    lock.close()
+    third, other = _own_folder()
+    try:
+        assert living.exists()
+        assert not dead.exists()
+    finally:
+        for folder, file in ((living, held), (third, other)):
+            file.close()
+            (folder / "driver.lock").unlink()
+            folder.rmdir()
