@@ -1,9 +1,11 @@
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
 import psutil
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tsvan import sampling
 from tsvan.models.networks import difference
@@ -104,3 +106,21 @@ def test_on_a_gpu_the_batch_is_bounded_by_free_memory_and_by_the_share(tiny_netw
     assert fitting(reserved=2 * gib) == pytest.approx(2 * half, abs=1)  # what the allocator keeps is free to it
     assert fitting(share=1 / 140) == pytest.approx(half / 2, abs=1)
     assert fitting(share=1 / 140, allocated=2 * gib) == 1
+
+
+def test_in_bf16_no_weight_is_converted_twice(tiny_networks):
+    class Conversions(TorchDispatchMode):
+        seen: Counter[int] = Counter()
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            result = func(*args, **(kwargs or {}))
+            if func.overloadpacket in (torch.ops.aten.to, torch.ops.aten._to_copy) and result.dtype == torch.bfloat16:
+                storage = args[0].untyped_storage().data_ptr()
+                if storage in weights:
+                    self.seen[storage] += 1
+            return result
+
+    weights = {weight.untyped_storage().data_ptr() for weight in tiny_networks.parameters()}
+    with Conversions() as conversions:
+        list(generate(tiny_networks, np.arange(2), np.array([0, 1]), precision="bf16"))
+    assert set(conversions.seen.values()) == {1}

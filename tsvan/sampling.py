@@ -111,7 +111,8 @@ def _sample(
     onehot = networks.one_hot(torch.as_tensor(labels, device=device))
     networks.eval()
     try:
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        # In inference mode autocast would convert every weight again for every frame.
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             return roll_out(networks, z_c.to(weight), z_m.to(weight), onehot)[:, :, HEAT_UP:].clamp(-1, 1)
     finally:
         networks.train(was_training)
@@ -130,9 +131,11 @@ def roll_out(networks: Networks, z_c: Tensor, z_m: Tensor, onehot: Tensor) -> Te
     """
     frames = [full(networks.content_decoder(z_c, onehot))]
     state = networks.no_history(len(z_c), z_c.device)
+    joint = networks.motion_decoder.joint
+    joint_weight = None if joint is None else joint.gathered()  # in autocast's type, once for all frames
     for t in range(z_m.shape[1]):
         if t > 0:
             state = networks.advance(networks.motion_encoder.maps(difference(frames[t - 1], frames[t])), state)
         content = networks.content(frames[t], onehot)
-        frames.append(networks.next_frame(content, z_m[:, t], state, onehot)[0])
+        frames.append(networks.next_frame(content, z_m[:, t], state, onehot, joint_weight)[0])
     return torch.stack(frames, dim=2)
