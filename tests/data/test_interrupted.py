@@ -43,6 +43,14 @@ def command(source: Path, out: Path) -> list[str]:
     return [sys.executable, "-c", f"from tsvan.data.prepare import prepare; {call}"]
 
 
+def runs(pid: int) -> bool:
+    """Whether a process is there and not merely unburied."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def lines(partial: Path) -> int:
     journal = partial / NAME
     return journal.read_bytes().count(b"\n") if journal.exists() else 0
@@ -61,8 +69,13 @@ def test_a_killed_preparation_goes_on_to_the_same_store(source: Path, tmp_path: 
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    readers = [int(child) for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    assert len(readers) == 2
     process.send_signal(signal.SIGKILL)
     process.wait()
+    while any(runs(reader) for reader in readers):  # also the one that waits for the pipe
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     fifth.unlink()
     fifth.write_bytes(content)
     assert not out.exists()

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -126,7 +127,8 @@ def _ending(code: int) -> str:
 
 
 def _serve() -> None:
-    """Read what comes on stdin until it is closed, as it is when the process that asks is dead."""
+    """Read what comes on stdin until it is closed."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a library that prints must not end up among the answers
@@ -142,6 +144,13 @@ def _serve() -> None:
             answers.flush()
         except BrokenPipeError:
             return
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the one that asks is dead, even amid a clip that hangs."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
 
 
 if __name__ == "__main__":
