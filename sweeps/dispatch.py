@@ -65,7 +65,7 @@ def run_jobs(
 
 def _run(desk: _Desk, slots: Slots, folder: Path, retries: int) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    for name in ("tune", "execution.experiment_state"):  # a failed job is a result, and a full disk is told by its finder
+    for name in ("tune", "execution.experiment_state"):  # failed jobs and full disks are told elsewhere
         logging.getLogger(f"ray.tune.{name}").setLevel(logging.CRITICAL)
     tune.run(
         JobActor,

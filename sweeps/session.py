@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
 import time
@@ -94,6 +95,25 @@ def check_same(record: StudyRecord, config: SweepConfig, paths: StudyPaths) -> N
                 f"the study in {paths.root} has {key}={old.get(key)}, now {key}={new.get(key)}: its trials would not "
                 f"be comparable; choose another --out or the old value"
             )
+
+
+def check_same_scorer(paths: StudyPaths, before: str, now: str) -> None:
+    """Refuse to go on with another scorer than the one that scored the study's trials.
+
+    Args:
+        before: text of `stages/scorer.json` as it was; it is put back.
+        now: hash of the scorer that was found or trained.
+
+    Raises:
+        UserError: they differ.
+    """
+    old = json.loads(before)
+    if old["hash"] != now:
+        write_atomically(paths.scorer_result, before)
+        raise UserError(
+            f"the trials in {paths.root} were scored by scorer {old['hash'][:12]} of {old['folder']}, now it is "
+            f"{now[:12]}: the scores would not be comparable; restore that folder, or choose another --out"
+        )
 
 
 def write_record(paths: StudyPaths, record: StudyRecord | None, config: SweepConfig, store: ClipStore) -> StudyRecord:

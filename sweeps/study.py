@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -19,7 +18,15 @@ from sweeps.options import Options, Request, understood
 from sweeps.scorer import ScorerResult, scorer_stage
 from sweeps.screen import Screen
 from sweeps.search import SweepQueue, derive_seed
-from sweeps.session import Stopped, StopSignals, check_same, only_driver, read_record, write_record
+from sweeps.session import (
+    Stopped,
+    StopSignals,
+    check_same,
+    check_same_scorer,
+    only_driver,
+    read_record,
+    write_record,
+)
 from sweeps.shipper import Shipper
 from sweeps.space import train_config
 from sweeps.stopping import Stopper, rung_points, save_points, score_points
@@ -30,8 +37,6 @@ from sweeps.wiring import make_shipper
 from sweeps.workers import Workers, join
 from tsvan.data.datasets import rules
 from tsvan.data.store import ClipStore
-from tsvan.files import write_atomically
-from tsvan.strict import UserError
 from tsvan.terminal import duration, progress
 
 DONE, NO_USABLE_TRIAL, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
@@ -134,13 +139,8 @@ class _Driver:
         before = self.paths.scorer_result.read_text() if self.paths.scorer_result.exists() else None
         with progress("scorer") as bar:
             result = scorer_stage(self.config, store, self.paths, bar)
-        if before is not None and trial_numbers(self.paths) and json.loads(before)["hash"] != result.hash:
-            write_atomically(self.paths.scorer_result, before)
-            raise UserError(
-                f"the study's trials were scored by scorer {json.loads(before)['hash'][:12]}, the one in "
-                f"{result.folder} is {result.hash[:12]}: scores would not be comparable; restore it or choose another "
-                f"--out"
-            )
+        if before is not None and trial_numbers(self.paths):
+            check_same_scorer(self.paths, before, result.hash)
         accuracies = ", ".join(f"{name} {value:.3f}" for name, value in result.accuracies.items())
         self.screen.say(
             f"2 scorer: held-out accuracy {accuracies} ({'trained' if result.trained else 'found'}, {result.hash[:12]})"

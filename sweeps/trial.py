@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sweeps.job import SCORE, TRAIN, Interrupted, Job, Outcome, Point, Stopwatch, scored_points
 from tsvan import video
-from tsvan.checkpoint import list_checkpoints, save
+from tsvan.checkpoint import NewerFormat, list_checkpoints, save
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
@@ -47,7 +47,8 @@ def train_and_score(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
 
     Raises:
         Interrupted: `stop` said so.
-        UserError: the clip store is away, damaged or another one; no job is to blame.
+        UserError: the clip store is away, damaged or another one, or a later version of this program was at work; no
+            job is to blame.
     """
     watch, store = Stopwatch(job.paths), _checked_store(job)
     journal = Journal(job.paths.metrics)
@@ -83,6 +84,8 @@ def train_and_score(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
     except Diverged as error:
         iteration = error.iteration
         end("diverged", error.reason)
+    except NewerFormat:
+        raise  # nothing is wrong with the job: the program is older than its checkpoints
     except UserError as error:
         end("failed", str(error))
 

@@ -13,6 +13,12 @@ from tsvan.strict import UserError
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_WRITING = (errno.EROFS, errno.EACCES, errno.EPERM)
 _TORCH_CANNOT_WRITE = ("PytorchStreamWriter failed", "file write failed", "iostream error")
+_NO_MEMORY = (
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "DefaultCPUAllocator: can't allocate memory",
+)
 _DATABASE = {
     "full": "free space",
     "readonly": "allow writing",
@@ -53,8 +59,8 @@ def memory_trouble(error: BaseException) -> str | None:
         if isinstance(link, (torch.OutOfMemoryError, MemoryError)):
             text = " ".join(str(link).split())
             return f"{type(link).__name__}: {text.split('. ')[0]}"[:200] if text else type(link).__name__
-        if isinstance(link, RuntimeError) and "DefaultCPUAllocator: can't allocate memory" in str(link):
-            return "the machine has no memory left for a tensor"
+        if isinstance(link, RuntimeError) and (words := next((w for w in _NO_MEMORY if w in str(link)), None)):
+            return f"{type(link).__name__}: {words}"
     return None
 
 

@@ -88,6 +88,8 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
     assert "32 trials x 500,000 iterations" in shown
     assert "MISSING" in shown
     assert "asha at 150,000, 400,000" in shown
+    assert "disk at most " in shown
+    assert "42 ended runs x 0.64 GiB (networks alone)" in shown
     assert list(tmp_path.iterdir()) == []
 
 
@@ -95,7 +97,8 @@ def test_the_help_names_reproduce_examples_and_exit_codes(capsys: pytest.Capture
     with pytest.raises(SystemExit):
         tune_runner.main(["--help"])
     shown = capsys.readouterr().out
-    assert all(words in shown for words in ("reproduce RUN_ID", "--preset smoke", "exit codes: 0 done", "130"))
+    words = ("reproduce RUN_ID", "status --out DIR", "--preset smoke", "exit codes: 0 done", "130")
+    assert all(text in shown for text in words)
 
 
 def test_a_wrong_name_is_told_without_torch(tmp_path: Path) -> None:

@@ -1,14 +1,25 @@
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
 
 from sweeps.config import load
 from sweeps.paths import StudyPaths
-from sweeps.session import Stopped, StopSignals, StudyRecord, check_same, only_driver
+from sweeps.session import (
+    Stopped,
+    StopSignals,
+    StudyRecord,
+    check_same,
+    check_same_scorer,
+    driver_of,
+    only_driver,
+)
 from tsvan.strict import UserError
 
 
@@ -39,6 +50,29 @@ def test_a_second_driver_is_refused_and_the_first_ones_stop_file_is_cleared(path
             pass
     with only_driver(paths):
         pass
+
+
+def test_another_scorer_is_refused_and_the_first_one_remembered(paths: StudyPaths) -> None:
+    before = json.dumps({"hash": "a" * 64, "folder": "/store/scorers"})
+    paths.stages.mkdir()
+    paths.scorer_result.write_text("of the new one")
+    check_same_scorer(paths, before, "a" * 64)
+    with pytest.raises(UserError, match=r"scored by scorer aaaaaaaaaaaa of /store/scorers, now it is bbbbbbbbbbbb"):
+        check_same_scorer(paths, before, "b" * 64)
+    assert paths.scorer_result.read_text() == before
+
+
+def test_who_only_looks_does_not_stand_in_a_drivers_way(paths: StudyPaths) -> None:
+    assert driver_of(paths) is None
+    assert not paths.lock.exists()
+    with only_driver(paths):
+        assert driver_of(paths) == str(os.getpid())
+    assert driver_of(paths) is None
+    with open(paths.lock) as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.1, looking.close).start()
+        with only_driver(paths):
+            pass
 
 
 def test_signals_let_trials_save_and_end_other_stages_at_once(paths: StudyPaths) -> None:

@@ -68,6 +68,7 @@ def test_bugs_are_no_trouble_of_the_storage(error: Exception) -> None:
     [
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB. GPU 0"), "OutOfMemoryError: CUDA out of"),
         (MemoryError(), "MemoryError"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling x"), "RuntimeError: CUBLAS_STATUS_ALLOC"),
     ],
 )
 def test_small_memory_is_told_from_other_errors(error: Exception, line: str) -> None:
