@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from benchmarks import straightforward
-from tsvan import steps
+from tsvan import judging, steps
 from tsvan.config import LossConfig, ModelConfig
 from tsvan.draws import Draws
+from tsvan.graphs import HeldDraws, HostDraws
 from tsvan.models import tables
 from tsvan.models.networks import OWNERS, Networks
 from tsvan.models.tables import Conv
@@ -190,3 +191,76 @@ def test_running_statistics_come_in_the_order_reconstruction_prior_real():
 
 def test_owners_cover_all_steps():
     assert set().union(*LEARNING.values()) == set(OWNERS)
+
+
+def on_the_device(monkeypatch):
+    monkeypatch.setattr(judging, "decided_by_device", lambda tensor: True)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("target", [0.68, 2.0, 0.1])
+def test_a_balance_on_the_device_gates_what_the_hosts_would_skip(case, target, monkeypatch):
+    loss = dataclasses.replace(OPEN, balance_target=target, balance_margin=0.3, balance_margin_one_step=0.3)
+    clips, labels = some_clips(torch.float32)
+    fast, _, schedule = CASES[case]
+    host = fast(make(VARIANTS["three scales"], torch.float32), clips, labels, Draws(0, 1, CPU), loss, **schedule)
+    on_the_device(monkeypatch)
+    device = fast(make(VARIANTS["three scales"], torch.float32), clips, labels, Draws(0, 1, CPU), loss, **schedule)
+    assert set(device.gradients) == LEARNING[case.split(",")[0]]
+    assert {owner for owner in device.gradients if device.gates.get(owner, True)} == set(host.gradients)
+    for owner, gradients in host.gradients.items():
+        for one, other in zip(gradients, device.gradients[owner], strict=True):
+            torch.testing.assert_close(one, other)
+    for name, value in host.values.items():
+        assert float(device.values[name]) == pytest.approx(float(value)), name
+
+
+@pytest.mark.parametrize("epsilon", [0.5, 0.0])
+def test_coins_on_the_device_choose_as_the_hosts_do(epsilon):
+    """One graph serves every outcome of scheduled sampling: gradients and running statistics are the same."""
+    clips, labels = some_clips(torch.float64)
+
+    def run(draws):
+        networks = make(VARIANTS["three scales"], torch.float64)
+        result = steps.sequence_step(networks, clips, labels, draws, OPEN, epsilon=epsilon, kl_weight=3.0)
+        return result.gradients, dict(networks.named_buffers())
+
+    host = HostDraws.of("sequence", Draws(0, 1, CPU), clips.shape[2], epsilon)
+    torch.set_default_dtype(torch.float64)
+    try:
+        held = HeldDraws(host.integers, host.coins, CPU)
+        run(held)  # makes the places of the noise
+        held.fill(DoubleDraws(0, 1, CPU), host.coins)
+        held.rewind()
+        (ours, our_buffers), (theirs, their_buffers) = run(held), run(DoubleDraws(0, 1, CPU))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for owner, gradients in theirs.items():
+        largest = max(float(gradient.abs().max()) for gradient in gradients)
+        for one, other in zip(ours[owner], gradients, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6 * largest)
+    for name, value in their_buffers.items():
+        if not name.endswith("num_batches_tracked"):
+            torch.testing.assert_close(our_buffers[name], value)
+    counts = [int(buffers["motion_encoder.convs.1.num_batches_tracked"]) for buffers in (our_buffers, their_buffers)]
+    assert counts[0] == counts[1] == 1 + sum(not coin for row in host.coins[1::2] for coin in row[1:])
+
+
+def test_all_real_coins_are_part_of_the_graph():
+    host = HostDraws.of("sequence", Draws(0, 1, CPU), 10, 1.0)
+    held = HeldDraws(host.integers, host.coins, CPU)
+    assert held.coins(9, 0.0) == (True,) * 9
+    assert host.key("sequence") != HostDraws.of("sequence", Draws(0, 1, CPU), 10, 0.0).key("sequence")
+
+
+@pytest.mark.parametrize(("kind", "low"), [("one_step", 1), ("content", 0), ("pretrain", 0)])
+def test_held_draws_are_the_draws_of_the_step(kind, low):
+    host = HostDraws.of(kind, Draws(0, 7, CPU), 10, 1.0)
+    assert host.integers == (Draws(0, 7, CPU).integer(low, 8),)
+    held = HeldDraws(host.integers, host.coins, CPU)
+    assert (held.integer(low, 8),) == host.integers
+    place = held.noise(2, 3)
+    held.fill(Draws(0, 7, CPU), host.coins)
+    held.rewind()
+    assert held.noise(2, 3) is place
+    assert torch.equal(place, Draws(0, 7, CPU).noise(2, 3))

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from tsvan import schedules
 from tsvan.data.batches import Batch
 from tsvan.models.networks import OWNERS
+from tsvan.steps import StepResult
 from tsvan.strict import UserError
-from tsvan.trainer import Diverged, Trainer
+from tsvan.trainer import Diverged, Trainer, _restore
 
 # Roll-outs on their own frames amplify rounding at first, so what compares numbers stays where real frames are given.
 TEACHER_FORCED = {"iterations": 1000, "sequence_share_start": 0.5}
@@ -65,10 +66,14 @@ def test_frozen_parts_stay_unchanged_bit_for_bit(kind, learning, tiny_config, we
 class DrawnBatches:
     """Clips of smooth noise, by iteration: no dataset's change can touch them."""
 
+    def __init__(self, device="cpu"):
+        self.device = device
+
     def at(self, iteration):
         generator = torch.Generator().manual_seed(iteration)
         coarse = torch.rand(2, 3, 10, 8, 8, generator=generator) * 2 - 1
-        return Batch(F.interpolate(coarse, size=(10, 64, 64), mode="trilinear"), torch.tensor([iteration % 10, 3]))
+        clips = F.interpolate(coarse, size=(10, 64, 64), mode="trilinear")
+        return Batch(clips.to(self.device), torch.tensor([iteration % 10, 3]).to(self.device))
 
 
 def test_first_losses_of_a_seeded_run(tiny_config, weizmann_store, tmp_path):
@@ -122,3 +127,59 @@ def test_a_folder_with_another_run_is_refused_by_name(tiny_config, weizmann_stor
     trainer.save()
     with pytest.raises(UserError, match=r"other settings \(lambda2 was 7\.0, is 5\.0\)"):
         Trainer.open(tiny_config.with_settings({"lambda2": 5.0}), weizmann_store, tmp_path, "cpu")
+
+
+def test_an_update_gated_on_the_device_is_left_out_whole(tiny_config, weizmann_store, tmp_path):
+    trainer = Trainer.open(tiny_config, weizmann_store, tmp_path, "cpu")
+    owner = "image_discriminator"
+    parameters = list(getattr(trainer.networks, owner).parameters())
+
+    def update(taken):
+        gradients = {owner: [torch.ones_like(parameter) for parameter in parameters]}
+        trainer._update(StepResult(gradients, {}, {owner: torch.tensor(taken)}))
+        return [parameter.clone() for parameter in parameters]
+
+    first = update(True)
+    states = [{name: value.clone() for name, value in s.items()} for s in trainer.optimisers[owner].state.values()]
+    skipped = update(False)
+    assert all(torch.equal(a, b) for a, b in zip(first, skipped, strict=True))
+    for before, after in zip(states, trainer.optimisers[owner].state.values(), strict=True):
+        assert all(torch.equal(before[name], after[name]) for name in before)
+    assert not any(torch.equal(a, b) for a, b in zip(first, update(True), strict=True))
+
+
+def test_states_saved_in_another_memory_format_go_on_alike(tiny_config, weizmann_store, tmp_path):
+    trainer = Trainer.open(tiny_config, weizmann_store, tmp_path / "one", "cpu")
+    run_to(trainer, 8)
+    trainer.save()
+    state = trainer.optimisers["motion_encoder"].state_dict()
+    expected = {key: value["exp_avg"].clone() for key, value in state["state"].items()}
+    for values in state["state"].values():
+        if values["exp_avg"].dim() == 4:
+            values["exp_avg"] = values["exp_avg"].contiguous(memory_format=torch.channels_last)
+    restored = Trainer.open(tiny_config, weizmann_store, tmp_path / "two", "cpu")
+    _restore(restored.optimisers["motion_encoder"], state)
+    for parameter, (_, moment) in zip(
+        restored.networks.motion_encoder.parameters(), sorted(expected.items()), strict=True
+    ):
+        ours = restored.optimisers["motion_encoder"].state[parameter]["exp_avg"]
+        assert torch.equal(ours, moment)
+        assert ours.stride() == parameter.stride()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_graphs_train_as_steps_without_them(precision, tiny_config, weizmann_store, tmp_path):
+    config = tiny_config.with_settings({**TEACHER_FORCED, "precision": precision})
+    runs = []
+    for name in ("graphs", "steps"):
+        trainer = Trainer.open(config, weizmann_store, tmp_path / name, "cuda", log_every=1)
+        trainer._batches = DrawnBatches(trainer.device)
+        if name == "steps":
+            trainer._graphs = None
+        runs.append(list(trainer.run(16)))
+        assert trainer._graphs is None or (trainer._graphs._graphs and not trainer._graphs._broken)
+    for one, other in zip(*runs, strict=True):
+        for key, value in one.values.items():
+            if "rate" not in key:
+                assert value == pytest.approx(other.values[key], rel=0.02, abs=1e-3), (one.iteration, key)

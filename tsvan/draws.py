@@ -36,7 +36,7 @@ class Draws:
         """Uniform in low..high, both included."""
         return int(self._host.integers(low, high + 1))
 
-    def coins(self, count: int, probability: float) -> tuple[bool, ...]:
+    def coins(self, count: int, probability: float) -> tuple[bool, ...] | tuple[Tensor, ...]:
         """`count` draws that are true with the given probability."""
         return tuple(bool(draw) for draw in self._host.random(count) < probability)
 
@@ -47,10 +47,13 @@ class Draws:
 
 @dataclass(frozen=True)
 class TeacherCoins:
-    """Scheduled sampling of one roll-out: at which time steps the real input is given."""
+    """Scheduled sampling of one roll-out: at which time steps the real input is given.
 
-    content: tuple[bool, ...]
-    history: tuple[bool, ...]
+    Either known to the host, or tensors () on the device, whose values only the device knows.
+    """
+
+    content: tuple[bool, ...] | tuple[Tensor, ...]
+    history: tuple[bool, ...] | tuple[Tensor, ...]
 
     @classmethod
     def draw(cls, draws: Draws, steps: int, epsilon: float) -> TeacherCoins:

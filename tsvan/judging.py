@@ -23,12 +23,20 @@ class Judgement:
         to_prior: the same in x_p.
         to_discriminator: gradients of the discriminator's loss in its weights; None: its update is skipped.
         values: to log.
+        gate: whether decoder and discriminator are to be updated, () each, where only the device knows: then all
+            gradients are there.
     """
 
     to_fake: Tensor | None
     to_prior: Tensor | None
     to_discriminator: Sequence[Tensor | None] | None
     values: dict[str, Tensor | float]
+    gate: tuple[Tensor, Tensor] | None = None
+
+
+def decided_by_device(tensor: Tensor) -> bool:
+    """Whether the balance stays on the device: a GPU would wait for the host, a CPU saves the skipped work."""
+    return tensor.device.type == "cuda"
 
 
 def judge_frames(
@@ -88,19 +96,46 @@ def _judge(
         real_class_loss = losses.class_error(classes_real, labels)
         generator_loss, discriminator_loss = generator_loss + class_loss, discriminator_loss + real_class_loss
         values |= {"class_generated": class_loss.detach(), "class_real": real_class_loss.detach()}
-    generated = (1 - mix) * on_fake.item() + mix * on_prior.item()
-    gate = balance(on_real.item(), generated, loss.balance_target, margin)
-    values |= {"updates_discriminator": float(gate.discriminator), "updates_decoder": float(gate.decoder)}
+    parts = generator_loss, discriminator_loss, [fake, prior], list(discriminator.parameters())
+    if decided_by_device(fake):
+        generated = torch.lerp(on_fake.detach(), on_prior.detach(), mix)
+        gate = balance_on_device(on_real.detach(), generated, loss.balance_target, margin)
+        values |= {"updates_decoder": gate[0].float(), "updates_discriminator": gate[1].float()}
+        return _judgement(*parts, True, True, values, gate)
+    balanced = balance(
+        on_real.item(), (1 - mix) * on_fake.item() + mix * on_prior.item(), loss.balance_target, margin
+    )
+    values |= {"updates_discriminator": float(balanced.discriminator), "updates_decoder": float(balanced.decoder)}
+    return _judgement(*parts, balanced.decoder, balanced.discriminator, values, None)
+
+
+def _judgement(
+    generator_loss: Tensor,
+    discriminator_loss: Tensor,
+    generated: list[Tensor],
+    weights: list[nn.Parameter],
+    for_decoder: bool,
+    for_discriminator: bool,
+    values: dict[str, Tensor | float],
+    gate: tuple[Tensor, Tensor] | None,
+) -> Judgement:
+    """The gradients that are wanted, and no others."""
     to_fake = to_prior = None
-    if gate.decoder:
+    if for_decoder:
         to_fake, to_prior = torch.autograd.grad(
-            generator_loss, [fake, prior], retain_graph=gate.discriminator, materialize_grads=True
+            generator_loss, generated, retain_graph=for_discriminator, materialize_grads=True
         )
-    to_discriminator = None
-    if gate.discriminator:
-        to_discriminator = torch.autograd.grad(discriminator_loss, list(discriminator.parameters()))
-    return Judgement(to_fake, to_prior, to_discriminator, values)
+    to_discriminator = torch.autograd.grad(discriminator_loss, weights) if for_discriminator else None
+    return Judgement(to_fake, to_prior, to_discriminator, values, gate)
 
 
 def _split(logits: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
     return (logits, logits) if labels is None else (logits[:, :1], logits[:, 1:])
+
+
+def balance_on_device(real: Tensor, fake: Tensor, target: float, margin: float) -> tuple[Tensor, Tensor]:
+    """`schedules.balance` of losses () on the device: whether to update the decoder and the discriminator, () each."""
+    skip_discriminator = torch.minimum(real, fake) < target - margin
+    skip_decoder = torch.maximum(real, fake) > target + margin
+    both = skip_discriminator & skip_decoder
+    return both | ~skip_decoder, both | ~skip_discriminator

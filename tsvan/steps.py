@@ -7,8 +7,9 @@ All are taken at the weights before the step; then the optimisers step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -34,10 +35,12 @@ class StepResult:
 
     gradients: Gradients
     values: dict[str, Tensor | float]
+    gates: dict[str, Tensor] = field(default_factory=dict)
+    """Owners whose update only the device knows to take (True) or to skip, ()."""
 
 
 def pretrain_step(
-    networks: Networks, clips: Tensor, labels: Tensor, draws: Draws, loss: LossConfig, *, kl_weight: float
+    networks: Networks, clips: Tensor, labels: Tensor, draws: Draws, loss: LossConfig, *, kl_weight: float | Tensor
 ) -> StepResult:
     """Content pre-training: lambda1 MSE + lambda2(i) KL on one frame of each clip; E_c and G_c.
 
@@ -73,11 +76,11 @@ def content_step(networks: Networks, clips: Tensor, labels: Tensor, draws: Draws
         networks, fake, prior, frames, loss, loss.balance_margin, prior_share=loss.prior_share, mix=loss.prior_share
     )
     matched = loss.lambda1 * reconstruction
-    gradients = _generator_gradients(
+    gradients, gates = _generator_gradients(
         networks, "content", matched + loss.lambda2 * kl, matched, fake, prior, judged, loss.adversarial_frames
     )
     return StepResult(
-        gradients, {"reconstruction": reconstruction.detach(), "kl": kl.detach(), **judged.values}
+        gradients, {"reconstruction": reconstruction.detach(), "kl": kl.detach(), **judged.values}, gates
     )
 
 
@@ -110,12 +113,13 @@ def one_step(networks: Networks, clips: Tensor, labels: Tensor, draws: Draws, lo
     scales = losses.feature_distance(features, targets)
     judged = judge_frames(networks, fake, prior, target, loss, loss.balance_margin_one_step)
     matched = loss.lambda4 * reconstruction + loss.lambda3 * scales
-    gradients = _generator_gradients(
+    gradients, gates = _generator_gradients(
         networks, "motion", matched + loss.one_step_kl * kl, matched, fake, prior, judged, loss.adversarial_frames
     )
     return StepResult(
         gradients,
         {"reconstruction": reconstruction.detach(), "kl": kl.detach(), "scales": _value(scales), **judged.values},
+        gates,
     )
 
 
@@ -127,7 +131,7 @@ def sequence_step(
     loss: LossConfig,
     *,
     epsilon: float,
-    kl_weight: float,
+    kl_weight: float | Tensor,
 ) -> StepResult:
     """Whole clips, with scheduled sampling: E_m, G_m and D_V.
 
@@ -149,7 +153,7 @@ def sequence_step(
     z_posterior = losses.reparameterise(mean, logvar, draws.noise(*mean.shape)).view(steps, batch, -1)
     z_prior = _prior(draws, z_posterior)
     coins = TeacherCoins.draw(draws, steps, epsilon), TeacherCoins.draw(draws, steps, epsilon)
-    Content.contract([real[t] for t in range(steps) if coins[0].content[t] and coins[1].content[t]])
+    Content.contract([real[t] for t in range(steps) if all(coin.content[t] is True for coin in coins)])
     joint = networks.motion_decoder.joint
     weight = None if joint is None else joint.gathered()
     fake, features = _roll_out(networks, first, real, maps, z_posterior, coins[0], onehot, weight)
@@ -160,12 +164,13 @@ def sequence_step(
     scales = sum((losses.feature_distance(*pair) for pair in zip(features, targets, strict=True)), start=0.0) / steps
     judged = judge_clips(networks, fake, prior, clips, labels, loss)
     matched = loss.lambda4 * reconstruction + loss.lambda3 * scales
-    gradients = _generator_gradients(
+    gradients, gates = _generator_gradients(
         networks, "motion", matched + kl_weight * kl, matched, fake, prior, judged, loss.adversarial_clips
     )
     return StepResult(
         gradients,
         {"reconstruction": reconstruction.detach(), "kl": kl.detach(), "scales": _value(scales), **judged.values},
+        gates,
     )
 
 
@@ -227,13 +232,42 @@ def _roll_out(
     frames, features = [first], []
     for t in range(len(z_m)):
         if t > 0:
-            own = None if coins.history[t] else difference(frames[t - 1], frames[t])
-            state = networks.advance(maps[t - 1] if own is None else networks.motion_encoder.maps(own), state)
-        content = real[t] if coins.content[t] else networks.content(frames[t], onehot)
+            state = networks.advance(_history(networks, coins.history[t], maps[t - 1], frames[t - 1], frames[t]), state)
+        content = _previous(networks, coins.content[t], real[t], frames[t], onehot)
         frame, fused = networks.next_frame(content, z_m[t], state, onehot, joint_weight)
         frames.append(frame)
         features.append(fused)
     return in_time(frames), features
+
+
+def _history(networks: Networks, coin: bool | Tensor, real: Tensor, before: Tensor, now: Tensor) -> Tensor:
+    """The difference map that the LSTM is given: the real one, or that of the generated frames `before` and `now`."""
+    if coin is True:
+        return real
+    with _statistics_kept(networks.motion_encoder, coin):
+        own = networks.motion_encoder.maps(difference(before, now))
+    return own if coin is False else torch.where(coin, real, own)
+
+
+def _previous(networks: Networks, coin: bool | Tensor, real: Content, frame: Tensor, onehot: Tensor) -> Content:
+    """The content that the next frame starts from: that of the real frame, or of the generated one."""
+    if coin is True:
+        return real
+    own = networks.content(frame, onehot)
+    return own if coin is False else own.unless(coin, real)
+
+
+@contextmanager
+def _statistics_kept(module: nn.Module, coin: bool | Tensor) -> Iterator[None]:
+    """Where the coin (a tensor) is true, the block leaves the module's running statistics as they were."""
+    if isinstance(coin, bool):
+        yield
+        return
+    buffers = list(module.buffers())
+    before = [buffer.clone() for buffer in buffers]
+    yield
+    for buffer, value in zip(buffers, before, strict=True):
+        buffer.copy_(torch.where(coin, value, buffer))
 
 
 def _generator_gradients(
@@ -245,8 +279,8 @@ def _generator_gradients(
     prior: Tensor,
     judged: Judgement,
     adversarial: float,
-) -> Gradients:
-    """Gradients of a stream's encoder and decoder, and of the discriminator that judged.
+) -> tuple[Gradients, dict[str, Tensor]]:
+    """Gradients of a stream's encoder and decoder, and of the discriminator that judged; their gates on the device.
 
     Args:
         name: `content` or `motion`.
@@ -269,10 +303,10 @@ def _generator_gradients(
             _parameters(getattr(networks, decoder)),
             [torch.ones_like(matched), adversarial * judged.to_fake, adversarial * judged.to_prior],
         )
+    judge = "video_discriminator" if fake.dim() == 5 else "image_discriminator"
     if judged.to_discriminator is not None:
-        owner = "video_discriminator" if fake.dim() == 5 else "image_discriminator"
-        gradients[owner] = judged.to_discriminator
-    return gradients
+        gradients[judge] = judged.to_discriminator
+    return gradients, {} if judged.gate is None else dict(zip((decoder, judge), judged.gate, strict=True))
 
 
 def _parameters(module: nn.Module) -> list[nn.Parameter]:

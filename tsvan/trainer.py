@@ -6,8 +6,10 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +21,9 @@ from tsvan.config import TrainConfig
 from tsvan.data.batches import Batches
 from tsvan.data.store import ClipStore
 from tsvan.draws import Draws
+from tsvan.graphs import Graphs, Step
 from tsvan.memory import keep_freed_memory
+from tsvan.models.layout import channels_last
 from tsvan.models.networks import OWNERS, Networks
 from tsvan.strict import UserError
 
@@ -75,10 +79,14 @@ class Trainer:
         if start:
             self.networks.load_state_dict(start.networks)
         self.networks.to(device).train()
+        if device.type == "cuda":
+            channels_last(self.networks)
+            torch.set_float32_matmul_precision("high")  # TF32, as cuDNN's convolutions have it already
         self.optimisers = {owner: _adam(self.networks, owner, config) for owner in OWNERS}
         if start and start.optimisers:
             for owner, optimiser in self.optimisers.items():
-                optimiser.load_state_dict(start.optimisers[owner])
+                _restore(optimiser, start.optimisers[owner])
+        self._graphs = Graphs(self.networks, device) if device.type == "cuda" else None
         self._batches = Batches(store, config.data, config.optimiser.batch_size, config.seed, device)
         self._plan = schedules.step_plan(config.seed, config.schedule)
         self._log_every = log_every
@@ -159,48 +167,82 @@ class Trainer:
         )
 
     def _step(self) -> None:
-        config, schedule = self.config, self.config.schedule
         batch = self._batches.at(self.iteration)
-        draws = Draws(config.seed, self.iteration, self.device)
-        inputs = self.networks, batch.clips, batch.labels, draws, config.loss
-        i = self.iteration - schedule.pretrain_iterations
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            if i <= 0:
-                kind = "pretrain"
-                kl_weight = schedules.pretrain_lambda2(self.iteration, schedule, config.loss)
-                result = steps.pretrain_step(*inputs, kl_weight=kl_weight)
-                self._add("schedule/lambda2", kl_weight)
-            else:
-                kind = schedules.KINDS[self._plan[i - 1]]
-                if kind == "content":
-                    result = steps.content_step(*inputs)
-                elif kind == "one_step":
-                    result = steps.one_step(*inputs)
-                else:
-                    epsilon = schedules.teacher_share(i, schedule)
-                    kl_weight = schedules.lambda5(i, schedule, config.loss)
-                    result = steps.sequence_step(*inputs, epsilon=epsilon, kl_weight=kl_weight)
-                    self._add("schedule/epsilon", epsilon)
-                    self._add("schedule/lambda5", kl_weight)
+        kind, epsilon, scalars = self._scheduled()
+        step = self._step_of(kind, epsilon)
+        if self._graphs is None:
+            result = step(*batch, self._draw(), **scalars)
+        else:
+            result = self._graphs(kind, step, batch.clips, batch.labels, self._draw, epsilon, scalars)
         for name, value in result.values.items():
             self._add(f"{kind}/{name}", value)
-        self._update(result.gradients)
+        self._update(result)
 
-    def _update(self, gradients: steps.Gradients) -> None:
-        for owner, values in gradients.items():
-            parameters = getattr(self.networks, owner).parameters()
-            for parameter, gradient in zip(parameters, values, strict=True):
-                # Fused Adam reads a gradient of other strides than its weight's in the wrong order, without a word.
-                parameter.grad = None if gradient is None else gradient.contiguous()
-            self.optimisers[owner].step()
-            self.optimisers[owner].zero_grad(set_to_none=True)
+    def _draw(self) -> Draws:
+        return Draws(self.config.seed, self.iteration, self.device)
+
+    def _scheduled(self) -> tuple[str, float, dict[str, float]]:
+        """What this iteration does: kind of step, epsilon, and the weights that the schedules give it."""
+        schedule, loss = self.config.schedule, self.config.loss
+        i = self.iteration - schedule.pretrain_iterations
+        if i <= 0:
+            kl_weight = schedules.pretrain_lambda2(self.iteration, schedule, loss)
+            self._add("schedule/lambda2", kl_weight)
+            return "pretrain", 1.0, {"kl_weight": kl_weight}
+        kind = schedules.KINDS[self._plan[i - 1]]
+        if kind != "sequence":
+            return kind, 1.0, {}
+        epsilon, kl_weight = schedules.teacher_share(i, schedule), schedules.lambda5(i, schedule, loss)
+        self._add("schedule/epsilon", epsilon)
+        self._add("schedule/lambda5", kl_weight)
+        return kind, epsilon, {"kl_weight": kl_weight}
+
+    def _step_of(self, kind: str, epsilon: float) -> Step:
+        """A kind of step on this run's networks, in its precision."""
+        functions: dict[str, Callable[..., steps.StepResult]] = {
+            "pretrain": steps.pretrain_step,
+            "content": steps.content_step,
+            "one_step": steps.one_step,
+            "sequence": partial(steps.sequence_step, epsilon=epsilon),
+        }
+
+        def step(clips: Tensor, labels: Tensor, draws: Draws, **scalars: Any) -> steps.StepResult:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+                result = functions[kind](self.networks, clips, labels, draws, self.config.loss, **scalars)
+            return replace(result, gradients=self._laid_out(result.gradients))
+
+        return step
+
+    def _laid_out(self, gradients: steps.Gradients) -> steps.Gradients:
+        """Each gradient with its weight's strides: fused Adam reads others in the wrong order, without a word."""
+        return {
+            owner: [
+                None if gradient is None else _laid_out_as(parameter, gradient)
+                for parameter, gradient in zip(getattr(self.networks, owner).parameters(), values, strict=True)
+            ]
+            for owner, values in gradients.items()
+        }
+
+    def _update(self, result: steps.StepResult) -> None:
+        for owner, values in result.gradients.items():
+            optimiser = self.optimisers[owner]
+            for parameter, gradient in zip(getattr(self.networks, owner).parameters(), values, strict=True):
+                parameter.grad = gradient
+            # What fused Adam does for a scaler that found an overflow: on the device, all of this step is left out.
+            optimiser.found_inf = (~result.gates[owner]).float() if owner in result.gates else None  # type: ignore[attr-defined]
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
 
     def _add(self, name: str, value: Tensor | float) -> None:
         self._sums[name] = self._sums.get(name, 0.0) + value
         self._counts[name] = self._counts.get(name, 0) + 1
 
     def _record(self) -> Record:
-        values = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
+        on_device = {name: total for name, total in self._sums.items() if isinstance(total, Tensor)}
+        sums: dict[str, Any] = {**self._sums}
+        if on_device:  # read at once: a GPU is waited for a single time
+            sums |= zip(on_device, torch.stack(list(on_device.values())).tolist(), strict=True)
+        values = {name: total / self._counts[name] for name, total in sums.items()}
         self._sums.clear()
         self._counts.clear()
         self._check_finite(values)
@@ -246,6 +288,21 @@ def _adam(networks: Networks, owner: str, config: TrainConfig) -> torch.optim.Ad
         weight_decay=settings.weight_decay,
         fused=True,
     )
+
+
+def _restore(optimiser: torch.optim.Adam, state: dict[str, Any]) -> None:
+    """Load the state of an optimiser; it may have been saved where weights lie in another order in memory."""
+    optimiser.load_state_dict(state)
+    for parameter, values in optimiser.state.items():
+        for name, value in values.items():
+            if value.shape == parameter.shape:
+                values[name] = _laid_out_as(parameter, value)
+
+
+def _laid_out_as(parameter: Tensor, values: Tensor) -> Tensor:
+    if values.stride() == parameter.stride():
+        return values
+    return torch.empty_like(parameter, requires_grad=False).copy_(values)
 
 
 def _check_same_run(start: Checkpoint, config: TrainConfig, store: ClipStore, folder: Path) -> None:

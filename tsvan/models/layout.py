@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def as_map(vectors: Tensor, shape: tuple[int, int, int]) -> Tensor:
@@ -29,3 +29,11 @@ def by_time(clips: Tensor) -> Tensor:
 def in_time(frames: Sequence[Tensor]) -> Tensor:
     """T batches of frames (B, C, H, W) -> clips (B, C, T, H, W)."""
     return torch.stack([frame.permute(0, 2, 3, 1) for frame in frames], dim=1).permute(0, 4, 1, 2, 3)
+
+
+def channels_last(module: nn.Module) -> None:
+    """Lay the weights of all convolutions out channels-last, for devices that would turn them at every call."""
+    for parameter in module.parameters():
+        formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+        if parameter.dim() in formats:
+            parameter.data = parameter.data.contiguous(memory_format=formats[parameter.dim()])

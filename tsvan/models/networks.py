@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tsvan.config import ModelConfig
@@ -52,7 +51,8 @@ class Networks(nn.Module):
 
     def one_hot(self, labels: Tensor) -> Tensor:
         """Labels (B,) int64 -> e_y (B, K) float32."""
-        return F.one_hot(labels, self.num_classes).float()
+        # F.one_hot would have the host look at the labels, and a GPU wait for it.
+        return (labels[:, None] == torch.arange(self.num_classes, device=labels.device)).float()
 
     def content(self, frames: Tensor, onehot: Tensor) -> Content:
         """What the frames (B, 3, 64, 64) show, by the mean of z_c."""
@@ -141,6 +141,11 @@ class Content:
         """This content, cut into batches of `batch` rows."""
         pairs = zip(self.hidden.split(batch), self.map.split(batch), strict=True)
         return [Content(self._networks, hidden, content_map) for hidden, content_map in pairs]
+
+    def unless(self, coin: Tensor, other: Content) -> Content:
+        """`other` where the coin () is true, else this; for coins that only the device knows."""
+        hidden, content_map = torch.where(coin, other.hidden, self.hidden), torch.where(coin, other.map, self.map)
+        return Content(self._networks, hidden, content_map)
 
     @staticmethod
     def contract(contents: Sequence[Content]) -> None:

@@ -1,0 +1,187 @@
+"""Training steps as captured CUDA graphs: one launch a step in place of thousands, no host between."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tsvan.draws import Draws
+from tsvan.steps import StepResult
+
+_log = logging.getLogger(__name__)
+
+WARM_UPS = 3  # runs before a capture, in which libraries choose their algorithms and allocate their workspaces
+
+Step = Callable[..., StepResult]
+"""Called as step(clips, labels, draws, **scalars)."""
+
+
+class HeldDraws(Draws):
+    """Draws whose places in memory stay, for a graph to read: filled anew before each replay.
+
+    Args:
+        integers: what `integer` returns, call by call; a part of the graph.
+        coins: what `coins` returns, call by call. All true: a part of the graph; else tensors, so that one graph
+            serves every outcome.
+        device: of the tensors.
+    """
+
+    def __init__(self, integers: Sequence[int], coins: Sequence[tuple[bool, ...]], device: torch.device) -> None:
+        self._device = device
+        self._integers = list(integers)
+        self._fixed = all(all(row) for row in coins)
+        self._coins = torch.zeros(len(coins), len(coins[0]) if coins else 0, dtype=torch.bool, device=device)
+        self._noise: list[Tensor] = []
+        self._calls = [0, 0, 0]
+
+    def fill(self, draws: Draws, coins: Sequence[tuple[bool, ...]]) -> None:
+        """Take this iteration's noise and coins."""
+        for place in self._noise:
+            place.copy_(draws.noise(*place.shape))
+        if coins and not self._fixed:
+            self._coins.copy_(torch.tensor(coins), non_blocking=True)
+
+    def rewind(self) -> None:
+        """The next calls return the first values again."""
+        self._calls = [0, 0, 0]
+
+    def integer(self, low: int, high: int) -> int:
+        """As it was given."""
+        return self._integers[self._call(0)]
+
+    def coins(self, count: int, probability: float) -> tuple[bool, ...] | tuple[Tensor, ...]:
+        """As they were given, or the places that they are put into, () each."""
+        row = self._call(1)
+        return (True,) * count if self._fixed else self._coins[row].unbind()
+
+    def noise(self, *shape: int) -> Tensor:
+        """The place of this noise, made at the first call."""
+        call = self._call(2)
+        if call == len(self._noise):
+            self._noise.append(torch.zeros(shape, device=self._device))
+        return self._noise[call]
+
+    def _call(self, kind: int) -> int:
+        self._calls[kind] += 1
+        return self._calls[kind] - 1
+
+
+@dataclass(frozen=True)
+class HostDraws:
+    """What the host draws for a step: with it the graph is chosen, or filled."""
+
+    integers: tuple[int, ...] = ()
+    coins: tuple[tuple[bool, ...], ...] = ()
+
+    @classmethod
+    def of(cls, kind: str, draws: Draws, frames: int, epsilon: float) -> HostDraws:
+        """In the order in which the step of that kind would draw them from `draws`."""
+        if kind == "sequence":
+            return cls(coins=tuple(tuple(map(bool, draws.coins(frames - 1, epsilon))) for _ in range(4)))
+        return cls(integers=(draws.integer(1 if kind == "one_step" else 0, frames - 2),))
+
+    def key(self, kind: str) -> tuple[Any, ...]:
+        """Of the graph that serves them."""
+        return kind, self.integers, all(all(row) for row in self.coins)
+
+
+class Graphs:
+    """The graphs of a run, captured as their steps come up.
+
+    Args:
+        networks: whose running statistics a warm-up must leave alone.
+        device: a CUDA device.
+    """
+
+    def __init__(self, networks: nn.Module, device: torch.device) -> None:
+        self._networks, self._device = networks, device
+        self._graphs: dict[tuple[Any, ...], _Graph] = {}
+        self._pool: Any = None
+        self._broken = False
+
+    def __call__(
+        self,
+        kind: str,
+        step: Step,
+        clips: Tensor,
+        labels: Tensor,
+        draw: Callable[[], Draws],
+        epsilon: float,
+        scalars: dict[str, float],
+    ) -> StepResult:
+        """A step's result, whose tensors hold until the next call. Where a capture fails, steps run without graphs.
+
+        Args:
+            kind: of the step, as in `schedules.KINDS`, or `pretrain`.
+            step: called as step(clips, labels, draws, **scalars).
+            draw: makes this iteration's draws, each time from their beginning.
+            epsilon: probability of a real input (sequences).
+            scalars: what the schedules say of this iteration.
+        """
+        host = HostDraws.of(kind, draw(), clips.shape[2], epsilon)
+        key = (*host.key(kind), clips.shape)
+        if key not in self._graphs and not self._broken:
+            try:
+                self._graphs[key] = self._capture(step, clips, labels, host, scalars)
+            except RuntimeError as error:
+                self._broken = True
+                _log.warning("training goes on without CUDA graphs, more slowly: %s", str(error).splitlines()[0])
+        if key in self._graphs:
+            return self._graphs[key].replay(clips, labels, draw(), host, scalars)
+        return step(clips, labels, draw(), **scalars)
+
+    def _capture(
+        self, step: Step, clips: Tensor, labels: Tensor, host: HostDraws, scalars: dict[str, float]
+    ) -> _Graph:
+        held = HeldDraws(host.integers, host.coins, self._device)
+        places = {name: torch.zeros((), device=self._device) for name in scalars}
+        captured = _Graph(torch.cuda.CUDAGraph(), clips.clone(), labels.clone(), held, places)
+
+        def run() -> StepResult:
+            held.rewind()
+            return step(captured.clips, captured.labels, held, **places)
+
+        buffers = list(self._networks.buffers())
+        before = [buffer.clone() for buffer in buffers]
+        side = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream(self._device))
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UPS):
+                run()
+        torch.cuda.current_stream(self._device).wait_stream(side)
+        try:
+            with torch.cuda.graph(captured.graph, pool=self._pool):
+                captured.result = run()
+        finally:
+            for buffer, value in zip(buffers, before, strict=True):
+                buffer.copy_(value)
+        # Graphs share memory: what one leaves is used up before the next is replayed.
+        self._pool = captured.graph.pool()
+        return captured
+
+
+@dataclass
+class _Graph:
+    graph: Any
+    clips: Tensor
+    labels: Tensor
+    held: HeldDraws
+    scalars: dict[str, Tensor]
+    result: StepResult | None = None
+
+    def replay(
+        self, clips: Tensor, labels: Tensor, draws: Draws, host: HostDraws, scalars: dict[str, float]
+    ) -> StepResult:
+        self.clips.copy_(clips)
+        self.labels.copy_(labels)
+        self.held.fill(draws, host.coins)
+        for name, place in self.scalars.items():
+            place.fill_(scalars[name])
+        self.graph.replay()
+        assert self.result is not None
+        return self.result
