@@ -13,6 +13,7 @@ from sweeps.data import clips_line, clips_summary
 from sweeps.final import FinalResult, Interval, Reported
 from sweeps.paths import StudyPaths
 from sweeps.session import StudyRecord
+from sweeps.trust import trust_lines
 from sweeps.versions import versions
 from tsvan.config import published
 from tsvan.data.store import ClipStore
@@ -108,9 +109,9 @@ def write_report(summary: dict[str, Any], final: FinalResult | None, config: Swe
         "",
         *_table_3(final, config),
         "",
-        "## Can the metrics see what they should?",
+        "## Can the scorer be trusted?",
         "",
-        *_sensitivity(summary["scorer"]),
+        *trust_lines(summary["scorer"]),
         "",
         "## Trials",
         "",
@@ -205,23 +206,6 @@ def _table_3(final: FinalResult | None, config: SweepConfig) -> list[str]:
             f"| {name} | {loss['lambda2']:.3g} | {weights} | {model['ngf']} | {model['content_dim']} | {total:,} |"
         )
     return lines
-
-
-def _sensitivity(scorer: dict[str, Any]) -> list[str]:
-    table = scorer["sensitivity"]
-    names = [name for name in METRICS if name in table["rows"]["real"]]
-    accuracies = ", ".join(f"{name} {value:.3f}" for name, value in scorer["accuracies"].items())
-    lines = [
-        f"Scores of real clips (upper bound) and of broken ones, N = {table['num_clips']}. "
-        f"Held-out accuracy of the scorer: {accuracies}.",
-        "",
-        f"| clips | {' | '.join(names)} |",
-        f"| --- |{' --- |' * len(names)}",
-    ]
-    for kind, values in table["rows"].items():
-        lines.append(f"| {kind} | {' | '.join(f'{values[name]:.4g}' for name in names)} |")
-    refused = [reason for reason in table["refusals"].values() if reason]
-    return [*lines, "", *(f"- {reason}" for reason in refused)]
 
 
 def _trials(trials: list[dict[str, Any]], config: SweepConfig) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from tsvan.data.store import ClipStore
 from tsvan.files import Progress, write_atomically
 from tsvan.scoring.classifier import check_floor
 from tsvan.scoring.evaluator import Evaluator
+from tsvan.scoring.groups import group_size
 from tsvan.scoring.training import scorer_path, train_or_load
 from tsvan.strict import UserError
 from tsvan.trainer import pick_device
@@ -33,6 +34,9 @@ class ScorerResult:
         objective_refused: why the objective fails, where that is a warning only; else empty.
         warnings: for the terminal.
         trained: in this process, not found.
+        chances: accuracy of a blind guess, by head.
+        growth: metrics of real clips at several N.
+        marked: N of the sample groups, among those of `growth`.
     """
 
     folder: str
@@ -44,6 +48,9 @@ class ScorerResult:
     objective_refused: str
     warnings: list[str]
     trained: bool
+    chances: dict[str, float] = field(default_factory=dict)
+    growth: dict[str, Any] = field(default_factory=dict)
+    marked: dict[str, int] = field(default_factory=dict)
 
 
 def scorer_stage(
@@ -81,13 +88,20 @@ def scorer_stage(
             else "choose another objective, such as --set 'objective={metric: kernel_distance, direction: minimize}'"
         )
         raise UserError(f"{reason}; {way_on}")
+    marked = {
+        "validation": config.scoring.validation_clips or group_size("validation", store.num_classes),
+        "report": config.scoring.report_clips or group_size("report", store.num_classes),
+    }
     result = ScorerResult(
         folder=str(folder),
         config=asdict(settings),
         hash=scorer.hash,
         accuracies=scorer.accuracies,
         last_accuracies=scorer.last_accuracies,
+        chances=scorer.chances,
         sensitivity=sensitivity.to_dict(),
+        growth=evaluator.growth(sorted(set(marked.values()))).to_dict(),
+        marked=marked,
         objective_refused="; ".join(reason for reason in refused if reason),
         warnings=found,
         trained=trained,

@@ -13,9 +13,9 @@ LABELS = np.arange(100) % 10
 REAL = Measured(RNG.normal(size=(100, 4)), np.eye(10)[LABELS])
 
 
-def test_sizes_rise_to_the_marked_ones() -> None:
-    assert growth_sizes([1_024, 9_000]) == (16, 64, 256, 1_024, 4_096, 9_000)
-    assert growth_sizes([8, 12]) == (8, 12)
+def test_sizes_rise_beyond_the_marked_ones() -> None:
+    assert growth_sizes([1_024, 9_000]) == (16, 64, 256, 1_024, 4_096, 9_000, 16_384)
+    assert growth_sizes([8, 12]) == (8, 12, 16)
 
 
 def test_the_inception_score_grows_towards_the_number_of_classes() -> None:

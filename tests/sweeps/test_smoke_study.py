@@ -94,7 +94,7 @@ def test_the_registered_model_makes_clips_from_labels(client: MlflowClient, summ
 
 def test_the_report_shows_table_pictures_and_sensitivity(smoke_study: Path) -> None:
     text = (smoke_study / "report.md").read_text()
-    for words in ("table 3", "| real |", "| shuffled |", "95% t interval", "figures/"):
+    for words in ("table 3", "| real |", "| shuffled |", "standard errors", "(report) |", "95% t interval", "figures/"):
         assert words in text
     pictures = [line.split("](")[1].rstrip(")") for line in text.splitlines() if line.startswith("![")]
     assert pictures

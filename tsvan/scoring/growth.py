@@ -51,10 +51,10 @@ class Growth:
 
 
 def growth_sizes(marked: Sequence[int]) -> tuple[int, ...]:
-    """16, 64, 256 and so on up to the largest of `marked` (the groups' sizes), and those themselves."""
+    """The groups' sizes `marked`, and 16, 64, 256 and so on to beyond them, which shows whether a metric still grows."""
     steps = []
     size = 16
-    while size < max(marked):
+    while size <= 4 * max(marked):
         steps.append(size)
         size *= 4
     return tuple(sorted({*steps, *marked}))

@@ -1,0 +1,69 @@
+"""The report's answer to "can the scorer be trusted?": accuracy, upper and lower bounds, growth with N."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tsvan.scoring.metrics import METRICS
+
+
+def trust_lines(scorer: dict[str, Any]) -> list[str]:
+    """Markdown of what the scorer's stage measured.
+
+    Args:
+        scorer: the fields of `ScorerResult`.
+    """
+    table = scorer["sensitivity"]
+    names = [name for name in METRICS if name in table["rows"]["real"]]
+    lines = [
+        _accuracy(scorer, table["rows"]["real"]),
+        "",
+        f"Scores of held-out real clips (what a perfect generator would get) and of broken copies, N = "
+        f"{table['num_clips']}, distances between halves of {table['num_distance_clips']}:",
+        "",
+        _row(["clips", *names]),
+        _row(["---"] * (len(names) + 1)),
+        *(_row([kind, *(f"{values[name]:.4g}" for name in names)]) for kind, values in table["rows"].items()),
+        "",
+        *(_gap(kind, gap) for kind, gap in table["gaps"].items()),
+        *(f"- {reason}" for reason in table["refusals"].values() if reason),
+    ]
+    return [*lines, "", *_growth(scorer["growth"], scorer["marked"])]
+
+
+def _accuracy(scorer: dict[str, Any], real: dict[str, float]) -> str:
+    last, chances = scorer["last_accuracies"], scorer["chances"]
+    heads = [
+        f"{name} {value:.3f} (last iteration {last[name]:.3f}, chance {chances[name]:.3f})"
+        for name, value in scorer["accuracies"].items()
+    ]
+    action = f"; the action asked for {real['label_agreement']:.3f}" if "label_agreement" in real else ""
+    return f"The scorer's accuracy on real clips that are held out from its training: {', '.join(heads)}{action}."
+
+
+def _gap(kind: str, gap: dict[str, float]) -> str:
+    difference, error = gap["difference"], gap["standard_error"]
+    ratio = f", {difference / error:.1f} standard errors" if error > 0 else ""
+    return f"- kernel distance: {kind} clips {difference:+.4g} to the clips themselves{ratio}"
+
+
+def _growth(growth: dict[str, Any], marked: dict[str, int]) -> list[str]:
+    values = growth["values"]
+    names = [name for name in METRICS if name in values]
+    lines = [
+        f"How scores of real clips grow with N (mean ± standard deviation of random draws from "
+        f"{growth['num_clips']} clips; distances end where the clips end):",
+        "",
+        _row(["N", *names]),
+        _row(["---"] * (len(names) + 1)),
+    ]
+    for size in growth["sizes"]:
+        groups = [group for group, clips in marked.items() if clips == size]
+        title = f"**{size:,}** ({', '.join(groups)})" if groups else f"{size:,}"
+        cells = [values[name].get(str(size)) for name in names]
+        lines.append(_row([title, *("-" if cell is None else f"{cell[0]:.4g} ± {cell[1]:.2g}" for cell in cells)]))
+    return lines
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

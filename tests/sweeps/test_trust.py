@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from typing import Any
+
+from sweeps.trust import trust_lines
+
+SCORER: dict[str, Any] = {
+    "accuracies": {"person x action": 0.975},
+    "last_accuracies": {"person x action": 0.95},
+    "chances": {"person x action": 0.025},
+    "sensitivity": {
+        "rows": {
+            "real": {"inception_score": 9.0, "label_agreement": 1.0, "kernel_distance": -0.01},
+            "shuffled": {"inception_score": 9.5, "label_agreement": 0.5, "kernel_distance": 0.05},
+        },
+        "num_clips": 30,
+        "num_distance_clips": 15,
+        "gaps": {"shuffled": {"difference": 0.06, "standard_error": 0.02}},
+        "refusals": {"inception_score": "inception_score does not rank shuffled clips below real ones"},
+    },
+    "growth": {
+        "sizes": (16, 1_024, 9_000),
+        "values": {
+            "inception_score": {"16": (5.0, 0.5), "1024": (9.0, 0.1), "9000": (9.25, 0.0)},
+            "kernel_distance": {"16": (0.125, 0.25)},
+        },
+        "num_clips": 30,
+    },
+    "marked": {"validation": 1_024, "report": 9_000},
+}
+
+
+def test_accuracy_bounds_and_gaps_are_shown() -> None:
+    text = "\n".join(trust_lines(SCORER))
+    assert "person x action 0.975 (last iteration 0.950, chance 0.025); the action asked for 1.000." in text
+    assert "| real | 9 | 1 | -0.01 |" in text
+    assert "- kernel distance: shuffled clips +0.06 to the clips themselves, 3.0 standard errors" in text
+    assert "- inception_score does not rank shuffled clips below real ones" in text
+
+
+def test_growth_marks_the_groups_and_ends_where_the_clips_end() -> None:
+    lines = trust_lines(SCORER)
+    assert "| 16 | 5 ± 0.5 | 0.125 ± 0.25 |" in lines
+    assert "| **1,024** (validation) | 9 ± 0.1 | - |" in lines
+    assert lines[-1] == "| **9,000** (report) | 9.25 ± 0 | - |"
+
+
+def test_groups_of_one_size_share_a_row() -> None:
+    marked = {"validation": 9_000, "report": 9_000}
+    assert trust_lines({**SCORER, "marked": marked})[-1].startswith("| **9,000** (validation, report) |")
