@@ -4,6 +4,7 @@ ended, and once the sweep is over nothing but numbers, curves and samples of tri
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -75,6 +76,8 @@ def slim(folder: TrialPaths) -> None:
         return  # none is good: somebody may still want to look at them
     if found is None:
         return
+    if len(files) == 1 and not found.optimisers:
+        return
     kept = save(replace(found, optimisers={}), folder.checkpoints, keep=len(files) + 1)
     for file in files:
         if file != kept:
@@ -91,11 +94,12 @@ def forget_unfinished(paths: StudyPaths) -> None:
 
 
 def remove_leftovers(paths: StudyPaths) -> tuple[int, int]:
-    """Remove what killed processes left half-written. Nothing may be at work on the study.
+    """Remove what killed processes left half-written, and Ray's bookkeeping. Nothing may be at work on the study.
 
     Returns:
         How many files, and their bytes.
     """
+    shutil.rmtree(paths.ray, ignore_errors=True)
     found = [file for file in _half_written(paths) if file.is_file()]
     size = sum(file.stat().st_size for file in found)
     for file in found:

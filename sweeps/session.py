@@ -70,9 +70,12 @@ def read_record(paths: StudyPaths) -> StudyRecord | None:
     """None: there is no study yet.
 
     Raises:
-        UserError: the file is not ours.
+        UserError: the file is not ours, or it is lost while trials are there.
     """
     if not paths.config.exists():
+        if any(paths.root.glob("trials/*/job.json")):
+            lost = paths.config.name
+            raise UserError(f"{paths.root} holds trials but no {lost}; restore it, or choose another --out")
         return None
     values = load_yaml(paths.config)
     kinds = {item.name: dict if item.name == "config" else str for item in fields(StudyRecord)}

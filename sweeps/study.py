@@ -13,7 +13,7 @@ from typing import Any
 from sweeps import choice, final, plan
 from sweeps.data import DataPlan, open_store
 from sweeps.job import Job, Outcome
-from sweeps.keeping import forget_unfinished, remove_leftovers
+from sweeps.keeping import forget_unfinished, remove_leftovers, slim
 from sweeps.options import Options, Request, understood
 from sweeps.scorer import ScorerResult, scorer_stage
 from sweeps.screen import Screen
@@ -211,6 +211,8 @@ class _Driver:
         def run(queue: final.FixedQueue) -> None:
             for job, outcome in queue.ended:
                 shipper.catch_up(job, outcome)
+                if outcome.state != "complete":
+                    slim(job.paths)
             if len(queue):
                 self.screen.begin(f"4 final: {len(queue)} run(s) with fresh seeds", len(queue))
                 workers.run(queue, self.signals)

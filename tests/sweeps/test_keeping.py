@@ -52,8 +52,10 @@ def test_an_ended_run_keeps_its_newest_networks_alone(paths: StudyPaths, train: 
     assert (after.iteration, after.optimisers) == (3, {})
     assert all(after.networks[name].equal(value) for name, value in before.networks.items())
     assert file.stat().st_size < size - 40_000  # the moments of two iterations of pre-training
+    when = file.stat().st_mtime_ns
     slim(folder)  # again changes nothing
     assert list_checkpoints(folder.checkpoints) == [file]
+    assert file.stat().st_mtime_ns == when
     out = tmp_path / "clips"
     assert main(["sample", "--checkpoint", str(folder.folder), "--out", str(out), "--label", "walk"]) == 0
     assert len(list(out.glob("walk-*.mp4"))) == 2
@@ -100,7 +102,9 @@ def test_half_written_files_of_the_dead_are_removed_and_nothing_else(paths: Stud
         place.mkdir(parents=True, exist_ok=True)
         (place / ".summary.json.77.tmp").write_bytes(b"half")
         (place / "kept.json").touch()
+    (paths.ray / "jobs").mkdir(parents=True)
     assert remove_leftovers(paths) == (4, 16)
+    assert not paths.ray.exists()
     assert sorted(file.name for file in paths.root.rglob("*") if file.is_file()) == ["kept.json"] * 4
 
 

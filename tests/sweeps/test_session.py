@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.config import load
+from sweeps.config import SweepConfig, load
 from sweeps.paths import StudyPaths
 from sweeps.session import (
     Stopped,
@@ -19,7 +19,9 @@ from sweeps.session import (
     check_same_scorer,
     driver_of,
     only_driver,
+    read_record,
 )
+from tests.sweeps.conftest import open_queue
 from tsvan.strict import UserError
 
 
@@ -60,6 +62,13 @@ def test_another_scorer_is_refused_and_the_first_one_remembered(paths: StudyPath
     with pytest.raises(UserError, match=r"scored by scorer aaaaaaaaaaaa of /store/scorers, now it is bbbbbbbbbbbb"):
         check_same_scorer(paths, before, "b" * 64)
     assert paths.scorer_result.read_text() == before
+
+
+def test_a_study_that_lost_its_record_is_not_begun_anew(config: SweepConfig, paths: StudyPaths) -> None:
+    assert read_record(paths) is None
+    assert open_queue(config, paths).next() is not None
+    with pytest.raises(UserError, match=r"holds trials but no study\.yaml; restore it"):
+        read_record(paths)
 
 
 def test_who_only_looks_does_not_stand_in_a_drivers_way(paths: StudyPaths) -> None:
