@@ -103,6 +103,15 @@ def test_a_reader_gives_the_very_pixels_of_the_store(store: ClipStore):
         assert np.array_equal(clip.permute(1, 2, 3, 0).numpy(), exact)
 
 
+def test_frames_kept_on_the_device_give_the_same_clips_as_the_file(store: ClipStore):
+    rows = np.array([[0, 2, 4], [100, 101, 102]])
+    where = (rows, np.array([0, 5]), np.array([3, 2]))
+    reader = FrameReader(store, "cpu")
+    from_file = reader.read(*where)
+    reader._frames = torch.from_numpy(np.array(store.frames))  # as on a GPU that the store fits on
+    assert torch.equal(reader.read(*where), from_file)
+
+
 def test_paper_split_trains_on_everything_for_vox_only(store: ClipStore, tmp_path: Path):
     vox = write_store("vox", tmp_path / "store", {"a#v#1#9.mp4": 60, "a#w#1#9.mp4": 60})
     for clips, expected in ((vox, (1, 2)), (store, (4, 4))):

@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -170,3 +171,19 @@ def test_a_file_that_ends_its_reader_is_refused_and_the_others_go_on(
 def test_processes_and_one_process_read_the_same(source: Path, tmp_path: Path) -> None:
     stores = [prepare("weizmann", source, tmp_path / f"store{workers}", workers=workers) for workers in (0, 2)]
     assert stores[0].content_hash == stores[1].content_hash
+
+
+def test_readers_end_when_a_preparation_is_interrupted(source: Path, tmp_path: Path) -> None:
+    def children() -> set[str]:
+        return set(Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split())
+
+    before, during = children(), set[str]()
+
+    def stop(done: int, total: int) -> None:
+        during.update(children())
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare("weizmann", source, tmp_path / "store", workers=2, progress=stop)
+    assert len(during - before) == 2
+    assert children() <= before

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from tsvan.data.reading import Reading, Refusal, Request, read
@@ -27,7 +27,7 @@ _WORTH_A_PROCESS = 8
 """Clips for which starting a process pays."""
 
 
-def read_all(requests: Iterable[Request], workers: int) -> Iterator[Reading | Refusal]:
+def read_all(requests: Iterable[Request], workers: int) -> Generator[Reading | Refusal, None, None]:
     """Read clips, in the order of the requests.
 
     Args:

@@ -22,12 +22,11 @@ from av.error import FFmpegError
 from PIL import Image
 
 from tsvan.data.datasets import NpyLayout
+from tsvan.data.whole import UnreadableError, check_whole, duration
+
+__all__ = ["Footage", "Frames", "UnreadableError", "open_footage"]
 
 Frames = npt.NDArray[np.uint8]
-
-
-class UnreadableError(ValueError):
-    """The file cannot be used; the message is the reason."""
 
 
 class Footage(Protocol):
@@ -108,8 +107,8 @@ class Video:
                     if count % every == 0:
                         yield frame.to_ndarray(format="gray" if gray else "rgb24")
                     count += 1
-                    end = None if frame.time is None else frame.time + _duration(frame, stream)
-                _check_whole(container, stream, count, end, self.rate)
+                    end = None if frame.time is None else frame.time + duration(frame, stream)
+                check_whole(container, stream, count, end, self.rate)
         except FFmpegError as error:
             raise UnreadableError(_ffmpeg_reason(error, count)) from None
         if not count:
@@ -225,42 +224,3 @@ def _hash_pictures(folder: Path, names: tuple[str, ...]) -> str:
 def _ffmpeg_reason(error: FFmpegError, num_frames: int) -> str:
     reason = (error.strerror or type(error).__name__).lower()
     return f"damaged after {num_frames} frames: {reason}" if num_frames else f"not a video, or cut off: {reason}"
-
-
-def _duration(frame: av.VideoFrame, stream: av.VideoStream) -> float:
-    """Seconds that a frame is shown."""
-    if frame.duration and frame.time_base:
-        return float(frame.duration * frame.time_base)
-    return float(1 / stream.average_rate) if stream.average_rate else 0.0
-
-
-def _check_whole(
-    container: InputContainer, stream: av.VideoStream, num_frames: int, end: float | None, rate: float | None
-) -> None:
-    """A file that was cut off often decodes without an error: its header still promises more than came.
-
-    Where the header tells both, the number of frames and the time must both fall short, by more than rounding: either
-    alone is also off in sound files (edit lists, variable frame rates).
-    """
-    promised = _promised_end(container, stream)
-    if promised is None or end is None or rate is None:
-        return
-    missing = (promised - end) * rate
-    slack = 1.5 + 0.02 * num_frames
-    if missing > slack and (stream.frames == 0 or stream.frames - num_frames > slack):
-        raise UnreadableError(f"cut off: {num_frames} frames, about {round(num_frames + missing)} promised")
-
-
-def _promised_end(container: InputContainer, stream: av.VideoStream) -> float | None:
-    """Seconds at which the video ends by the file's header; None where it does not say."""
-    start = float((stream.start_time or 0) * stream.time_base) if stream.time_base else 0.0
-    if stream.duration is not None and stream.time_base is not None:
-        return start + float(stream.duration * stream.time_base)
-    # Matroska keeps a track's duration as text, 00:00:02.400000000
-    match = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
-    if match:
-        hours, minutes, seconds = match.groups()
-        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-    if len(container.streams) == 1 and container.duration is not None:
-        return float(container.duration / av.time_base)
-    return None

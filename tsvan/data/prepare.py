@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -66,36 +67,22 @@ def prepare(
     if out.resolve().is_relative_to(source.resolve()):
         raise UserError(f"the store {out} would lie in its own source folder {source}; choose another folder for it")
     requests = requests_for(found, source, listing.candidates, config)
-    masked = hashlib.sha256(b"".join(request.masks.tobytes() for request in requests if request.masks is not None))
-    settings = {"preparation": PREPARATION, "dataset": dataset, "config": asdict(config), "masks": masked.hexdigest()}
-    entries: list[Entry] = []
+    settings = {"preparation": PREPARATION, "dataset": dataset, "config": asdict(config), "masks": _masked(requests)}
     with StoreWriter(found, out, "real", keep=True) as writer, Journal(writer.folder, settings) as journal:
-        for entry in journal.done(source, listing.candidates):
-            if entry.source is not None and not writer.restore(entry.source, entry.sha256):
-                break
-            entries.append(entry)
-        journal.begin(source, listing.candidates, entries)
+        entries = _take_up(writer, journal, source, listing)
         if progress and entries:
             progress(len(entries), len(requests))
         rejected = [*listing.rejected, *_refused(entries, bad=True)]
-        kept = f"; what was read is kept in {writer.folder}"
-        rest = requests[len(entries) :]
-        outcomes = read_all(rest, default_workers(len(rest)) if workers is None else workers)
-        for request, outcome in zip(rest, outcomes, strict=True):
-            entries.append(_stored(writer, outcome))
-            writer.flush()
-            try:
-                journal.append(source, request.candidate, entries[-1])
-            except OSError as error:
-                raise UserError(
-                    f"cannot write {writer.folder / NAME}: {error.strerror}; free space, then the same command goes on"
-                ) from None
-            rejected += _refused(entries[-1:], bad=True)
-            if len(rejected) > _ENOUGH:
-                check_share(source, found, rejected, listing.total, max_bad_share, kept)
-            if progress:
-                progress(len(entries), len(requests))
-        check_share(source, found, rejected, listing.total, max_bad_share, kept if writer.sources else "")
+        # Closed at once when it is left early: the reading processes must not live as long as a traceback.
+        with closing(_read_rest(writer, journal, requests[len(entries) :], workers)) as rest:
+            for entry in rest:
+                entries.append(entry)
+                rejected += _refused([entry], bad=True)
+                if len(rejected) > _ENOUGH:
+                    check_share(source, found, rejected, listing.total, max_bad_share, writer.folder)
+                if progress:
+                    progress(len(entries), len(requests))
+        check_share(source, found, rejected, listing.total, max_bad_share, writer.folder if writer.sources else None)
         left_out = [*listing.left_out, *_refused(entries, bad=False)]
         centring = describe_centring(entry.how for entry in entries if entry.source is not None)
         store = writer.finish(rejected, left_out, split=config.split, layout=listing.layout, centring=centring)
@@ -169,7 +156,7 @@ def check_share(
     rejected: Sequence[Rejection],
     total: int,
     max_bad_share: float,
-    kept: str = "",
+    kept: Path | None = None,
 ) -> None:
     """Raises UserError when more than the allowed share of files cannot be used, or all of them."""
     if len(rejected) <= max_bad_share * total and len(rejected) < total:
@@ -181,8 +168,38 @@ def check_share(
     else:
         advice = f"give a folder of whole videos named {dataset_rules.layout}"
     raise UserError(
-        f"{source}: {len(rejected)} of {total} files cannot be used as {dataset_rules.name} ({reasons}); {advice}{kept}"
+        f"{source}: {len(rejected)} of {total} files cannot be used as {dataset_rules.name} ({reasons}); {advice}"
+        + (f"; what was read is kept in {kept}" if kept else "")
     )
+
+
+def _take_up(writer: StoreWriter, journal: Journal, source: Path, listing: Listing) -> list[Entry]:
+    """What an earlier process has done of the same store."""
+    entries: list[Entry] = []
+    for entry in journal.done(source, listing.candidates):
+        if entry.source is not None and not writer.restore(entry.source, entry.sha256):
+            break
+        entries.append(entry)
+    journal.begin(source, listing.candidates, entries)
+    return entries
+
+
+def _read_rest(
+    writer: StoreWriter, journal: Journal, requests: Sequence[Request], workers: int | None
+) -> Generator[Entry, None, None]:
+    """Read clips, store them and note each when its frames have been handed to the system."""
+    number = default_workers(len(requests)) if workers is None else workers
+    with closing(read_all(requests, number)) as outcomes:
+        for request, outcome in zip(requests, outcomes, strict=True):
+            entry = _stored(writer, outcome)
+            writer.flush()
+            try:
+                journal.append(request.folder, request.candidate, entry)
+            except OSError as error:
+                raise UserError(
+                    f"cannot write {writer.folder / NAME}: {error.strerror}; free space, then the same command goes on"
+                ) from None
+            yield entry
 
 
 def _stored(writer: StoreWriter, outcome: Reading | Refusal) -> Entry:
@@ -194,6 +211,10 @@ def _stored(writer: StoreWriter, outcome: Reading | Refusal) -> Entry:
 def _refused(entries: Sequence[Entry], *, bad: bool) -> list[Rejection]:
     refusals = [entry.refusal for entry in entries if entry.refusal is not None and entry.refusal.bad == bad]
     return [Rejection(refusal.file, refusal.reason) for refusal in refusals]
+
+
+def _masked(requests: Sequence[Request]) -> str:
+    return hashlib.sha256(b"".join(item.masks.tobytes() for item in requests if item.masks is not None)).hexdigest()
 
 
 def _masks_of(masks: dict[str, Boxes], candidate: Candidate) -> Boxes | None:
