@@ -1,18 +1,14 @@
-"""Damaged clips, and databases that another program locks."""
+"""Damaged clips."""
 
 from __future__ import annotations
 
 import shutil
-import sqlite3
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from benchmarks.ledger import audit
-from tests.faults.harness import Driver, at_work
-from tests.faults.test_driver_killed import status
+from tests.faults.harness import Driver
 from tsvan.data import standin
 
 Start = Callable[..., Driver]
@@ -42,23 +38,3 @@ def test_damaged_clips_are_refused_before_anything_begins(
     assert driver.text.count("\n") == 1, driver.text
     assert f"the clip store {store} is damaged: {WORDS[damage]}" in driver.text
     assert not (tmp_path / "study" / "study.yaml").exists()
-
-
-def test_locked_databases_are_waited_for(runs: Path, start: Start) -> None:
-    """Another program holds both for some seconds, while the study is at work."""
-    out = runs / "locked"
-    driver = start(out, "--trials", "2")
-    assert driver.wait_for(at_work(out))
-    locks = [sqlite3.connect(path, isolation_level=None) for path in (out / "study.db", runs / "mlflow.db")]
-    for lock in locks:
-        lock.execute("PRAGMA busy_timeout = 20000")
-        lock.execute("BEGIN EXCLUSIVE")
-    time.sleep(8)
-    assert driver.process.poll() is None, driver.text
-    for lock in locks:
-        lock.execute("ROLLBACK")
-        lock.close()
-    assert driver.finish() == 0, driver.text
-    assert "not delivered" not in driver.text
-    assert audit(out, 2).wrong == []
-    assert status(out)["agree"] is True
