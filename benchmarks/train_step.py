@@ -1,10 +1,12 @@
-"""What one training step costs: operations, time, and the hours of a published run.
+"""What one training step costs: operations, time, memory, and the hours of a published run.
 
     python -m benchmarks.train_step --flops-only
-    python -m benchmarks.train_step --precision bf16 --json rows.json
-    python -m benchmarks.train_step --straightforward --ngf 16 --content-dim 512
+    python -m benchmarks.train_step --compare --ngf 16 --content-dim 512 --json rows.json
+    python -m benchmarks.train_step --compare --precision bf16
 
-Both gates are open and the networks in training mode. The fusion's own arithmetic is not counted as operations.
+Both gates are open and the networks in training mode; the fusion's own arithmetic is not counted as operations. Times
+are medians, with the optimisers' updates. Each kind of step runs in a process of its own, whose peak memory is told;
+with `--compare` a second one takes the straightforward trainer's float32 steps, in turns with the first.
 """
 
 from __future__ import annotations
@@ -12,31 +14,39 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import straightforward
-from tsvan import schedules, steps
-from tsvan.config import LossConfig, ModelConfig, ScheduleConfig
-from tsvan.draws import Draws
+from benchmarks.timed_step import T_ONE_STEP, Spec, gradients_of, inputs_of, networks_of
+from tsvan import schedules
+from tsvan.config import DataConfig, ScheduleConfig
+from tsvan.data import standin
+from tsvan.data.batches import Batches
 from tsvan.models.networks import Networks
 from tsvan.trainer import pick_device
 
-OPEN = LossConfig(balance_margin=1e6, balance_margin_one_step=1e6)
-CLASSES, T_ONE_STEP = 10, 4
 PUBLISHED = ((16, 512), (32, 1024), (64, 512))
+KINDS = (("content", None), ("one-step", None), ("sequence", 1.0), ("sequence", 0.0))
 COUNTED_BATCH = 2  # operations grow with the batch alone, so a small one is counted
 
 
 @dataclass(frozen=True)
 class Row:
-    """One kind of step. Times in milliseconds (median), operations in GFLOP at the full batch."""
+    """One kind of step: milliseconds (median), operations in GFLOP at the full batch, peak memory in MiB.
+
+    The last three: the straightforward trainer in float32, in the same run; how many times as fast this one is.
+    """
 
     architecture: str
     precision: str
@@ -51,13 +61,10 @@ class Row:
     gflop: float
     ms: float | None = None
     peak_mib: float | None = None
-
-
-class _At(Draws):
-    """Draws whose one-step target is always the same frame."""
-
-    def integer(self, low: int, high: int) -> int:
-        return min(max(T_ONE_STEP, low), high) if low == 1 else super().integer(low, high)
+    kernels: int | None = None
+    straightforward_ms: float | None = None
+    straightforward_peak_mib: float | None = None
+    speedup: float | None = None
 
 
 def main() -> None:
@@ -71,51 +78,47 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--flops-only", action="store_true", help="count without timing")
     parser.add_argument("--straightforward", action="store_true", help="the reference in place of the trainer")
+    parser.add_argument("--compare", action="store_true", help="the reference in float32 beside the trainer, in turns")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     rows: list[Row] = []
     for ngf, content_dim in _pairs(args.ngf, args.content_dim):
-        new = list(measure(args, ngf, content_dim))
-        print("\n".join(_line(row) for row in new))
+        new = []
+        for row in measure(args, ngf, content_dim):
+            print(_line(row), flush=True)
+            new.append(row)
         if not args.flops_only:
-            seconds = mix_seconds({(row.step, row.epsilon): row.ms or 0.0 for row in new})
-            total = ScheduleConfig().iterations
-            print(f"  published mix: {1 / seconds:.2f} iterations/s, {seconds * total / 3600:.1f} hours for {total:,}")
+            _say_mix(new)
         rows += new
+    if not args.flops_only:
+        _say_waiting(rows, args.batch, args.device)
     if args.json:
         args.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
 
 
 def measure(args: argparse.Namespace, ngf: int, content_dim: int) -> Iterator[Row]:
     """The rows of one configuration: content, one-step at t = 4, sequence at epsilon 1 and 0."""
-    device = pick_device(args.device)
-    torch.manual_seed(0)
-    config = ModelConfig(architecture=args.architecture, ngf=ngf, content_dim=content_dim)
-    networks = Networks(config, CLASSES).to(device).train()
-    for step, epsilon in (("content", None), ("one-step", None), ("sequence", 1.0), ("sequence", 0.0)):
-        run = _runner(networks, step, epsilon, args.precision, args.straightforward)
-        row = Row(
-            args.architecture,
-            args.precision,
-            device.type,
-            "straightforward" if args.straightforward else "tsvan",
-            ngf,
-            content_dim,
-            step,
-            T_ONE_STEP if step == "one-step" else None,
-            epsilon,
-            args.batch,
-            count_gflop(run, device) * args.batch / COUNTED_BATCH,
+    device = pick_device(args.device).type
+    trainer = "straightforward" if args.straightforward else "tsvan"
+    for step, epsilon in KINDS:
+        spec = Spec(
+            trainer, step, epsilon, ngf, content_dim, args.architecture, args.precision, args.batch, device
         )
-        yield row if args.flops_only else Row(**{**asdict(row), **_timed(run, args.batch, device, args.repeats)})
+        row = Row(
+            spec.architecture, spec.precision, device, trainer, ngf, content_dim, step,
+            T_ONE_STEP if step == "one-step" else None, epsilon, spec.batch, count_gflop(spec),
+        )  # fmt: skip
+        yield row if args.flops_only else replace(row, **_timed(spec, args.repeats, args.compare))
 
 
-def count_gflop(run: Callable[[torch.Tensor, torch.Tensor], None], device: torch.device) -> float:
-    """Operations of a step on `COUNTED_BATCH` clips, by PyTorch's counter."""
+def count_gflop(spec: Spec, networks: Networks | None = None) -> float:
+    """Operations of a step on `spec.batch` clips, by PyTorch's counter, on a CPU; they are the same elsewhere."""
+    spec = replace(spec, device="cpu")
+    run = gradients_of(spec, networks or networks_of(spec))
     with FlopCounterMode(display=False) as counter:
-        run(*_clips(COUNTED_BATCH, device))
-    return counter.get_total_flops() / 1e9
+        run(*inputs_of(COUNTED_BATCH, "cpu"))
+    return counter.get_total_flops() / 1e9 * spec.batch / COUNTED_BATCH
 
 
 def mix_seconds(ms: dict[tuple[str, float | None], float]) -> float:
@@ -131,48 +134,82 @@ def mix_seconds(ms: dict[tuple[str, float | None], float]) -> float:
     return total / len(points) / 1000
 
 
-def _runner(
-    networks: Networks, step: str, epsilon: float | None, precision: str, reference: bool
-) -> Callable[[torch.Tensor, torch.Tensor], None]:
-    fast = {"content": steps.content_step, "one-step": steps.one_step, "sequence": steps.sequence_step}
-    slow = {
-        "content": straightforward.content_gradients,
-        "one-step": straightforward.one_step_gradients,
-        "sequence": straightforward.sequence_gradients,
-    }
-    function = (slow if reference else fast)[step]
-    schedule = {} if epsilon is None else {"epsilon": epsilon, "kl_weight": 2.0}
+class _Worker:
+    """A process that takes steps on demand."""
 
-    def run(clips: torch.Tensor, labels: torch.Tensor) -> None:
-        with torch.autocast(clips.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            function(networks, clips, labels, _At(0, 1, clips.device), OPEN, **schedule)  # type: ignore[operator]
+    def __init__(self, spec: Spec) -> None:
+        command = [sys.executable, "-m", "benchmarks.timed_step", json.dumps(asdict(spec))]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.kernels = self._read()["kernels"]
+        self.ms: list[float] = []
+        self.peak = 0.0
 
-    return run
+    def step(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write("step\n")
+        self._process.stdin.flush()
+        values = self._read()
+        self.ms.append(values["ms"])
+        self.peak = values["peak_mib"]
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"a timed step ended with exit code {self._process.wait()}")
+        values: dict[str, Any] = json.loads(line)
+        return values
 
 
-def _timed(
-    run: Callable[[torch.Tensor, torch.Tensor], None], batch: int, device: torch.device, repeats: int
-) -> dict[str, float | None]:
-    inputs = _clips(batch, device)
-    run(*inputs)
-    cuda = device.type == "cuda"
-    if cuda:
-        torch.cuda.reset_peak_memory_stats()
-    times = []
+def _timed(spec: Spec, repeats: int, compare: bool) -> dict[str, Any]:
+    ours = _Worker(spec)
+    theirs = _Worker(replace(spec, trainer="straightforward", precision="fp32")) if compare else None
+    workers = [worker for worker in (ours, theirs) if worker is not None]
     for _ in range(repeats):
-        start = time.perf_counter()
-        run(*inputs)
-        if cuda:
-            torch.cuda.synchronize()
-        times.append((time.perf_counter() - start) * 1000)
-    peak = torch.cuda.max_memory_allocated() / 2**20 if cuda else None
-    return {"ms": statistics.median(times), "peak_mib": peak}
+        for worker in workers:
+            worker.step()
+    for worker in workers:
+        worker.close()
+    ms = statistics.median(ours.ms)
+    values: dict[str, Any] = {"ms": ms, "peak_mib": ours.peak, "kernels": ours.kernels}
+    if theirs is not None:
+        slow = statistics.median(theirs.ms)
+        values |= {"straightforward_ms": slow, "straightforward_peak_mib": theirs.peak, "speedup": slow / ms}
+    return values
 
 
-def _clips(batch: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    clips = torch.rand(batch, 3, 10, 64, 64, generator=generator) * 2 - 1
-    return clips.to(device), (torch.arange(batch) % CLASSES).to(device)
+def _say_mix(rows: list[Row]) -> None:
+    def said(ms: Callable[[Row], float | None]) -> str:
+        seconds = mix_seconds({(row.step, row.epsilon): ms(row) or 0.0 for row in rows})
+        total = ScheduleConfig().iterations
+        return f"{1 / seconds:.2f} iterations/s, {seconds * total / 3600:.1f} hours for {total:,}"
+
+    print(f"  published mix: {said(lambda row: row.ms)}")
+    if rows[0].straightforward_ms is not None:
+        print(f"  straightforward, fp32: {said(lambda row: row.straightforward_ms)}")
+
+
+def _say_waiting(rows: list[Row], batch: int, device: str) -> None:
+    """How long an iteration waits for its clips, which are read between the steps."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = standin.draw("weizmann", Path(folder) / "store", size="small")
+        batches = Batches(store, DataConfig(), batch, 0, pick_device(device))
+        times = []
+        for iteration in range(1, 201):
+            start = time.perf_counter()
+            clips: Tensor = batches.at(iteration).clips
+            if clips.device.type == "cuda":
+                torch.cuda.synchronize()
+            times.append(time.perf_counter() - start)
+    ms = statistics.median(times) * 1000
+    quickest = min(row.ms for row in rows if row.ms is not None)
+    share = ms / (ms + quickest)
+    print(f"a batch takes {ms:.2f} ms ({batch / ms * 1000:,.0f} clips/s): {share:.1%} of the quickest iteration")
 
 
 def _pairs(ngf: int | None, content_dim: int | None) -> list[tuple[int, int]]:
@@ -184,9 +221,16 @@ def _pairs(ngf: int | None, content_dim: int | None) -> list[tuple[int, int]]:
 def _line(row: Row) -> str:
     where = f"ngf {row.ngf:>2} z {row.content_dim:>4} {row.step:<8}"
     when = f"t={row.t}" if row.t is not None else "" if row.epsilon is None else f"e={row.epsilon:g}"
-    ms = "" if row.ms is None else f" {row.ms:>9.1f} ms"
-    peak = "" if row.peak_mib is None else f" {row.peak_mib:>8.0f} MiB"
-    return f"{where} {when:<4} {row.gflop:>8.1f} GFLOP{ms}{peak}"
+    text = f"{where} {when:<4} {row.gflop:>8.1f} GFLOP"
+    if row.ms is not None:
+        text += f" {row.ms:>9.1f} ms {row.peak_mib:>7.0f} MiB"
+    if row.kernels is not None:
+        text += f" {row.kernels:>6} kernels"
+    if row.speedup is not None and row.peak_mib is not None and row.straightforward_peak_mib is not None:
+        share = row.peak_mib / row.straightforward_peak_mib
+        text += f" | straightforward {row.straightforward_ms:>9.1f} ms: {row.speedup:.1f} x as fast, {share:.2f} of its"
+        text += f" {row.straightforward_peak_mib:.0f} MiB"
+    return text
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
 """No work twice: the operations of a step, against those that the authors' release spends (GFLOP at batch 16)."""
 
 import pytest
-import torch
 
 from benchmarks import train_step
-from tsvan.config import ModelConfig
+from benchmarks.timed_step import Spec, networks_of
 from tsvan.models.networks import Networks
 
 # Release's operations at ngf 16, content_dim 512, ten classes, and the share of them that is allowed.
@@ -18,13 +17,21 @@ RELEASE = {
 
 @pytest.fixture(scope="module")
 def networks() -> Networks:
-    torch.manual_seed(0)
-    return Networks(ModelConfig(architecture="release"), train_step.CLASSES).train()
+    return networks_of(spec("tsvan", "content", None))
+
+
+def spec(trainer, step, epsilon):
+    return Spec(trainer, step, epsilon, 16, 512, architecture="release")
 
 
 @pytest.mark.parametrize(("step", "epsilon"), RELEASE)
 def test_operations(step, epsilon, networks):
-    run = train_step._runner(networks, step, epsilon, "fp32", reference=False)
-    spent = train_step.count_gflop(run, torch.device("cpu")) * 16 / train_step.COUNTED_BATCH
     release, share = RELEASE[step, epsilon]
-    assert spent <= share * release
+    assert train_step.count_gflop(spec("tsvan", step, epsilon), networks) <= share * release
+
+
+@pytest.mark.parametrize(("step", "epsilon"), RELEASE)
+def test_the_reference_is_an_honest_one(step, epsilon, networks):
+    release, _ = RELEASE[step, epsilon]
+    spent = train_step.count_gflop(spec("straightforward", step, epsilon), networks)
+    assert 0.95 * release <= spent <= 1.05 * release
