@@ -87,6 +87,8 @@ def train_and_score(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
     except NewerFormat:
         raise  # nothing is wrong with the job: the program is older than its checkpoints
     except UserError as error:
+        for point in scored_points(journal):  # what it had reached, should it not have come to open that
+            iteration, values = max(iteration, point.iteration), point.values
         end("failed", str(error))
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from sweeps.job import Interrupted, Job, Outcome, spent
+from sweeps.job import SCORE, Interrupted, Job, Outcome, spent
 from sweeps.trial import train_and_score
 from tsvan.checkpoint import NewerFormat, list_checkpoints, newest
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.files import hash_file
+from tsvan.journal import Journal
 from tsvan.strict import UserError
 
 
@@ -103,10 +104,11 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_note(job: Job) -> None:
 def test_without_one_good_checkpoint_it_fails_and_never_starts_at_0(job: Job) -> None:
     with pytest.raises(Interrupted):
         run(job, stop_after(9))
+    Journal(job.paths.metrics).append(8, SCORE, {"inception_score": 2.0})
     for file in list_checkpoints(job.paths.checkpoints):
         file.write_bytes(b"cut")
     run(job)
-    assert outcome(job).state == "failed"
+    assert (outcome(job).state, outcome(job).iteration, outcome(job).values) == ("failed", 8, {"inception_score": 2.0})
     assert "none of the 2 checkpoints" in outcome(job).reason
 
 
