@@ -56,34 +56,34 @@ def connected(address: str | None, slots: Slots | None) -> Iterator[None]:
     """A Ray cluster: the one at `address`, or one of our own on this machine, with `slots`, that ends with the block.
 
     Raises:
-        UserError: nothing answers at `address`.
+        UserError: nothing answers at `address`, or our own does not start.
     """
     _importable_in_workers()
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     logging.getLogger("ray").setLevel(logging.ERROR)
     scratch: Path | None = None
-    if address:
-        try:
-            _knock(address)
-            ray.init(address=address, **quiet)
-        except (OSError, ValueError) as error:
-            text = str(error).splitlines()[0]
-            raise UserError(f"no Ray cluster at '{address}' ({text}); start one, or leave --address out") from None
-    else:
-        assert slots is not None
-        scratch, held = _own_folder()
-        _own_token(scratch)
-        with _other_process_group(), _on_loopback():
-            ray.init(
-                address="local",
-                num_cpus=slots.workers * slots.cpus,
-                include_dashboard=False,
-                object_store_memory=100 * 2**20,
-                _temp_dir=str(scratch),
-                _node_ip_address="127.0.0.1",
-                **quiet,
-            )
     try:
+        if address:
+            try:
+                _knock(address)
+                ray.init(address=address, **quiet)
+            except (OSError, ValueError) as error:
+                text = str(error).splitlines()[0]
+                raise UserError(f"no Ray cluster at '{address}' ({text}); start one, or leave --address out") from None
+        else:
+            assert slots is not None
+            scratch, held = _own_folder()
+            _own_token(scratch)
+            with _other_process_group(), _on_loopback(), _in_time():
+                ray.init(
+                    address="local",
+                    num_cpus=slots.workers * slots.cpus,
+                    include_dashboard=False,
+                    object_store_memory=100 * 2**20,
+                    _temp_dir=str(scratch),
+                    _node_ip_address="127.0.0.1",
+                    **quiet,
+                )
         yield
     finally:
         ray.shutdown()
@@ -162,6 +162,19 @@ def _on_loopback() -> Iterator[None]:
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
         os.environ.pop(name)
+
+
+@contextmanager
+def _in_time() -> Iterator[None]:
+    """Ray gives its own processes 30 s to start, which no setting changes."""
+    try:
+        yield
+    except Exception as error:  # Ray raises a bare one
+        if "timed out during startup" not in str(error):
+            raise
+        raise UserError(
+            "Ray did not start within 30 s, this machine is too busy; run the same command again when it has time"
+        ) from None
 
 
 def _own_token(scratch: Path) -> None:

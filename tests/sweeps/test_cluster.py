@@ -1,0 +1,33 @@
+"""Starting Ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sweeps import cluster
+from tsvan.strict import UserError
+
+SLOTS = cluster.Slots(workers=1, cpus=1, gpus=0)
+
+
+def failing(message: str) -> object:
+    def init(**_: object) -> None:
+        raise Exception(message)
+
+    return init
+
+
+def test_a_machine_that_is_too_busy_for_ray_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(cluster.ray, "init", failing("The current node timed out during startup. This could happen"))
+    with pytest.raises(UserError, match="too busy; run the same command again"), cluster.connected(None, SLOTS):
+        pass
+
+
+def test_another_failure_of_ray_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(cluster.ray, "init", failing("no such thing"))
+    with pytest.raises(Exception, match="no such thing"), cluster.connected(None, SLOTS):
+        pass
