@@ -66,6 +66,7 @@ def test_inspect_says_what_there_is_and_writes_its_sheet_alone(
     assert re.search(r"run +9 +180 +9 +90 +1\n", out)
     assert "p0_run.npy: too short: 4 frames" in out
     assert "centring: 9 left alone" in out
+    assert "store: 270 frames, 4 MB" in out  # 270 * 69 * 69 * 3
     assert f"next: python -m tsvan data prepare --dataset weizmann --source {videos}" in out
     assert sorted(set(tmp_path.rglob("*")) - set(before)) == [tmp_path / "inspect-weizmann.png"]
     assert Image.open(tmp_path / "inspect-weizmann.png").size[1] == 9 * 156

@@ -11,6 +11,7 @@ from tests.data.conftest import write_store
 from tsvan.data.datasets import rules
 from tsvan.data.store import ClipStore
 from tsvan.data.writing import StoreWriter
+from tsvan.files import hash_json
 from tsvan.strict import UserError
 
 FILES = {"b_walk.avi": 60, "a_run1.avi": 30, "a_bend.avi": 45}
@@ -122,3 +123,15 @@ def test_an_unfinished_store_leaves_nothing_behind(tmp_path: Path):
 def test_a_store_does_not_replace_what_is_there(store: ClipStore):
     with pytest.raises(UserError, match="already there; delete it"):
         write_store("weizmann", store.path, FILES)
+
+
+def test_a_store_made_before_its_split_was_noted_still_opens(tmp_path: Path):
+    store = write_store("weizmann", tmp_path / "store", {"a_walk.avi": 60})
+    file = store.path / "index.json"
+    index = json.loads(file.read_text())
+    for key in ("split_rule", "layout", "centring", "index_hash"):
+        del index[key]
+    index["index_hash"] = hash_json(index)
+    file.write_text(json.dumps(index))
+    opened = ClipStore.open(store.path)
+    assert (opened.split_rule, opened.centring, opened.content_hash) == ("supplement", "", store.content_hash)

@@ -131,6 +131,8 @@ def describe(found: Inspection) -> str:
         f"  people: {len(found.indexed.people)}; frames per second: {spoken or 'none'}",
         f"  centring: {describe_centring(reading.how for reading in found.readings) or 'none'}",
     ]
+    frames = sum(reading.source.num_frames for reading in found.readings)
+    lines.append(f"  store: {frames:,} frames, {frames * rules_.side**2 * 3 / 1e6:,.0f} MB")
     flagged = sum(clip.flagged for clip in found.indexed.clips)
     if flagged:
         lines.append(f"  {flagged} clips are too short for their playback step and would be played at step 1")
