@@ -102,9 +102,9 @@ def random_face(rng: np.random.Generator) -> FaceLook:
         fringe=float(rng.uniform(0.1, 0.9)),
         eyes=float(rng.uniform(0.85, 1.05)),
         beard=bool(rng.random() < 0.3),
-        rhythm=float(rng.uniform(2.0, 4.5)),
-        sway=float(rng.uniform(0.02, 0.05)),
-        sway_rate=float(rng.uniform(0.25, 0.6)),
+        rhythm=float(rng.uniform(2.0, 3.0)),
+        sway=float(rng.uniform(0.04, 0.06)),
+        sway_rate=float(rng.uniform(0.34, 0.41)),
     )
 
 

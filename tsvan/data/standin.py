@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from tsvan.data.datasets import MIN_FRAMES, DatasetRules, rules, span
 from tsvan.data.faces import EXPRESSIONS, Face, FaceLook, idle, paint_face, random_face, talking
-from tsvan.data.figures import Look, paint, random_look
-from tsvan.data.motions import MOTIONS, SPEED
+from tsvan.data.figures import Look, Pose, paint, random_look
+from tsvan.data.motions import MOTIONS, SPEED, TEMPO
 from tsvan.data.names import identify
 from tsvan.data.splits import Source, synaction_index
 from tsvan.data.store import ClipStore
@@ -47,7 +47,7 @@ AMOUNTS: dict[str, dict[Size, Amount]] = {
 _RATE = 25.0
 _MUG_RATE = 19.0
 _CYCLE = 12
-"""Frames of a played window in which an action's cycle passes, about: a window of ten shows most of one."""
+"""Played frames in which a cycle of an action of tempo 1 passes, about: a window of ten shows most of one."""
 
 
 @dataclass(frozen=True)
@@ -124,31 +124,38 @@ def _draw_video(found: DatasetRules, amount: Amount, video: _Video, seed: int) -
     if found.name == "vox":
         return _speech(random_face(looks), num_frames, found.side, chance)
     step = found.frame_step(who.action, _RATE)
-    return _action(random_look(looks), who.action, step, num_frames, found.side, chance)
+    look = random_look(looks)
+    # By person, not by video: with one video of a person and action they would give the action away.
+    place, mirror = float(looks.uniform(0.46, 0.54)), bool(looks.random() < 0.5)
+
+    def draw_frame(pose: Pose, scroll: float) -> Frames:
+        return paint(pose, look, found.side, centre=place, scroll=scroll, mirror=mirror)
+
+    return np.stack([draw_frame(*moment) for moment in _moments(look, who.action, step, num_frames, chance)])
 
 
-def _action(look: Look, action: str, step: int, num_frames: int, side: int, chance: np.random.Generator) -> Frames:
-    cycle = _CYCLE * step / (look.tempo * chance.uniform(0.9, 1.1))
-    begin, place, mirror = chance.uniform(0, 2 * np.pi), chance.uniform(0.46, 0.54), bool(chance.random() < 0.5)
-    frames = []
+def _moments(
+    look: Look, action: str, step: int, num_frames: int, chance: np.random.Generator
+) -> Iterator[tuple[Pose, float]]:
+    """The pose and the camera's way along the wall, frame by frame."""
+    cycle = _CYCLE * step / (TEMPO.get(action, 1.0) * look.tempo * chance.uniform(0.9, 1.1))
+    begin = chance.uniform(0, 2 * np.pi)
     for number in range(num_frames):
         cycles = number / cycle
-        pose = MOTIONS[action](begin + 2 * np.pi * cycles, look.reach)
-        scroll = SPEED.get(action, 0.0) * cycles
-        frames.append(paint(pose, look, side, centre=place, scroll=scroll, mirror=mirror))
-    return np.stack(frames)
+        yield MOTIONS[action](begin + 2 * np.pi * cycles, look.reach), SPEED.get(action, 0.0) * cycles
 
 
 def _expression(look: FaceLook, apex: Face, num_frames: int, side: int, chance: np.random.Generator) -> Frames:
     """From neutral to the full expression and back, as MUG's takes go."""
     phases = chance.random(6)
-    peak, strength = chance.uniform(0.4, 0.6), chance.uniform(0.8, 1.15)
+    still = replace(look, sway=0.5 * look.sway)  # the expression is what moves
+    peak, strength = chance.uniform(0.4, 0.6), chance.uniform(0.9, 1.15)
     frames = []
     for number in range(num_frames):
         at = number / (num_frames - 1)
         rise = at / peak if at < peak else (1 - at) / (1 - peak)
-        share = strength * min(1.0, 1.4 * rise)
-        frames.append(paint_face(idle(look, number / _MUG_RATE, phases).plus(apex, share), look, side))
+        share = strength * min(1.0, 1.8 * rise)
+        frames.append(paint_face(idle(still, number / _MUG_RATE, phases).plus(apex, share), look, side))
     return np.stack(frames)
 
 

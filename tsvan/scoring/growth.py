@@ -51,7 +51,7 @@ class Growth:
 
 
 def growth_sizes(marked: Sequence[int]) -> tuple[int, ...]:
-    """The groups' sizes `marked`, and 16, 64, 256 and so on to beyond them, which shows whether a metric still grows."""
+    """The groups' sizes `marked`, and 16, 64, 256 and on to beyond them: does a metric still grow there?"""
     steps = []
     size = 16
     while size <= 4 * max(marked):
