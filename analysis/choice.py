@@ -13,7 +13,7 @@ import yaml
 
 from analysis.reading import COMPLETE, ROOT, Study, artifact
 from sweeps.config import load
-from sweeps.tracking import is_local
+from sweeps.uris import is_local
 from tsvan.config import TrainConfig
 from tsvan.files import write_atomically
 from tsvan.strict import UserError, load_yaml

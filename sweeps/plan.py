@@ -12,7 +12,7 @@ from sweeps.keeping import SizeBound, size_bound
 from sweeps.options import Request
 from sweeps.space import grid_size, largest
 from sweeps.stopping import rung_points, score_points
-from sweeps.tracking import shown_uri
+from sweeps.uris import shown_uri
 from tsvan.config import TrainConfig
 from tsvan.models.networks import Networks
 from tsvan.scoring.groups import group_size

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sweeps.job import Interrupted, Job, Outcome, Point
 from sweeps.paths import StudyPaths, TrialPaths
-from sweeps.tracking import checked_uri, shown_uri, without_secrets
+from sweeps.uris import checked_uri, shown_uri, without_secrets
 from sweeps.wiring import make_tracker, tracking_uri
 from tsvan.data.store import ClipStore
 from tsvan.strict import UserError

@@ -12,7 +12,8 @@ from sweeps.delivery import Delivery, Item, Lines
 from sweeps.job import Job, Outcome, Point
 from sweeps.paths import StudyPaths, TrialPaths
 from sweeps.sending import Labels, Sender
-from sweeps.tracking import Tracker, without_secrets
+from sweeps.tracking import Tracker
+from sweeps.uris import without_secrets
 
 POLL_S = 1.0
 FIRST_S = 10.0  # MLflow takes seconds to load, and until the first score nobody needs it: the trials start first

@@ -18,7 +18,8 @@ from sweeps.session import StudyRecord, driver_of
 from sweeps.space import derived
 from sweeps.storage import TORN, is_sound, read_study, trial_numbers
 from sweeps.tracked import NotTold, TrackedRun, tracked_runs
-from sweeps.tracking import STATUS, shown_uri
+from sweeps.tracking import STATUS
+from sweeps.uris import shown_uri
 from sweeps.wiring import experiment_name
 from tsvan.checkpoint import list_checkpoints
 from tsvan.config import TrainConfig

@@ -9,7 +9,7 @@ from sweeps.config import SweepConfig
 from sweeps.paths import StudyPaths
 from sweeps.session import StudyRecord, read_record
 from sweeps.standing import RunStanding, Standing, standing
-from sweeps.tracking import checked_uri
+from sweeps.uris import checked_uri
 from sweeps.wiring import tracking_uri
 from tsvan.strict import UserError, build
 

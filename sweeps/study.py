@@ -31,8 +31,8 @@ from sweeps.shipper import Shipper
 from sweeps.space import train_config
 from sweeps.stopping import Stopper, rung_points, save_points, score_points
 from sweeps.storage import load_study, open_study, trial_numbers
-from sweeps.tracking import shown_uri, without_secrets
 from sweeps.trouble import StorageTrouble, storage_trouble
+from sweeps.uris import shown_uri, without_secrets
 from sweeps.wiring import make_shipper
 from sweeps.workers import Workers, join
 from tsvan.data.datasets import rules

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
@@ -28,7 +27,6 @@ os.environ.setdefault("MLFLOW_DISABLE_ENV_CREATION", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 from sweeps.delivery import Contents
-from tsvan.strict import UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -36,9 +34,6 @@ if TYPE_CHECKING:
 KEY = "tsvan.key"
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "diverged": "FAILED", "failed": "FAILED", "interrupted": "KILLED"}
 CHAMPION = "champion"
-_SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
-_USER = re.compile(r"://[^\s/'\"]*@")
-_QUERY = re.compile(r"\?\w+=[^\s'\")]*")  # libraries name the path of a request without its host
 BATCH = 900  # metrics a request, which arrives whole or not at all; MLflow takes 1,000
 
 
@@ -65,11 +60,6 @@ class Tracker:
         self.uri, self._name, self._artifacts = uri, experiment, artifacts
         self._client: MlflowClient | None = None
         self.experiment_id = ""
-
-    @property
-    def local(self) -> bool:
-        """Whether only this machine can write to it."""
-        return is_local(self.uri)
 
     def open(self) -> None:
         """Connect; a fresh SQLite store is made here, by one process at a time. Can be called again after a failure."""
@@ -235,44 +225,6 @@ class Tracker:
             self.client.set_model_version_tag(name, version, key, value)
         self.tag(run_id, {"model": f"models:/{name}/{version}"})
         return version
-
-
-def default_uri(database: Path) -> str:
-    """SQLite URI of a file, absolute."""
-    return f"sqlite:///{database}"
-
-
-def checked_uri(uri: str) -> str:
-    """The URI, if it names a server or a database.
-
-    Raises:
-        UserError: anything else, as MLflow's old folders of files.
-    """
-    scheme, separator, rest = uri.partition("://")
-    if not separator or not rest or scheme.split("+")[0] not in _SCHEMES:
-        known = "http://HOST:PORT, sqlite:///FILE, or a postgresql, mysql or mssql database"
-        raise UserError(f"tracking URI '{without_secrets(uri)}' names no MLflow server or database; give {known}")
-    return uri
-
-
-def is_local(uri: str) -> bool:
-    """Whether a tracking URI is a file of this machine."""
-    return uri.startswith(("sqlite:", "file:")) or "://" not in uri
-
-
-def shown_uri(uri: str) -> str:
-    """For people and files: relative to where the user stands, without a password or a token."""
-    scheme, _, rest = uri.partition("://")
-    if scheme == "sqlite":
-        with suppress(ValueError):
-            return f"sqlite:///{Path(rest[1:]).relative_to(Path.cwd())}"
-        return uri
-    return without_secrets(uri)
-
-
-def without_secrets(text: str) -> str:
-    """A text whose URIs have lost user, password and query: nothing else may reach a log, a file or a tag."""
-    return _QUERY.sub("", _USER.sub("://", text))
 
 
 def _requirements() -> list[str]:

@@ -15,7 +15,8 @@ from sweeps.sending import Labels
 from sweeps.session import MAY_CHANGE, StudyRecord
 from sweeps.shipper import Shipper
 from sweeps.space import derived, grid_size, published_params
-from sweeps.tracking import DataInput, Tracker, default_uri, is_local
+from sweeps.tracking import DataInput, Tracker
+from sweeps.uris import default_uri, is_local
 from sweeps.versions import code_version
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore

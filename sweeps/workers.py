@@ -18,7 +18,7 @@ from sweeps.screen import Screen
 from sweeps.session import StopSignals
 from sweeps.shipper import Shipper
 from sweeps.space import largest
-from sweeps.tracking import is_local, shown_uri
+from sweeps.uris import is_local, shown_uri
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically

@@ -21,7 +21,7 @@ from sweeps.cluster import Slots, connected
 from sweeps.config import load
 from sweeps.paths import StudyPaths
 from sweeps.shipper import Shipper
-from sweeps.tracking import checked_uri, shown_uri, without_secrets
+from sweeps.uris import checked_uri, shown_uri, without_secrets
 from tests.sweeps.conftest import open_queue
 from tsvan.__main__ import main as trainer_main
 from tsvan.checkpoint import list_checkpoints, save

@@ -21,7 +21,8 @@ from sweeps.job import SCORE, TRAIN, Job, Outcome, Point
 from sweeps.paths import StudyPaths
 from sweeps.sending import Labels
 from sweeps.shipper import Shipper
-from sweeps.tracking import DataInput, Tracker, default_uri, shown_uri
+from sweeps.tracking import DataInput, Tracker
+from sweeps.uris import default_uri, shown_uri
 from tests.sweeps.conftest import job_maker
 from tsvan.journal import Journal
 

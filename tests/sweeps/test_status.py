@@ -21,7 +21,7 @@ from sweeps.paths import StudyPaths
 from sweeps.scorer import ScorerResult
 from sweeps.session import only_driver, write_record
 from sweeps.storage import load_study
-from sweeps.tracking import default_uri
+from sweeps.uris import default_uri
 from sweeps.wiring import make_shipper
 from tests.sweeps.conftest import open_queue
 from tests.sweeps.test_search import take
