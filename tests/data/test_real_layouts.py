@@ -313,3 +313,11 @@ def test_bad_files_among_good_ones_are_listed_and_left_out(real_folder, tmp_path
     store = prepare("weizmann", source, tmp_path / "store", max_bad_share=0.3)
     assert [file for file, _ in store.rejected] == ["person09_bend.avi", "person09_jack.avi"]
     assert len({clip.source for clip in store.clips}) == 6
+
+
+def test_a_folder_without_videos_is_told(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("to come")
+    with pytest.raises(UserError, match="holds no video; the datasets have: weizmann: "):
+        inspect(tmp_path)
+    with pytest.raises(UserError, match="does not exist; give the folder that holds the videos"):
+        inspect(tmp_path / "nowhere")

@@ -153,6 +153,8 @@ def _whose(source: Path, dataset: str | None) -> tuple[DatasetRules, str]:
     try:
         return recognise(source), ""
     except UnknownLayoutError as error:
+        if not error.files:
+            raise
         return rules("vox"), str(error)
 
 

@@ -25,7 +25,11 @@ _NOT_VIDEO = {
 
 
 class UnknownLayoutError(UserError):
-    """A folder whose names are of no dataset."""
+    """A folder whose names are of no dataset; `files`: there are videos in it."""
+
+    def __init__(self, message: str, files: bool) -> None:
+        super().__init__(message)
+        self.files = files
 
 
 @dataclass(frozen=True)
@@ -116,13 +120,14 @@ def recognise(source: Path) -> DatasetRules:
     """
     if (source / INDEX).exists():
         raise UserError(f"{source} is a clip store; look at it with python -m tsvan data show --store {source}")
+    if not source.is_dir():
+        what = "is not a folder" if source.exists() else "does not exist"
+        raise UserError(f"the data folder {source} {what}; give the folder that holds the videos")
     shares: dict[str, float] = {}
     for name in DATASETS:
         try:
             listing = list_folder(rules(name), source)
         except UserError:
-            if not source.is_dir():
-                raise
             continue  # nothing in it that could be a clip of this dataset
         # Any folder of videos in subfolders could be speakers with their videos: so that must not win by itself.
         weight = 0.5 if name == "vox" and not any("#" in found.file for found in listing.candidates) else 1.0
@@ -130,7 +135,8 @@ def recognise(source: Path) -> DatasetRules:
     best = max(shares, key=lambda name: shares[name], default="")
     if not best or shares[best] < 0.25:
         layouts = "; ".join(f"{name}: {rules(name).layout}" for name in DATASETS)
-        raise UnknownLayoutError(f"{source} is of none of the four datasets by its names; they have: {layouts}")
+        what = "is of none of the four datasets by its names" if shares else "holds no video"
+        raise UnknownLayoutError(f"{source} {what}; the datasets have: {layouts}", bool(shares))
     return rules(best)
 
 
@@ -210,7 +216,8 @@ def _picked(candidates: list[Candidate], picks: Path, sorter: _Sorter) -> list[C
     try:
         text = picks.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the list {picks}: {error}; give a text file of speakers and clips") from None
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise UserError(f"cannot read the list {picks}: {reason}; give a text file of speakers and clips") from None
     lines = [line.strip().removeprefix("./").rstrip("/") for line in text.splitlines()]
     wanted = {line for line in lines if line and not line.startswith("#")}
     if not wanted:
