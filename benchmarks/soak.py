@@ -3,9 +3,9 @@
 python -m benchmarks.soak [--trials 200] [--minutes 20] [--seed N] [--out DIR]
 
 Real Ray, Optuna and MLflow, real checkpoints and files; what a trial trains is a random walk of tiny networks
-(`soak_trial.py`), whose end is known from its seed. The driver or a worker is killed with SIGKILL some seconds after it
-went to work, again and again, until all trials are done; if that is sooner than `--minutes`, the study grows. Exit code
-1 when anything disagrees.
+(`soak_trial.py`), whose end is known from its seed. For `--minutes` the driver or a worker is killed with SIGKILL some
+seconds after it went to work, again and again; should the trials be done before, the study grows. Then it is left to
+end. Exit code 1 when anything disagrees.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Soak:
     Args:
         out: its folder.
         trials: asked for.
-        minutes: at least.
+        minutes: of killing.
         seed: of the moments.
     """
 
@@ -58,7 +58,7 @@ class Soak:
         self.wrong: list[str] = []
 
     def run(self) -> None:
-        """Until all trials are done and the time is over."""
+        """Until the time is over and all trials are done."""
         while True:
             code = self._one_life()
             if code is None:
@@ -120,7 +120,7 @@ class Soak:
         driver = Driver(self.out, "--trials", str(self.trials), *SETTINGS, program=program)
         self.counts["drivers started"] += 1
         try:
-            while driver.wait_for(at_work(self.out), timeout_s=600):
+            while self._elapsed() < self.minutes and driver.wait_for(at_work(self.out), timeout_s=600):
                 end = time.monotonic() + self.chance.uniform(1, 60)
                 if driver.wait_for(lambda end=end: time.monotonic() > end):  # type: ignore[misc]
                     self.seen |= {process.pid: process for process in driver.family()}
@@ -129,7 +129,7 @@ class Soak:
                         self.counts["drivers killed"] += 1
                         return None
                     self._kill_worker(driver)
-            code = driver.finish()
+            code = driver.finish(timeout_s=3600)
             if "Traceback" in driver.text:
                 self.wrong.append(f"a driver showed a traceback: {driver.text[-500:]}")
             return code
