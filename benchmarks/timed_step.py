@@ -135,8 +135,9 @@ def main() -> None:
     if ours and not cuda:
         keep_freed_memory()
     networks = networks_of(spec)
-    if ours and cuda:
+    if ours:
         channels_last(networks)
+    if ours and cuda:
         torch.set_float32_matmul_precision("high")
     inputs, gradients = inputs_of(spec.batch, spec.device), gradients_of(spec, networks)
     fused = {"fused": True} if ours else {}

@@ -78,9 +78,8 @@ class Trainer:
         self.networks = _initial_networks(config, len(store.classes))
         if start:
             self.networks.load_state_dict(start.networks)
-        self.networks.to(device).train()
+        channels_last(self.networks.to(device).train())
         if device.type == "cuda":
-            channels_last(self.networks)
             torch.set_float32_matmul_precision("high")  # TF32, as cuDNN's convolutions have it already
         self.optimisers = {owner: _adam(self.networks, owner, config) for owner in OWNERS}
         if start and start.optimisers:

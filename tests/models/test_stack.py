@@ -77,3 +77,25 @@ def test_bfloat16_stays_bfloat16():
         output = stack(torch.randn(4, 3, 8, 8))
     assert output.dtype == torch.bfloat16
     assert output.min() == 0
+
+
+def test_what_a_norm_gives_is_not_kept_but_computed_again():
+    conv, norm, activation, _ = layers(nn.BatchNorm2d, 0.0)
+    behind = nn.Conv2d(16, 4, 3)
+    inputs, kept = torch.randn(2, 3, 12, 12), []
+
+    def keep(tensor):
+        kept.append(tensor.data_ptr())
+        return tensor
+
+    seen = []
+    stack = Stack(conv, norm, activation, behind)
+    behind.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        output = stack(inputs)
+    assert seen[0].data_ptr() not in kept
+    plain = nn.Sequential(*copy.deepcopy([conv, norm, activation, behind]))
+    ours = torch.autograd.grad(output.sum(), list(stack.parameters()))
+    theirs = torch.autograd.grad(plain(inputs).sum(), list(plain.parameters()))
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)

@@ -94,12 +94,11 @@ class Subnet(nn.Module):
         self.mask = Stack(*_branch(width, width, 1, deep), nn.Tanh()) if mask else None
 
     def forward(self, motion: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        trunk = self.trunk(motion)
         branches = [self.vertical, self.horizontal, *([] if self.mask is None else [self.mask])]
         # The branches' first convolutions read the same map: one convolution of all their filters reads it once.
         first: list[Any] = [branch[0] for branch in branches]
         weight, bias = torch.cat([conv.weight for conv in first]), torch.cat([conv.bias for conv in first])
-        together = F.conv2d(trunk, weight, bias, padding=1)
+        together = self.trunk(motion, then=lambda trunk: F.conv2d(trunk, weight, bias, padding=1))
         outputs = together.split([conv.out_channels for conv in first], dim=1)
         vertical, horizontal, *mask = (branch(part, first=1) for branch, part in zip(branches, outputs, strict=True))
         return vertical, horizontal, (mask[0] + 1) / 2 if mask else None

@@ -32,7 +32,7 @@ def in_time(frames: Sequence[Tensor]) -> Tensor:
 
 
 def channels_last(module: nn.Module) -> None:
-    """Lay the weights of all convolutions out channels-last, for devices that would turn them at every call."""
+    """Lay the weights of all convolutions out channels-last, or each call would turn them."""
     for parameter in module.parameters():
         formats = {4: torch.channels_last, 5: torch.channels_last_3d}
         if parameter.dim() in formats:

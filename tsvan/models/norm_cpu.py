@@ -30,10 +30,19 @@ def forward(rows: Tensor, weight: Tensor, bias: Tensor, eps: float, slope: float
     source, kind = rows.detach().numpy(), _kind(rows)
     mean = sum(in_threads(_sum, [source])) / len(source)
     variance = sum(in_threads(_spread, [source], mean.astype(kind))) / len(source)
-    scale, shift = _affine(weight, bias, mean, variance, eps)
-    result = torch.empty_like(rows)
-    in_threads(_apply, [source, result.numpy()], scale.astype(kind), shift.astype(kind), kind.type(slope))
-    return result, torch.from_numpy(mean), torch.from_numpy(variance)
+    moments = torch.from_numpy(mean), torch.from_numpy(variance)
+    return apply(rows, weight, bias, *moments, eps, slope), *moments
+
+
+def apply(
+    rows: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, eps: float, slope: float
+) -> Tensor:
+    """The result of `forward`, with the moments that it returned."""
+    scale, shift = _affine(weight, bias, mean.numpy(), variance.numpy(), eps)
+    kind, result = _kind(rows), torch.empty_like(rows)
+    constants = scale.astype(kind), shift.astype(kind), kind.type(slope)
+    in_threads(_apply, [rows.detach().numpy(), result.numpy()], *constants)
+    return result
 
 
 def backward(

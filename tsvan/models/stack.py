@@ -2,41 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.modules.batchnorm import _BatchNorm
+
+Layer = Callable[[Tensor], Tensor]
 
 
 class Stack(nn.Sequential):
-    """As `nn.Sequential`, with the same layers and values: (leaky) ReLUs work in place, and in training on a CPU they
-    are computed with the batch norm before them."""
+    """As `nn.Sequential`, with the same layers and values.
 
-    def forward(self, inputs: Tensor, first: int = 0) -> Tensor:
-        """Apply the layers from number `first` on."""
-        result, norm = inputs, None
-        for layer in list(self)[first:]:
-            slope = _slope(layer)
-            if norm is not None:
-                fused = slope is not None and _fusable(norm, result)
-                result = _normalised(norm, result, slope) if fused else norm(result)  # type: ignore[arg-type]
-                norm = None
-                if fused:
-                    continue
-            if isinstance(layer, _BatchNorm):
-                norm = layer
-            elif slope is not None and result is not inputs:
-                result = F.leaky_relu_(result, slope) if slope else F.relu_(result)
-            else:
-                result = layer(result)
-        return result if norm is None else norm(result)
+    (Leaky) ReLUs work in place. In training on a CPU they are computed with the batch norm before them, and what comes
+    out is not kept for the gradient of the layer behind, but computed again: a pass over a map is cheaper than its
+    memory.
+    """
+
+    def forward(self, inputs: Tensor, first: int = 0, then: Layer | None = None) -> Tensor:
+        """Apply the layers from number `first` on, and last `then`."""
+        result, again = inputs, None
+        layers: list[Layer] = [*list(self)[first:], *([] if then is None else [then])]
+        place = 0
+        while place < len(layers):
+            layer, slope = layers[place], _slope(layers[place + 1] if place + 1 < len(layers) else None)
+            place += 1
+            if isinstance(layer, _BatchNorm) and slope is not None and _fusable(layer, result):
+                result, again = _normalised(layer, result, slope)
+                place += 1
+                continue
+            result, again = _applied(layer, result, again, in_place=result is not inputs), None
+        return result
 
 
-def _slope(layer: nn.Module) -> float | None:
-    """Of a (leaky) ReLU below zero; None for other layers."""
+def _applied(layer: Layer, inputs: Tensor, again: Callable[[], Tensor] | None, in_place: bool) -> Tensor:
+    slope = _slope(layer)
+    if slope is not None and in_place:
+        return F.leaky_relu_(inputs, slope) if slope else F.relu_(inputs)
+    if again is None:
+        return layer(inputs)
+
+    def pack(saved: Tensor) -> Tensor | Callable[[], Tensor]:
+        same = saved.data_ptr() == inputs.data_ptr() and saved.shape == inputs.shape
+        return again if same else saved
+
+    def unpack(packed: Tensor | Callable[[], Tensor]) -> Tensor:
+        return packed if isinstance(packed, Tensor) else packed()
+
+    with saved_tensors_hooks(pack, unpack):
+        return layer(inputs)
+
+
+def _slope(layer: object) -> float | None:
+    """Of a (leaky) ReLU below zero; None for anything else."""
     if isinstance(layer, nn.LeakyReLU):
         return layer.negative_slope
     return 0.0 if isinstance(layer, nn.ReLU) else None
@@ -46,20 +68,31 @@ def _fusable(norm: _BatchNorm, inputs: Tensor) -> bool:
     return norm.training and inputs.device.type == "cpu" and inputs.dtype in (torch.float32, torch.float64)
 
 
-def _normalised(norm: _BatchNorm, inputs: Tensor, slope: float) -> Tensor:
-    """The norm in training mode and the activation; running statistics move as the norm's own would."""
+def _normalised(norm: _BatchNorm, inputs: Tensor, slope: float) -> tuple[Tensor, Callable[[], Tensor]]:
+    """The norm in training mode and the activation, and how to compute them again.
+
+    Running statistics move as the norm's own would.
+    """
     rows = inputs.movedim(1, -1)
     flat = rows.reshape(-1, rows.shape[-1])
     result, mean, variance = _Normalised.apply(flat, norm.weight, norm.bias, norm.eps, slope)
-    count = len(flat)
     assert norm.running_mean is not None
     assert norm.running_var is not None
     assert norm.momentum is not None
     with torch.no_grad():
         norm.num_batches_tracked.add_(1)  # type: ignore[union-attr]
         norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), norm.momentum)
-        norm.running_var.lerp_((variance * (count / (count - 1))).to(norm.running_var.dtype), norm.momentum)
-    return result.view(rows.shape).movedim(-1, 1)
+        unbiased = variance * (len(flat) / (len(flat) - 1))
+        norm.running_var.lerp_(unbiased.to(norm.running_var.dtype), norm.momentum)
+    flat = flat.detach()
+
+    def again() -> Tensor:
+        from tsvan.models import norm_cpu
+
+        once_more = norm_cpu.apply(flat, norm.weight, norm.bias, mean, variance, norm.eps, slope)
+        return once_more.view(rows.shape).movedim(-1, 1)
+
+    return result.view(rows.shape).movedim(-1, 1), again
 
 
 class _Normalised(torch.autograd.Function):
