@@ -73,11 +73,10 @@ class FrameReader:
             lefts: (B,) first pixel column of each crop, 0..S-64.
 
         Returns:
-            (B, 3, T, 64, 64) float32 in [-1, 1] on the device.
+            (B, 3, T, 64, 64) float32 in [-1, 1] on the device, channels last.
         """
         clips = self._from_file(rows, tops, lefts) if self._frames is None else self._on_device(rows, tops, lefts)
-        # Without the format the copy would keep the order of the file, and each later layer would pay for it.
-        floats = clips.to(torch.float32, memory_format=torch.contiguous_format)
+        floats = clips.to(torch.float32, memory_format=torch.channels_last_3d)  # the order of the file
         return floats.div_(127.5).sub_(1.0)
 
     def _from_file(self, rows: Ints, tops: Ints, lefts: Ints) -> Tensor:
