@@ -17,7 +17,7 @@ from tsvan.scoring.evaluator import Evaluator
 from tsvan.scoring.training import train_or_load
 from tsvan.strict import UserError
 
-_ITERATIONS = {"weizmann": 500, "mug": 1_500, "synaction": 500, "vox": 2_000}
+_ITERATIONS = {"weizmann": 600, "mug": 500, "synaction": 400, "vox": 1_000}
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def _played(store: ClipStore, name: str) -> np.ndarray:
 def test_the_scorer_learns_stand_ins_and_its_features_see_time(dataset: str, tmp_path: Path):
     # Figures of longer trainings are in docs/scoring.md. Broken clips are made after the training and only measured.
     store = draw(dataset, tmp_path / "store", size="large")
-    scorer = train_or_load(store, replace(quick(dataset), iterations=_ITERATIONS[dataset]), tmp_path)
+    scorer = train_or_load(store, replace(quick(dataset), iterations=_ITERATIONS[dataset], precision="bf16"), tmp_path)
     assert min(scorer.last_accuracies.values()) >= 0.95
     gaps = Evaluator(scorer, store).sensitivity().gaps
     assert {kind: gap.errors > 3 for kind, gap in gaps.items()} == {"static": True, "shuffled": True}
