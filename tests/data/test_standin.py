@@ -17,7 +17,9 @@ from tsvan.scoring.evaluator import Evaluator
 from tsvan.scoring.training import train_or_load
 from tsvan.strict import UserError
 
-_ITERATIONS = {"weizmann": 600, "mug": 500, "synaction": 400, "vox": 1_000}
+_ITERATIONS = {"weizmann": 600, "mug": 500, "synaction": 400, "vox": 500}
+_ACCURACY = {"weizmann": 0.95, "mug": 0.95, "synaction": 0.95, "vox": 0.85}
+"""What so short a training must reach; neighbouring playback steps take longer to learn."""
 
 
 @pytest.fixture
@@ -87,7 +89,7 @@ def test_the_scorer_learns_stand_ins_and_its_features_see_time(dataset: str, tmp
     # Figures of longer trainings are in docs/scoring.md. Broken clips are made after the training and only measured.
     store = draw(dataset, tmp_path / "store", size="large")
     scorer = train_or_load(store, replace(quick(dataset), iterations=_ITERATIONS[dataset], precision="bf16"), tmp_path)
-    assert min(scorer.last_accuracies.values()) >= 0.95
+    assert min(scorer.last_accuracies.values()) >= _ACCURACY[dataset]
     gaps = Evaluator(scorer, store).sensitivity().gaps
     assert {kind: gap.errors > 3 for kind, gap in gaps.items()} == {"static": True, "shuffled": True}
 
