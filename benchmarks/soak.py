@@ -100,7 +100,8 @@ class Soak:
         for iteration in range(1, outcome["iteration"] + 1):
             soak_trial.walk(networks, config.seed, iteration)
             expected[iteration] = soak_trial.height(networks)
-        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        metrics = folder / "metrics.jsonl"
+        lines = [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.exists() else []
         scores = {line["iteration"]: line["values"] for line in lines if line["kind"] == "score"}
         off = [at for at in scores if at in expected and set(scores[at].values()) != {expected[at]}]
         if off or outcome["iteration"] not in scores:
