@@ -71,7 +71,7 @@ class SweepQueue:
             return None
         # A sampler of its own for every trial: the draw depends on the seed, the number and what is known by then,
         # not on how often the driver died before.
-        self._study.sampler = _sampler(self._config, len(self._study.trials))
+        self._study.sampler = _sampler(self._config, len(_trials(self._study)))
         trial = self._study.ask(distributions(self._config))
         return self._job(trial.number, trial.params)
 
@@ -101,18 +101,18 @@ class SweepQueue:
         return job
 
     def _enqueue_published(self) -> None:
-        if any("origin" in trial.user_attrs and TORN not in trial.user_attrs for trial in self._study.trials):
+        if any("origin" in trial.user_attrs and TORN not in trial.user_attrs for trial in _trials(self._study)):
             return
         params, origin = published_params(self._config)
         self._study.enqueue_trial(params, user_attrs={"origin": origin})
 
     def _begun(self) -> int:
-        return sum(trial.state != TrialState.WAITING and TORN not in trial.user_attrs for trial in self._study.trials)
+        return sum(trial.state != TrialState.WAITING and TORN not in trial.user_attrs for trial in _trials(self._study))
 
 
 def tell(study: optuna.Study, job: Job, outcome: Outcome) -> None:
     """Tell Optuna how a job ended, once."""
-    if study.trials[job.number].state.is_finished():
+    if _trials(study)[job.number].state.is_finished():
         return
     live = _live(study, job.number)
     for name, value in attributes(job, outcome).items():
@@ -164,12 +164,18 @@ def _stopped(study: optuna.Study, trial: FrozenTrial, job: Job) -> Outcome | Non
 
 
 def _report(study: optuna.Study, number: int, iteration: int, score: float) -> None:
-    if iteration not in study.trials[number].intermediate_values:
-        _live(study, number).report(score, iteration)
+    trial = _trials(study)[number]
+    if iteration not in trial.intermediate_values:
+        optuna.Trial(study, trial._trial_id).report(score, iteration)
+
+
+def _trials(study: optuna.Study) -> list[FrozenTrial]:
+    """To look at only: `study.trials` copies all of them each time."""
+    return study.get_trials(deepcopy=False)
 
 
 def _live(study: optuna.Study, number: int) -> optuna.Trial:
-    return optuna.Trial(study, study.trials[number]._trial_id)
+    return optuna.Trial(study, _trials(study)[number]._trial_id)
 
 
 def _sampler(config: SweepConfig, number: int) -> BaseSampler:
