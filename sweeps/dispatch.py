@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,9 @@ from ray import tune  # isort: skip
 from ray.tune.experiment import Trial  # isort: skip
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # isort: skip
 from ray.tune.search import Searcher  # isort: skip
+
+PUT_BACK = 10
+"""How often a job is handed out again whose worker died before it began."""
 
 _MONITOR = ("OutOfMemoryError", "running low on memory")
 """How Ray's memory monitor signs what it killed."""
@@ -64,6 +68,12 @@ def run_jobs(
 
 
 def _run(desk: _Desk, slots: Slots, folder: Path, retries: int) -> None:
+    _run_once(desk, slots, folder, retries)
+    while desk.again and not desk.closed():  # put back when Ray had no more to ask for
+        _run_once(desk, slots, folder, retries)
+
+
+def _run_once(desk: _Desk, slots: Slots, folder: Path, retries: int) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     for name in ("tune", "execution.experiment_state"):  # failed jobs and full disks are told elsewhere
         logging.getLogger(f"ray.tune.{name}").setLevel(logging.CRITICAL)
@@ -107,6 +117,8 @@ class _Desk:
         self.stopped: set[str] = set()
         self.aside: list[Job] = []
         self.again: list[Job] = []
+        self.not_begun: set[str] = set()
+        self.put_back: Counter[str] = Counter()
         self.trouble = ""
 
     def closed(self) -> bool:
@@ -143,6 +155,10 @@ class _Desk:
             self._pass_on(job, result)
         if result and (trouble := result.get(TROUBLE)):
             self.give_up(trouble)
+            return
+        if trial_id in self.not_begun and self.put_back[job.name] < PUT_BACK:
+            self.put_back[job.name] += 1
+            self.again.append(job)
             return
         outcome = Outcome.read(job.paths) or self._outcome(trial_id, job, error)
         if outcome is None:
@@ -243,6 +259,9 @@ class _Eye(FIFOScheduler):
         job, file = self._desk.jobs.get(trial.trial_id), trial.error_file
         if job is None:
             return
+        if trial.status == Trial.PENDING:
+            # A worker that dies between two jobs: Ray would fail the next one without ever having started it.
+            self._desk.not_begun.add(trial.trial_id)
         text = Path(file).read_text() if file and Path(file).exists() else ""
         last = text.rpartition("Failure #")[2]
         if any(words in last for words in _MONITOR):

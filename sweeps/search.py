@@ -19,10 +19,11 @@ from optuna.samplers import BaseSampler, NSGAIISampler, QMCSampler, RandomSample
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeps.config import SweepConfig
-from sweeps.job import Job, Outcome, Point, pruned
+from sweeps.job import Job, Outcome, Point, pruned, scored_points
 from sweeps.space import distributions, published_params
 from sweeps.stopping import Stopper
 from sweeps.storage import STATES, TORN, attributes
+from tsvan.journal import Journal
 
 MakeJob = Callable[[int, dict[str, Any]], Job]
 _STOPPED = "stopped_at"
@@ -115,6 +116,10 @@ def tell(study: optuna.Study, job: Job, outcome: Outcome) -> None:
     if _trials(study)[job.number].state.is_finished():
         return
     live = _live(study, job.number)
+    for point in scored_points(Journal(job.paths.metrics)) if len(job.objectives) == 1 else []:
+        score = point.values.get(job.objectives[0], math.nan)
+        if point.iteration <= outcome.iteration and math.isfinite(score):
+            _report(study, job.number, point.iteration, score)  # what a driver that died did not hear of
     for name, value in attributes(job, outcome).items():
         live.set_user_attr(name, value)
     values = [outcome.values[name] for name in job.objectives] if outcome.state == "complete" else None

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -15,7 +16,7 @@ from optuna.trial import TrialState
 from sweeps.actor import _claim
 from sweeps.cluster import Slots, _own_folder, connected
 from sweeps.config import SweepConfig, load
-from sweeps.dispatch import run_jobs
+from sweeps.dispatch import PUT_BACK, _Desk, _Eye, run_jobs
 from sweeps.job import Job, Outcome, Point, scored_points
 from sweeps.paths import StudyPaths
 from sweeps.search import SweepQueue
@@ -24,6 +25,8 @@ from sweeps.storage import load_study
 from tests.sweeps.conftest import job_maker, open_queue
 from tsvan.journal import Journal
 from tsvan.strict import UserError
+
+from ray.tune.experiment import Trial  # isort: skip
 
 SLOTS = Slots(workers=2, cpus=1, gpus=0)
 TRIALS = 10
@@ -238,3 +241,21 @@ def test_folders_of_dead_drivers_are_removed_and_those_of_the_living_kept() -> N
             file.close()
             (folder / "driver.lock").unlink()
             folder.rmdir()
+
+
+def test_a_job_whose_worker_died_before_it_began_is_handed_out_again(config: SweepConfig, paths: StudyPaths) -> None:
+    queue = open_queue(config, paths)
+    watcher = Watcher(paths.stop)
+    desk = _Desk(queue, [watcher], paths.stop, lambda line: None)
+    eye = _Eye(desk)
+    for attempt in range(PUT_BACK + 1):
+        ray_trial = SimpleNamespace(
+            trial_id=f"t{attempt}", status=Trial.PENDING, error_file=None, should_recover=lambda: False
+        )
+        job = desk.take(ray_trial.trial_id)
+        assert job is not None
+        assert job.name == "trials/000"  # the same one each time, before any other
+        eye.on_trial_error(None, ray_trial)  # type: ignore[arg-type]
+        desk.end(ray_trial.trial_id, error=True)
+        assert bool(desk.again) == (attempt < PUT_BACK)
+    assert watcher.ends["trials/000"].state == "failed"  # but not for ever

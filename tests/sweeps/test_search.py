@@ -8,11 +8,12 @@ import pytest
 from optuna.trial import TrialState
 
 from sweeps.config import SweepConfig, load
-from sweeps.job import Job, Outcome, Point
+from sweeps.job import SCORE, Job, Outcome, Point
 from sweeps.paths import StudyPaths
 from sweeps.search import SweepQueue, derive_seed
 from sweeps.storage import load_study, open_study
 from tests.sweeps.conftest import open_queue
+from tsvan.journal import Journal
 from tsvan.strict import UserError
 
 
@@ -85,6 +86,21 @@ def test_an_outcome_that_optuna_never_heard_of_is_told(config: SweepConfig, path
     assert take(after).number == 1
     trial = load_study(paths).trials[0]
     assert (trial.state, trial.user_attrs["reason"]) == (TrialState.FAIL, "content/encoder is nan")
+
+
+def test_scores_that_a_dead_driver_did_not_hear_reach_optuna_with_the_outcome(
+    config: SweepConfig, paths: StudyPaths
+) -> None:
+    job = open_queue(config, paths).next()
+    assert job is not None
+    journal = Journal(job.paths.metrics)
+    for iteration in (10, 20, 30):
+        journal.append(iteration, SCORE, {job.objectives[0]: iteration / 10})
+    Outcome("complete", 20, {job.objectives[0]: 2.0}).write(job.paths)
+    open_queue(config, paths)
+    (trial,) = [trial for trial in load_study(paths).trials if trial.number == job.number]
+    assert trial.state == TrialState.COMPLETE
+    assert trial.intermediate_values == {10: 1.0, 20: 2.0}
 
 
 def test_going_on_proposes_what_an_unbroken_study_would_have(config: SweepConfig, paths: StudyPaths) -> None:
