@@ -129,7 +129,8 @@ def write_record(paths: StudyPaths, record: StudyRecord | None, config: SweepCon
         raise UserError(
             f"the study in {paths.root} began with other clips than {store.path}; give those, or another --out"
         )
-    study_id = uuid.uuid4().hex[:12] if record is None else record.study_id
+    # A letter first: twelve digits with an e among them would be read as a number.
+    study_id = f"s{uuid.uuid4().hex[:11]}" if record is None else record.study_id
     new = StudyRecord(study_id, config.to_dict(), str(store.path), store.content_hash, store.data_source)
     if new != record:
         paths.root.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,14 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("TSVAN_SHARED_DATA", ROOT.parent / "shared" / "data"))
 
 torch.set_num_threads(1)  # tests are small, and several threads each are slower on a busy machine
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_tracking_store() -> Iterator[None]:
+    """MLflow and Ray put the store of one test into the environment, where all later tests would find it."""
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    yield
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 
 @pytest.fixture(scope="session")

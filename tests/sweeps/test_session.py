@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,6 +21,7 @@ from sweeps.session import (
     driver_of,
     only_driver,
     read_record,
+    write_record,
 )
 from tests.sweeps.conftest import open_queue
 from tsvan.strict import UserError
@@ -110,3 +112,13 @@ def test_all_paths_are_below_the_study_or_beside_it(tmp_path: Path) -> None:
     for name in properties:
         assert getattr(paths, name).is_relative_to(tmp_path / "runs")
     assert paths.trial(7).folder == paths.root / "trials" / "007"
+
+
+def test_a_study_can_be_read_again_whatever_its_id(
+    config: SweepConfig, paths: StudyPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks_like_a_number = SimpleNamespace(hex="60e38929866612345678901234567890")
+    monkeypatch.setattr("sweeps.session.uuid", SimpleNamespace(uuid4=lambda: looks_like_a_number))
+    store = SimpleNamespace(content_hash="abc", path=Path("store"), data_source="synthetic")
+    written = write_record(paths, None, config, store)  # type: ignore[arg-type]
+    assert read_record(paths) == written
