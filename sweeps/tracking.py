@@ -230,7 +230,7 @@ class Tracker:
 def _requirements() -> list[str]:
     from importlib.metadata import version
 
-    names = ("mlflow", "torch", "numpy", "pandas", "pydantic", "PyYAML", "av", "pillow")
+    names = ("mlflow", "torch", "numpy", "numba", "pandas", "psutil", "pydantic", "PyYAML", "av", "pillow")
     return [f"{name}=={version(name).split('+')[0]}" for name in names]
 
 
