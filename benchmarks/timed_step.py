@@ -25,7 +25,7 @@ from tsvan.config import LossConfig, ModelConfig
 from tsvan.draws import Draws
 from tsvan.graphs import Graphs
 from tsvan.memory import keep_freed_memory
-from tsvan.models.layout import channels_last
+from tsvan.models.layout import channels_last, laid_out_as
 from tsvan.models.networks import Networks
 
 OPEN = LossConfig(balance_margin=1e6, balance_margin_one_step=1e6)
@@ -149,9 +149,7 @@ def main() -> None:
     def step() -> None:
         for owner, values in gradients(*inputs).items():
             for parameter, gradient in zip(getattr(networks, owner).parameters(), values, strict=True):
-                if gradient is not None and gradient.stride() != parameter.stride():
-                    gradient = torch.empty_like(parameter, requires_grad=False).copy_(gradient)
-                parameter.grad = gradient
+                parameter.grad = None if gradient is None else laid_out_as(parameter, gradient)
             if spec.update:
                 adam[owner].step()
             adam[owner].zero_grad(set_to_none=True)

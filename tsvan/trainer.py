@@ -23,7 +23,7 @@ from tsvan.data.store import ClipStore
 from tsvan.draws import Draws
 from tsvan.graphs import Graphs, Step
 from tsvan.memory import keep_freed_memory
-from tsvan.models.layout import channels_last
+from tsvan.models.layout import channels_last, laid_out_as
 from tsvan.models.networks import OWNERS, Networks
 from tsvan.strict import UserError
 
@@ -216,7 +216,7 @@ class Trainer:
         """Each gradient with its weight's strides: fused Adam reads others in the wrong order, without a word."""
         return {
             owner: [
-                None if gradient is None else _laid_out_as(parameter, gradient)
+                None if gradient is None else laid_out_as(parameter, gradient)
                 for parameter, gradient in zip(getattr(self.networks, owner).parameters(), values, strict=True)
             ]
             for owner, values in gradients.items()
@@ -295,13 +295,7 @@ def _restore(optimiser: torch.optim.Adam, state: dict[str, Any]) -> None:
     for parameter, values in optimiser.state.items():
         for name, value in values.items():
             if value.shape == parameter.shape:
-                values[name] = _laid_out_as(parameter, value)
-
-
-def _laid_out_as(parameter: Tensor, values: Tensor) -> Tensor:
-    if values.stride() == parameter.stride():
-        return values
-    return torch.empty_like(parameter, requires_grad=False).copy_(values)
+                values[name] = laid_out_as(parameter, value)
 
 
 def _check_same_run(start: Checkpoint, config: TrainConfig, store: ClipStore, folder: Path) -> None:

@@ -37,3 +37,10 @@ def channels_last(module: nn.Module) -> None:
         formats = {4: torch.channels_last, 5: torch.channels_last_3d}
         if parameter.dim() in formats:
             parameter.data = parameter.data.contiguous(memory_format=formats[parameter.dim()])
+
+
+def laid_out_as(parameter: Tensor, values: Tensor) -> Tensor:
+    """`values` with the strides of the parameter whose shape they have; a copy only where they differ."""
+    if values.stride() == parameter.stride():
+        return values
+    return torch.empty_like(parameter, requires_grad=False).copy_(values)
