@@ -62,7 +62,7 @@ class Tracker:
         self.experiment_id = ""
 
     def open(self) -> None:
-        """Connect; a fresh SQLite store is made here, by one process at a time. Can be called again after a failure."""
+        """Connect; a fresh SQLite store is made here, whole or not at all. Can be called again after a failure."""
         if self.experiment_id:
             return
         from mlflow import MlflowClient
@@ -70,6 +70,7 @@ class Tracker:
 
         quiet()
         with _one_at_a_time(self.uri):
+            _make_database(self.uri)
             client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
             found = client.get_experiment_by_name(self._name)
             if found is None:
@@ -253,11 +254,32 @@ def _hush() -> Iterator[None]:
 @contextmanager
 def _one_at_a_time(uri: str) -> Iterator[None]:
     """Two processes that make the same SQLite store at once break it for good: their migrations race."""
-    if not uri.startswith("sqlite:///"):
+    database = _database(uri)
+    if database is None:
         yield
         return
-    database = Path(uri.removeprefix("sqlite:///"))
     database.parent.mkdir(parents=True, exist_ok=True)
     with open(database.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _make_database(uri: str) -> None:
+    """A fresh SQLite store is made beside its place and renamed: whoever dies in MLflow's migrations leaves none, where
+    a half-migrated one would be broken for good."""
+    database = _database(uri)
+    if database is None or (database.exists() and database.stat().st_size):
+        return
+    from mlflow import MlflowClient
+
+    new = database.with_name(f".{database.name}.new.tmp")
+    for left in (new, new.with_name(f"{new.name}-journal")):
+        left.unlink(missing_ok=True)
+    store = MlflowClient(tracking_uri=f"sqlite:///{new}")._tracking_client.store  # MLflow migrates when it opens it
+    store._dispose_engine()
+    os.replace(new, database)
+
+
+def _database(uri: str) -> Path | None:
+    """The file of a SQLite store; None: it is a server or another database."""
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
