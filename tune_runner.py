@@ -39,7 +39,12 @@ def _study(args: argparse.Namespace) -> int:
     from sweeps.options import Options
     from sweeps.study import run_study
 
-    named = (("trials", args.trials), ("seed", args.seed), ("resources.workers", args.workers))
+    named = (
+        ("trials", args.trials),
+        ("seed", args.seed),
+        ("resources.workers", args.workers),
+        ("calibrate.seeds", args.calibrate),
+    )
     overrides = [f"{key}={value}" for key, value in named if value is not None]
     if args.gpus_per_trial is not None:
         overrides.append(f"resources.gpus_per_trial={args.gpus_per_trial}")

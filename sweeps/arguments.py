@@ -45,6 +45,7 @@ def study_parser() -> argparse.ArgumentParser:
     add("--out", type=Path, metavar="DIR", help="the study's folder (default: runs/DATASET[-PRESET])")
     add("--trials", metavar="N", help="number of trials")
     add("--seed", metavar="N", help="the study's seed")
+    add("--calibrate", metavar="N", help="first train the published row with N seeds, to know the noise between seeds")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of the sweep config; can be repeated")
     add("--config", type=Path, metavar="FILE", help="a sweep config in place of sweeps/DATASET.yaml")
     add("--resume", action="store_true", help="go on with the study (the same command again does so, too)")

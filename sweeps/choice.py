@@ -14,7 +14,7 @@ from sweeps.job import Job
 from sweeps.paths import StudyPaths
 from sweeps.space import published_params, train_config
 from tsvan.config import TrainConfig
-from tsvan.files import hash_json
+from tsvan.scoring.seal import SEALED
 from tsvan.strict import UserError, load_yaml
 
 
@@ -38,8 +38,8 @@ class Candidate:
 
     @property
     def key(self) -> str:
-        """Eight hex digits of its settings without the seed: equal settings share their runs."""
-        return hash_json({**self.config.to_dict(), "seed": 0})[:8]
+        """Eight hex digits of its settings' hash: equal settings share their runs."""
+        return self.config.settings_hash[:8]
 
 
 def published_candidate(config: SweepConfig, study: optuna.Study | None) -> Candidate:
@@ -92,7 +92,7 @@ def final_job(template: Job, candidate: Candidate, stage: str, place: int, seed:
 
     Args:
         template: a job of the sweep, for what all jobs share.
-        stage: `confirm` or `report`: also the sample group.
+        stage: `confirm` or `report`, also the sample group; or `calibrate`, which is scored as trials are.
         place: number of the seed.
         seed: of the training run.
     """
@@ -104,7 +104,8 @@ def final_job(template: Job, candidate: Candidate, stage: str, place: int, seed:
         number=place,
         folder=str(paths.final(name).folder),
         config={**candidate.config.to_dict(), "seed": seed},
-        group=stage,
+        group="validation" if stage == "calibrate" else stage,
+        seal=str(paths.choice) if stage == SEALED else "",
         score_at=(last,),
     )
 

@@ -92,6 +92,13 @@ class ScoringConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
+class CalibrateConfig:
+    """Training seeds of the published row before the sweep, to measure the noise between seeds; 0: none."""
+
+    seeds: int = Field(default=0, ge=0)
+
+
+@dataclass(frozen=True, config=STRICT)
 class ReportConfig:
     """Fresh training seeds for the winner and for the published row."""
 
@@ -142,6 +149,7 @@ class SweepConfig:
     budget: BudgetConfig = BudgetConfig()
     resources: ResourcesConfig = ResourcesConfig()
     scoring: ScoringConfig = ScoringConfig()
+    calibrate: CalibrateConfig = CalibrateConfig()
     final: FinalConfig = FinalConfig()
 
     @property

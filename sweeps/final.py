@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sweeps.choice import Candidate, final_job
-from sweeps.config import Objective, SweepConfig
+from sweeps.config import SweepConfig
 from sweeps.job import Job, Outcome, Point
 from sweeps.paths import StudyPaths, TrialPaths
 from sweeps.search import derive_seed
+from sweeps.statistics import Interval, interval, paired, verdict
 from tsvan.files import write_atomically
+from tsvan.scoring.seal import write_down
+
+SECONDS = "score_seconds"
+"""Among a run's values, but no metric."""
 
 RunJobs = Callable[["FixedQueue"], None]
 
@@ -43,16 +47,6 @@ class FixedQueue:
 
     def finished(self, job: Job, outcome: Outcome) -> None:
         """Its folder says it all."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean and, for two or more values, its 95% t interval."""
-
-    mean: float
-    low: float | None
-    high: float | None
-    values: list[float]
 
 
 @dataclass(frozen=True)
@@ -109,10 +103,20 @@ class FinalResult:
         return asdict(self)
 
 
-def report_seeds(config: SweepConfig, stage: str) -> list[int]:
+def stage_seeds(config: SweepConfig, stage: str) -> list[int]:
     """Fresh training seeds of a stage, the same for every config of it."""
-    count = config.final.report.seeds if stage == "report" else config.final.confirm.seeds
+    counts = {
+        "calibrate": config.calibrate.seeds,
+        "confirm": config.final.confirm.seeds,
+        "report": config.final.report.seeds,
+    }
+    count = counts[stage]
     return [derive_seed(config.seed, stage, place) for place in range(count)]
+
+
+def calibrate(published: Candidate, config: SweepConfig, template: Job, paths: StudyPaths, run: RunJobs) -> None:
+    """Train the published row with several fresh seeds and score each as a trial is: the noise between seeds."""
+    run(FixedQueue(_jobs(published, "calibrate", config, template, paths)))
 
 
 def confirm(
@@ -168,34 +172,8 @@ def report(
     return result
 
 
-def interval(values: Sequence[float]) -> Interval:
-    """Mean and 95% t interval (n - 1 degrees of freedom); one value has no interval."""
-    from scipy import stats
-
-    count = len(values)
-    mean = math.fsum(values) / count
-    if count < 2:
-        return Interval(mean, None, None, list(values))
-    spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
-    half = float(stats.t.ppf(0.975, count - 1)) * spread / math.sqrt(count)
-    return Interval(mean, mean - half, mean + half, list(values))
-
-
-def verdict(objective: Objective, difference: Interval | None, same: bool) -> str:
-    """Adopt or keep, in a line."""
-    if same:
-        return "the best config is the published setting: keep it"
-    if difference is None:
-        return "no verdict: not both configs have a final score"
-    if difference.low is None or difference.high is None:
-        return f"{difference.mean:+.3g} from one seed: no evidence; keep the published setting"
-    shown = f"{difference.mean:+.3g} [{difference.low:.3g}, {difference.high:.3g}]"
-    better = difference.low > 0 if objective.direction == "maximize" else difference.high < 0
-    return f"adopt: {shown}" if better else f"no evidence ({shown}); keep the published setting"
-
-
 def _jobs(candidate: Candidate, stage: str, config: SweepConfig, template: Job, paths: StudyPaths) -> list[Job]:
-    seeds = report_seeds(config, stage)
+    seeds = stage_seeds(config, stage)
     return [final_job(template, candidate, stage, place, seed, paths) for place, seed in enumerate(seeds)]
 
 
@@ -209,7 +187,7 @@ def _completed(jobs: Sequence[Job]) -> dict[int, Outcome]:
 
 def _reported(candidate: Candidate, jobs: Sequence[Job]) -> Reported:
     completed = _completed(jobs)
-    names = sorted(set().union(*(outcome.values for outcome in completed.values())) - {"score_seconds"})
+    names = sorted(set().union(*(outcome.values for outcome in completed.values())) - {SECONDS})
     failed = {}
     for job in jobs:
         outcome = Outcome.read(job.paths)
@@ -237,16 +215,23 @@ def _bootstrap(paths: TrialPaths) -> dict[str, list[float]]:
 
 def _differences(winner: dict[int, Outcome], rival: dict[int, Outcome]) -> dict[str, Interval]:
     """Paired by training seed: the same seed draws the same batches for both."""
-    places = sorted(set(winner) & set(rival))
-    if not places:
-        return {}
-    names = set(winner[places[0]].values) & set(rival[places[0]].values) - {"score_seconds"}
-    return {name: interval([winner[p].values[name] - rival[p].values[name] for p in places]) for name in sorted(names)}
+    sides = [_by_metric(outcomes) for outcomes in (winner, rival)]
+    found = {name: paired(sides[0][name], sides[1][name]) for name in sorted(set(sides[0]) & set(sides[1]))}
+    return {name: difference for name, difference in found.items() if difference is not None}
+
+
+def _by_metric(outcomes: dict[int, Outcome]) -> dict[str, dict[int, float]]:
+    """Metric -> place of the seed -> value."""
+    table: dict[str, dict[int, float]] = {}
+    for place, outcome in outcomes.items():
+        for name, value in outcome.values.items():
+            if name != SECONDS:
+                table.setdefault(name, {})[place] = value
+    return table
 
 
 def _write_choice(paths: StudyPaths, winner: Candidate, published: Candidate) -> None:
     """Before `report` is looked at: what it is about. Every choice stays in the list."""
-    choices = json.loads(paths.choice.read_text()) if paths.choice.exists() else []
-    entry = {role: {"key": c.key, "origin": c.origin} for role, c in (("winner", winner), ("published", published))}
-    if not choices or choices[-1] != entry:
-        write_atomically(paths.choice, json.dumps([*choices, entry], indent=1))
+    rows = {"winner": winner, "published": published}
+    entry = {role: {"key": c.key, "hash": c.config.settings_hash, "origin": c.origin} for role, c in rows.items()}
+    write_down(paths.choice, entry)

@@ -48,6 +48,7 @@ class Job:
         memory_share: of the device's memory that generating may use.
         threads: CPU threads; 0: leave as they are.
         device: `auto`, `cpu` or `cuda`.
+        seal: of the `report` group: file that must name the config's hash before it is scored.
         stop_file: while it exists, the job saves a checkpoint and ends without an outcome.
         i3d: TorchScript file of I3D for `fvd_i3d`, executed only because the user named it.
         params: what Optuna drew, to the last bit; of a final rerun empty.
@@ -73,12 +74,19 @@ class Job:
     memory_share: float = 1.0
     threads: int = 0
     device: str = "auto"
+    seal: str = ""
     stop_file: str = ""
     i3d: str | None = None
     params: dict[str, Any] = field(default_factory=dict)
     larger_share: bool = False
     waits_at: tuple[int, ...] | None = None
     body: str = "sweeps.trial:train_and_score"
+
+    @property
+    def stage(self) -> str:
+        """`sweep`, or of a rerun `calibrate`, `confirm` or `report`."""
+        kind, _, name = self.name.partition("/")
+        return "sweep" if kind == "trials" else name.partition("-")[0]
 
     @property
     def paths(self) -> TrialPaths:

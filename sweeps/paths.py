@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from tsvan.scoring.seal import CHOICES
+
 SHIPPED = Path(__file__).parent
 """Folder of the sweep configs and presets that ship."""
 
@@ -65,9 +67,14 @@ class StudyPaths:
         return self.stages / "memory.json"
 
     @property
+    def calibration(self) -> Path:
+        """The published row's scores by training seed."""
+        return self.stages / "calibration.json"
+
+    @property
     def choice(self) -> Path:
         """The winner, written down before the `report` group is scored."""
-        return self.stages / "choice.json"
+        return self.root / CHOICES
 
     @property
     def final_result(self) -> Path:
@@ -162,6 +169,11 @@ class TrialPaths:
     def samples(self) -> Path:
         """Sample clips and contact sheets by iteration."""
         return self.folder / "samples"
+
+    @property
+    def looks(self) -> Path:
+        """A line for each time that it was scored on the sealed `report` group."""
+        return self.folder / "looks.jsonl"
 
     @property
     def scores(self) -> Path:

@@ -7,21 +7,19 @@ from dataclasses import dataclass
 import torch
 
 from sweeps.config import SweepConfig
+from sweeps.cost import train_gflop
 from sweeps.data import DataPlan
 from sweeps.keeping import SizeBound, size_bound
 from sweeps.options import Request
 from sweeps.space import grid_size, largest
 from sweeps.stopping import rung_points, score_points
 from sweeps.uris import shown_uri
-from tsvan.config import TrainConfig
 from tsvan.models.networks import Networks
 from tsvan.scoring.groups import group_size
 from tsvan.strict import UserError
 from tsvan.terminal import duration
 
-# Work of one clip in a training step at ngf 16, GFLOP forward and backward, counted on the layer tables; the shares
-# of the steps follow from the schedule. The motion stream does not grow with ngf, the content stream with its square.
-_SEQUENCE, _ONE_STEP, _CONTENT, _SAMPLE = 75.0, 9.0, 1.5, 12.0
+_SAMPLE = 12.0  # GFLOP of a generated clip
 _SPEED = {"cpu": 35.0, "cuda": 8_000.0}  # GFLOP/s: of a core, of a GPU as far as these small layers fill it
 _LONG_S = 24 * 3600.0
 
@@ -32,7 +30,7 @@ class Cost:
 
     Args:
         trial_s: one trial, alone.
-        sweep_s: all trials, early stopping not counted.
+        sweep_s: calibration and all trials, early stopping not counted.
         final_s: the reruns.
         disk: at most, without the clip store.
     """
@@ -58,17 +56,18 @@ def estimate(config: SweepConfig, cuda: bool, cpus: int, num_classes: int, sweep
     """Orders of magnitude from counted operations; the table of a running study shows measured times."""
     speed = _SPEED["cuda"] if cuda else _SPEED["cpu"] * cpus
     base, wide = config.base, largest(config)
-    train = _train_gflop(base) * 0.5 + _train_gflop(wide) * 0.5
+    train = train_gflop(base) * 0.5 + train_gflop(wide) * 0.5
     sample = _SAMPLE * num_clips(config, "validation", num_classes) * len(score_points(base.schedule))
     trial_s = (train + sample) / speed
     reruns = config.final.report.seeds * 2
     rerun_s = (train + _SAMPLE * num_clips(config, "report", num_classes)) / speed
+    calibration = config.calibrate.seeds if sweep else 0
     if sweep and config.final.confirm.top_k > 1:
         reruns += config.final.confirm.seeds * (config.final.confirm.top_k + 1)
     trials = config.trials if sweep else 0
     scores = len(score_points(base.schedule))
-    disk = size_bound(wide, num_classes, trials, reruns, scores, _at_once(config, cuda))
-    return Cost(trial_s, trial_s * trials, rerun_s * reruns, disk)
+    disk = size_bound(wide, num_classes, trials, reruns + calibration, scores, _at_once(config, cuda))
+    return Cost(trial_s, trial_s * (trials + calibration), rerun_s * reruns, disk)
 
 
 def refuse_slow(config: SweepConfig, cost: Cost, cuda: bool, allowed: bool) -> None:
@@ -107,7 +106,9 @@ def _rows(request: Request, cost: Cost) -> list[tuple[str, str]]:
     stopping = f"{config.scheduler.kind} at {', '.join(f'{rung:,}' for rung in rungs)}" if rungs else "none"
     confirm = config.final.confirm
     every = max(n // 10, 1)
+    calibrate = _many(config.calibrate.seeds, "seed") + " of the published row" if config.calibrate.seeds else "no"
     sweep = [
+        ("  calibrate", calibrate),
         ("3 sweep", f"{config.trials} trials x {base.schedule.total:,} iterations, batch {base.optimiser.batch_size}"),
         ("  space", grid_size(config)),
         ("  objective", objectives),
@@ -151,19 +152,6 @@ def _data(plan: DataPlan) -> str:
         state = "there" if plan.store is not None and plan.store.exists() else "missing: would be drawn"
         return f"stand-in clips in {plan.store} ({state})"
     return f"clip store {plan.store}" if plan.kind == "store" else f"raw videos in {plan.source}, to a clip store"
-
-
-def _train_gflop(config: TrainConfig) -> float:
-    schedule, wide = config.schedule, (config.model.ngf / 16) ** 2
-    start, end = schedule.sequence_share_start, schedule.sequence_share_end
-    sequence = schedule.ramp_start * (start + end) / 2 + (1 - schedule.ramp_start) * end
-    motion = 1 - schedule.content_share
-    grown = 0.7 + 0.3 * wide  # the share of a motion step that runs through the content stream
-    step = (
-        motion * (sequence * _SEQUENCE + (1 - sequence) * _ONE_STEP) * grown + schedule.content_share * _CONTENT * wide
-    )
-    joint = schedule.iterations * step
-    return (joint + schedule.pretrain_iterations * _CONTENT * wide) * config.optimiser.batch_size
 
 
 def _at_once(config: SweepConfig, cuda: bool) -> int:

@@ -10,13 +10,14 @@ import yaml
 from sweeps import report
 from sweeps.choice import describe_settings
 from sweeps.config import SweepConfig
-from sweeps.final import FinalResult, Interval
+from sweeps.final import FinalResult
 from sweeps.paths import StudyPaths, TrialPaths
 from sweeps.scorer import ScorerResult
 from sweeps.screen import Screen
 from sweeps.session import StudyRecord
 from sweeps.shipper import Shipper
 from sweeps.space import derived
+from sweeps.statistics import Interval
 from sweeps.storage import load_study
 from tsvan.checkpoint import list_checkpoints
 from tsvan.config import TrainConfig

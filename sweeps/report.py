@@ -10,9 +10,10 @@ import optuna
 
 from sweeps.config import SweepConfig
 from sweeps.data import clips_line, clips_summary
-from sweeps.final import FinalResult, Interval, Reported
+from sweeps.final import FinalResult, Reported
 from sweeps.paths import StudyPaths
 from sweeps.session import StudyRecord
+from sweeps.statistics import Interval
 from sweeps.trust import trust_lines
 from sweeps.versions import versions
 from tsvan.config import published

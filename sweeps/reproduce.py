@@ -13,7 +13,9 @@ from sweeps.job import Interrupted, Job, Outcome, Point
 from sweeps.paths import StudyPaths, TrialPaths
 from sweeps.uris import checked_uri, shown_uri, without_secrets
 from sweeps.wiring import make_tracker, tracking_uri
+from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
+from tsvan.scoring.seal import SEALED, write_down
 from tsvan.strict import UserError
 from tsvan.terminal import say
 
@@ -33,7 +35,7 @@ def reproduce(args: argparse.Namespace) -> int:
     uri = checked_uri(tracking_uri(args.tracking_uri, StudyPaths(out)))
     job, tags = _logged(args.run_id, uri, out)
     before = Outcome.read(TrialPaths(Path(job.folder)))
-    job = replace(job, folder=str(out), stop_file=str(out / "stop"))
+    job = replace(job, folder=str(out), stop_file=str(out / "stop"), seal=str(out / "choice.json"))
     store = ClipStore.open(job.store, tags["dataset"])
     if store.content_hash != job.store_hash:
         raise UserError(
@@ -42,6 +44,9 @@ def reproduce(args: argparse.Namespace) -> int:
     if job.paths.job.exists() and json.loads(job.paths.job.read_text())["config"] != job.config:
         raise UserError(f"{out} holds another run; choose another --out")
     job.write()
+    if job.group == SEALED:  # its study wrote the config down before the run was logged
+        config = TrainConfig.from_dict(job.config)
+        write_down(Path(job.seal), {"reproduced": {"hash": config.settings_hash, "origin": args.run_id}})
     say(f"training {job.name} of {tags['study']} again in {out}: {job.save_at[-1]} iterations")
     try:
         for point in _points(job):

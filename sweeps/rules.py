@@ -46,6 +46,8 @@ def checked(config: SweepConfig, where: str) -> SweepConfig:
         text = "must be 'auto' or >= 0, and above 1 a whole number"
         raise UserError(f"{where}: resources.gpus_per_trial {text}, got {share:g}")
     _check_scoring(config, where)
+    if config.calibrate.seeds == 1:
+        raise UserError(f"{where}: calibrate.seeds must be 0 or 2 and more, got 1; one seed shows no noise")
     try:
         _ = config.base, config.scorer
     except UserError as error:

@@ -22,7 +22,7 @@ from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
 from tsvan.strict import UserError, load_yaml
 
-MAY_CHANGE = ("trials", "resources", "final")
+MAY_CHANGE = ("trials", "resources", "calibrate", "final")
 """Keys that may differ when a study goes on; all others would make its trials incomparable."""
 
 

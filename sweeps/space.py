@@ -75,11 +75,6 @@ def params_of(config: SweepConfig, train: TrainConfig) -> dict[str, Any]:
     return {name: values[name] for name in config.space}
 
 
-def same_settings(one: TrainConfig, other: TrainConfig) -> bool:
-    """Whether two runs differ in nothing but their seed."""
-    return _without_seed(one) == _without_seed(other)
-
-
 def grid_size(config: SweepConfig) -> str:
     """The space in a line: `lambda2 [3, 8], ngf {16, 32}`."""
     parts = []
@@ -163,7 +158,3 @@ def _is_number(value: Any) -> bool:
 
 def _number(value: Any) -> float:
     return float(value) if isinstance(value, (int, float)) else float(hash(value) % 2**31)
-
-
-def _without_seed(train: TrainConfig) -> dict[str, Any]:
-    return {**train.to_dict(), "seed": 0}

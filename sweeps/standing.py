@@ -67,7 +67,7 @@ class Standing:
     Args:
         folder: its own.
         dataset, preset, study_id: from `study.yaml`.
-        stage: `scorer`, `sweep`, `final`, `report` or `done`.
+        stage: `scorer`, `calibrate`, `sweep`, `final`, `report` or `done`.
         driver: process id of the driver at work; None: there is none.
         asked: trials that the study is to have.
         trials: of the sweep, by number.
@@ -239,6 +239,10 @@ def _stage(paths: StudyPaths, asked: int, trials: list[RunStanding], finals: lis
     """The stage that is at work, or would be."""
     if not paths.scorer_result.exists():
         return "scorer"
+    calibration = [run for run in finals if run.name.startswith("final/calibrate-")]
+    finals = [run for run in finals if run not in calibration]
+    if not trials and any(run.state not in STATUS or run.state == "interrupted" for run in calibration):
+        return "calibrate"
     ended = [run for run in (*trials, *finals) if run.state in STATUS and run.state != "interrupted"]
     if (trials or not finals) and sum(run in ended for run in trials) < asked:
         return "sweep"

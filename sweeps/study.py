@@ -14,6 +14,7 @@ from sweeps import choice, final, plan
 from sweeps.data import DataPlan, open_store
 from sweeps.job import Job, Outcome
 from sweeps.keeping import forget_unfinished, remove_leftovers, slim
+from sweeps.noise import study_noise
 from sweeps.options import Options, Request, understood
 from sweeps.scorer import ScorerResult, scorer_stage
 from sweeps.screen import Screen
@@ -108,6 +109,7 @@ class _Driver:
         shipper.start()
         workers = Workers(self.config, request.address is not None, self.paths, shipper, self.screen, stack)
         template = self._template(store, scorer, workers)
+        self._calibrate(template, workers, shipper)
         study_done = self._sweep(template, workers, shipper)
         result = self._final(template, workers, shipper) if study_done else None
         return self._report(result, scorer, shipper)
@@ -204,9 +206,18 @@ class _Driver:
         forget_unfinished(paths)
         return bool(choice.best_candidates(config, study, 1))
 
-    def _final(self, template: Job, workers: Workers, shipper: Shipper) -> final.FinalResult | None:
-        config, paths = self.config, self.paths
-        classes = ClipStore.open(template.store).num_classes
+    def _calibrate(self, template: Job, workers: Workers, shipper: Shipper) -> None:
+        config = self.config
+        if not config.calibrate.seeds or self.request.chosen is not None:
+            return
+        published = choice.published_candidate(config, None)
+        final.calibrate(published, config, template, self.paths, self._reruns("calibrate", workers, shipper))
+        noise = study_noise(self.paths, config.objective.metric)
+        if noise is not None:
+            self.screen.say(f"  noise between seeds: {config.objective.metric} ± {noise.spread:.3g} ({noise.source})")
+
+    def _reruns(self, title: str, workers: Workers, shipper: Shipper) -> final.RunJobs:
+        """Runs the reruns of a stage that have not ended yet."""
 
         def run(queue: final.FixedQueue) -> None:
             for job, outcome in queue.ended:
@@ -214,10 +225,16 @@ class _Driver:
                 if outcome.state != "complete":
                     slim(job.paths)
             if len(queue):
-                self.screen.begin(f"4 final: {len(queue)} run(s) with fresh seeds", len(queue))
+                self.screen.begin(f"{title}: {len(queue)} run(s) with fresh seeds", len(queue))
                 workers.run(queue, self.signals)
             else:
-                self.screen.say("4 final: its runs are done")
+                self.screen.say(f"{title}: its runs are done")
+
+        return run
+
+    def _final(self, template: Job, workers: Workers, shipper: Shipper) -> final.FinalResult | None:
+        config, paths = self.config, self.paths
+        classes, run = ClipStore.open(template.store).num_classes, self._reruns("4 final", workers, shipper)
 
         def sized(group: str) -> Job:
             return Job(**{**vars(template), "num_clips": plan.num_clips(config, group, classes)})

@@ -24,6 +24,7 @@ from tsvan.sampling import generate
 from tsvan.scoring.config import ScorerConfig
 from tsvan.scoring.evaluator import Evaluator
 from tsvan.scoring.groups import SampleGroup, sample_group
+from tsvan.scoring.seal import SEALED, look
 from tsvan.scoring.training import train_or_load
 from tsvan.strict import UserError, build
 from tsvan.trainer import Diverged, Trainer, pick_device
@@ -129,6 +130,8 @@ def _train(trainer: Trainer, until: int, journal: Journal, stop: Callable[[], bo
 def _score(job: Job, trainer: Trainer) -> Point:
     """Generate the job's sample group, score it, keep samples to look at."""
     group = sample_group(job.group, trainer.num_classes, job.num_clips)
+    if group.name == SEALED:
+        look(Path(job.seal), trainer.config, job.paths.looks)
     started = time.monotonic()
     shown: list[Tensor] = []
     clips = _watched(_generated(job, trainer, group), shown)

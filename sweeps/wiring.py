@@ -68,7 +68,7 @@ def make_shipper(
 
     def describe(job: Job) -> tuple[str, Mapping[str, Any], Mapping[str, str]]:
         params = derived(TrainConfig.from_dict(job.config))
-        stage = "sweep" if job.name.startswith("trials/") else job.group
+        stage = job.stage
         own = {"stage": stage, "trial": str(job.number), "train.seed": str(job.config["seed"])}
         if stage == "sweep" and job.number == 0:
             own["origin"] = row[1]

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from tsvan.files import hash_json
 from tsvan.strict import STRICT, UserError, build, nearest
 
 DatasetName = Literal["weizmann", "mug", "synaction", "vox"]
@@ -162,6 +163,11 @@ class TrainConfig:
                 f"schedule.ramp_start must be < schedule.ramp_end, got ramp_start={self.schedule.ramp_start:g}, "
                 f"ramp_end={self.schedule.ramp_end:g}"
             )
+
+    @property
+    def settings_hash(self) -> str:
+        """SHA-256 of all settings but the seed, hex: runs that differ in nothing else are of one config."""
+        return hash_json({**self.to_dict(), "seed": 0})
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, as written to YAML and read back by `from_dict`."""

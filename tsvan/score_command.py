@@ -23,6 +23,7 @@ from tsvan.scoring.config import ScorerConfig, published, quick
 from tsvan.scoring.evaluator import Evaluator, Scores
 from tsvan.scoring.groups import GROUPS, SampleGroup, sample_group
 from tsvan.scoring.metrics import METRICS
+from tsvan.scoring.seal import SEALED, choices_of, look, write_down
 from tsvan.scoring.sensitivity import Sensitivity
 from tsvan.scoring.training import scorer_path, train_or_load
 from tsvan.strict import UserError
@@ -62,6 +63,8 @@ def score_command(args: argparse.Namespace) -> int:
     scorer = evaluator.scorer
     networks = loaded.build_networks(device)
     group = sample_group(args.group, len(loaded.classes), args.clips)
+    if group.name == SEALED:
+        _look(args.checkpoint, loaded)
     with progress(f"scoring {group.num_clips} clips") as move:
         clips = generate(networks, group.seeds, group.labels, precision=loaded.config.precision)
         scores = evaluator.score(_counted(clips, group, move), group.labels, group=group.name, intervals=True)
@@ -77,6 +80,16 @@ def score_command(args: argparse.Namespace) -> int:
         values |= {"sensitivity": sensitivity.to_dict(), "reconstruction": vars(errors)}
         write_atomically(args.json, json.dumps(values, indent=1))
     return 0
+
+
+def _look(path: Path, loaded: Checkpoint) -> None:
+    """Count a look at the sealed group. A run of a study needs its study's choice; a run alone has no rivals."""
+    run = path if path.is_dir() else path.resolve().parent.parent
+    choices = choices_of(path)
+    if choices is None:
+        choices = run / "choice.json"
+        write_down(choices, {"run": {"hash": loaded.config.settings_hash}})
+    say(f"look {look(choices, loaded.config, run / 'looks.jsonl')} at the sealed group '{SEALED}' for this run")
 
 
 def _counted(clips: Iterable[Tensor], group: SampleGroup, move: Progress) -> Iterator[Tensor]:

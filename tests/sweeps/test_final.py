@@ -8,46 +8,14 @@ import pytest
 
 from sweeps import final
 from sweeps.choice import Candidate, best_candidates, candidate_from_file, from_sweep, published_candidate
-from sweeps.config import Objective, SweepConfig, load
+from sweeps.config import SweepConfig, load
 from sweeps.job import Job, Outcome
+from sweeps.noise import study_noise
 from sweeps.paths import StudyPaths
 from sweeps.storage import load_study
 from tests.sweeps.conftest import job_maker, open_queue
 from tests.sweeps.test_search import finish, take
 from tsvan.strict import UserError
-
-HIGHER = Objective("inception_score", "maximize")
-
-
-def test_t_interval_by_hand() -> None:
-    # 1, 2, 3: mean 2, s = 1, t(0.975, 2) = 4.30265; half = 4.30265 / sqrt(3) = 2.48414.
-    found = final.interval([1.0, 2.0, 3.0])
-    assert found.mean == 2.0
-    assert found.low == pytest.approx(-0.48414, abs=1e-5)
-    assert found.high == pytest.approx(4.48414, abs=1e-5)
-
-
-def test_one_value_has_no_interval() -> None:
-    assert final.interval([4.0]) == final.Interval(4.0, None, None, [4.0])
-
-
-@pytest.mark.parametrize(
-    ("difference", "same", "words"),
-    [
-        (final.Interval(0.31, 0.12, 0.5, []), False, "adopt: +0.31 [0.12, 0.5]"),
-        (final.Interval(0.31, -0.1, 0.7, []), False, "no evidence (+0.31 [-0.1, 0.7])"),
-        (final.Interval(-0.31, -0.5, -0.1, []), False, "no evidence"),
-        (final.Interval(0.31, None, None, []), False, "from one seed: no evidence"),
-        (None, True, "the published setting: keep it"),
-    ],
-)
-def test_verdicts(difference: final.Interval | None, same: bool, words: str) -> None:
-    assert words in final.verdict(HIGHER, difference, same)
-
-
-def test_lower_is_adopted_where_it_is_minimised() -> None:
-    lower = Objective("kernel_distance", "minimize")
-    assert final.verdict(lower, final.Interval(-0.3, -0.5, -0.1, []), False).startswith("adopt")
 
 
 def swept(config: SweepConfig, paths: StudyPaths) -> Job:
@@ -92,6 +60,9 @@ def test_winner_and_rival_get_the_same_fresh_seeds_and_the_report_group(config: 
     # The same again runs nothing.
     assert final.report(winner, rival, config, template, paths, run_all({})) == result
     assert len(json.loads(paths.choice.read_text())) == 1
+    assert Path(job["seal"]) == paths.choice
+    written = {role["hash"] for role in json.loads(paths.choice.read_text())[0].values()}
+    assert written == {winner.config.settings_hash, rival.config.settings_hash}
 
 
 def test_equal_settings_share_their_runs(config: SweepConfig, paths: StudyPaths) -> None:
@@ -120,6 +91,35 @@ def test_a_seed_that_failed_is_named_and_not_counted(config: SweepConfig, paths:
     assert list(result.winner.failed.values()) == ["diverged: nan"]
     assert result.winner.scores == {}
     assert result.differences == {}
+
+
+def test_calibration_trains_the_published_row_and_scores_it_as_a_trial(
+    config: SweepConfig, paths: StudyPaths
+) -> None:
+    config = replace(config, calibrate=replace(config.calibrate, seeds=3))
+    row = published_candidate(config, None)
+    template = job_maker(config, paths)(0, {})
+    final.calibrate(row, config, template, paths, run_all({row.key: [1.0, 2.0, 3.0]}))
+    jobs = [json.loads(file.read_text()) for file in paths.root.glob(f"final/calibrate-{row.key}-*/job.json")]
+    assert len({job["config"]["seed"] for job in jobs}) == 3
+    assert {(job["group"], job["seal"]) for job in jobs} == {("validation", "")}
+    noise = study_noise(paths, "inception_score")
+    assert noise is not None
+    assert (noise.spread, noise.freedom) == (1.0, 2)
+
+
+def test_the_noise_of_the_final_stages_seeds_serves_where_nothing_was_calibrated(
+    config: SweepConfig, paths: StudyPaths
+) -> None:
+    template = swept(config, paths)
+    assert study_noise(paths, "inception_score") is None
+    candidates = best_candidates(config, load_study(paths), 2)
+    scores = {candidates[0].key: [1.0, 2.0, 3.0], candidates[1].key: [12.0, 10.0, 14.0]}
+    final.confirm(candidates, config, template, paths, run_all(scores))
+    noise = study_noise(paths, "inception_score")
+    assert noise is not None
+    # (2 x 1 + 2 x 4) / 4 = 2.5: the spread within each config, not between them.
+    assert (noise.spread**2, noise.freedom) == (pytest.approx(2.5), 4)
 
 
 def test_confirm_ranks_on_its_own_group(config: SweepConfig, paths: StudyPaths) -> None:

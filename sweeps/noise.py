@@ -1,0 +1,72 @@
+"""What the noise between training seeds leaves open: the trials that can't be told from the best, and the cheapest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sweeps.config import SweepConfig
+from sweeps.cost import train_gflop
+from sweeps.job import Outcome
+from sweeps.paths import StudyPaths, TrialPaths
+from sweeps.space import train_config
+from sweeps.statistics import Noise, indistinguishable, margin, measured_noise
+
+
+@dataclass(frozen=True)
+class NearBest:
+    """The complete trials that can't be told from the best.
+
+    Args:
+        noise: between seeds.
+        margin: how far below the best a score may lie; in units of the objective.
+        trials: their numbers, best first.
+        complete: complete trials in all.
+        cheapest: the one of `trials` with the least work; of equal ones the better.
+        gflop: trial -> work of its training, GFLOP.
+    """
+
+    noise: Noise
+    margin: float
+    trials: list[int]
+    complete: int
+    cheapest: int
+    gflop: dict[int, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def near_best(
+    config: SweepConfig, noise: Noise | None, scores: Mapping[int, float], params: Mapping[int, dict[str, Any]]
+) -> NearBest | None:
+    """Which trials stay in question; None: the noise is not known, or no trial is complete.
+
+    Args:
+        scores: of the complete trials, by number.
+        params: of the same.
+    """
+    if noise is None or not scores:
+        return None
+    found = indistinguishable(scores, noise, config.objective.direction)
+    gflop = {number: train_gflop(train_config(config, params[number], 0)) for number in found}
+    cheapest = min(found, key=lambda number: (gflop[number], found.index(number)))
+    return NearBest(noise, margin(len(scores), noise), found, len(scores), cheapest, gflop)
+
+
+def seed_scores(paths: StudyPaths, metric: str) -> dict[tuple[str, str], list[float]]:
+    """(stage, config's key) -> the metric of each completed rerun, by the reruns' own folders."""
+    groups: dict[tuple[str, str], list[float]] = {}
+    for folder in sorted(paths.root.glob("final/*-*-*")):
+        outcome = Outcome.read(TrialPaths(folder))
+        stage, key, _ = folder.name.split("-")
+        if outcome is not None and outcome.state == "complete" and metric in outcome.values:
+            groups.setdefault((stage, key), []).append(outcome.values[metric])
+    return groups
+
+
+def study_noise(paths: StudyPaths, metric: str) -> Noise | None:
+    """The noise that a study measured; None: no config was trained with two seeds."""
+    return measured_noise(seed_scores(paths, metric))

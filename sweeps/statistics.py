@@ -1,0 +1,156 @@
+"""What differences between scores prove: intervals over training seeds, the verdict, and which configs can't be told
+from the best. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from sweeps.config import Objective
+
+LEVEL = 0.95
+KEEP_PUBLISHED = "no evidence; keep the published setting"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and, for two or more values, its 95% t interval."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    values: list[float]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How much a score differs between training seeds of one config.
+
+    Args:
+        spread: standard deviation, pooled over configs.
+        freedom: its degrees of freedom.
+        source: where it was measured, for people.
+    """
+
+    spread: float
+    freedom: int
+    source: str
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """Mean and 95% t interval (n - 1 degrees of freedom); one value has no interval."""
+    from scipy import stats
+
+    count = len(values)
+    mean = math.fsum(values) / count
+    if count < 2:
+        return Interval(mean, None, None, list(values))
+    half = float(stats.t.ppf((1 + LEVEL) / 2, count - 1)) * _deviation(values) / math.sqrt(count)
+    return Interval(mean, mean - half, mean + half, list(values))
+
+
+def paired(one: Mapping[int, float], other: Mapping[int, float]) -> Interval | None:
+    """Interval of `one` - `other` over the seeds that both have; None: they share none.
+
+    Args:
+        one, other: place of the seed -> score. The same seed draws the same batches and latents for both.
+    """
+    places = sorted(set(one) & set(other))
+    return interval([one[place] - other[place] for place in places]) if places else None
+
+
+def pooled(groups: Sequence[Sequence[float]], source: str) -> Noise | None:
+    """The noise between seeds, from the scores of configs that were trained with several; None: none was."""
+    several = [group for group in groups if len(group) > 1]
+    freedom = sum(len(group) - 1 for group in several)
+    if not freedom:
+        return None
+    squares = math.fsum((len(group) - 1) * _deviation(group) ** 2 for group in several)
+    return Noise(math.sqrt(squares / freedom), freedom, source)
+
+
+def measured_noise(groups: Mapping[tuple[str, str], Sequence[float]]) -> Noise | None:
+    """The noise between seeds as a study measured it: by its calibration, else by the reruns of its final stage, of
+    which only the spread within each config is used and never which is better.
+
+    Args:
+        groups: (stage, config) -> scores, one a training seed.
+    """
+    calibration = [values for (stage, _), values in groups.items() if stage == "calibrate"]
+    others = [values for (stage, _), values in groups.items() if stage != "calibrate"]
+    seeds = sum(map(len, calibration))
+    measured = pooled(calibration, f"{seeds} seeds of the published row, before the sweep")
+    return measured or pooled(others, "the seeds of the final stage's configs")
+
+
+def verdict(objective: Objective, difference: Interval | None, same: bool) -> str:
+    """Adopt or keep, in a line: `adopt` only where the whole interval of winner - published is on the better side."""
+    if same:
+        return "the best config is the published setting: keep it"
+    if difference is None:
+        return "no verdict: not both configs have a final score"
+    if difference.low is None or difference.high is None:
+        return f"{KEEP_PUBLISHED}: {difference.mean:+.3g} from one seed"
+    better = difference.low > 0 if objective.direction == "maximize" else difference.high < 0
+    return f"{'adopt' if better else KEEP_PUBLISHED}: {shown(difference, sign='+')}"
+
+
+def shown(value: Interval, sign: str = "") -> str:
+    """`+0.31 [0.12, 0.50]`: as many decimals as the interval's width tells apart; without one, four digits."""
+    if value.low is None or value.high is None:
+        return f"{value.mean:{sign}.4g}"
+    half = (value.high - value.low) / 2
+    decimals = 4 if half <= 0 else min(max(1 - math.floor(math.log10(half)), 0), 9)
+    return f"{value.mean:{sign}.{decimals}f} [{value.low:.{decimals}f}, {value.high:.{decimals}f}]"
+
+
+def indistinguishable(scores: Mapping[int, float], noise: Noise, direction: str) -> list[int]:
+    """The configs that can't be told from the best, best first: Hsu's multiple comparisons with the best.
+
+    A config is left out when its score lies more than `margin` below the best one's. With probability 95% the truly
+    best config is among those that stay, whichever it is and however many there are (J. C. Hsu, "Constrained
+    simultaneous confidence intervals for multiple comparisons with the best", 1984).
+
+    Args:
+        scores: number of a trial -> score, one training seed each.
+        noise: of one score.
+        direction: `maximize` or `minimize`.
+    """
+    sign = 1 if direction == "maximize" else -1
+    ranked = sorted(scores, key=lambda number: (-sign * scores[number], number))
+    if not ranked:
+        return []
+    allowed = margin(len(ranked), noise)
+    return [number for number in ranked if sign * (scores[ranked[0]] - scores[number]) <= allowed]
+
+
+def margin(configs: int, noise: Noise) -> float:
+    """How far below the best a score may lie and still be of the best config, in units of the score."""
+    return dunnett(configs - 1, noise.freedom) * math.sqrt(2) * noise.spread if configs > 1 else 0.0
+
+
+@cache
+def dunnett(comparisons: int, freedom: int, level: float = LEVEL) -> float:
+    """One-sided critical value of Dunnett's test: P(max_i (Z_i - Z_0) / (√2 S) <= d) = level, with independent
+    standard normal Z and freedom S² ~ chi². With one comparison it is Student's t quantile."""
+    from scipy import optimize, stats
+
+    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+    weights = weights / weights.sum()
+    steps = (np.arange(400) + 0.5) / 400  # quantiles of S, in the middle of slices of equal probability
+    deviations = np.sqrt(stats.chi2.ppf(steps, freedom) / freedom)
+
+    def probability(d: float) -> float:
+        inner = stats.norm.cdf(nodes[:, None] + math.sqrt(2) * d * deviations[None, :]) ** comparisons
+        return float((weights @ inner).mean())
+
+    return float(optimize.brentq(lambda d: probability(d) - level, 0.0, 1e4, xtol=1e-6))
+
+
+def _deviation(values: Sequence[float]) -> float:
+    mean = math.fsum(values) / len(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
