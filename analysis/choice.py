@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from analysis.reading import COMPLETE, ROOT, Study, artifact
+from analysis.reading import COMPLETE, Study, artifact
+from analysis.store import ROOT
 from sweeps.config import load
 from sweeps.uris import is_local
 from tsvan.config import TrainConfig

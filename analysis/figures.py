@@ -11,13 +11,22 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.importance import NOISE, Importances
+from analysis.marks import (
+    BLUE,
+    GREY,
+    ORANGE,
+    better,
+    legend,
+    mark_best,
+    mark_published,
+    mark_stopped,
+    note_alone,
+    objective_label,
+    score_colours,
+)
 from analysis.ranking import completed
-from analysis.reading import COMPLETE, PRUNED, Study
+from analysis.reading import COMPLETE, Study
 from analysis.scales import scale_of, score_limits
-from sweeps.space import TABLE_3
-
-BLUE, ORANGE, GREY = "#1f5fa8", "#d9730d", "#8a8a8a"
-COLOURS = "viridis_r"
 
 
 def draw_history(study: Study) -> Figure:
@@ -26,20 +35,20 @@ def draw_history(study: Study) -> Figure:
     axes = figure.subplots()
     limits = score_limits(study)
     ranked = completed(study).sort_values("number")
-    _stopped(axes, study, study.trials["number"], limits)
+    mark_stopped(axes, study, study.trials["number"], limits)
     axes.scatter(ranked["number"], ranked["score"], color=BLUE, s=36, zorder=3, label=COMPLETE)
     if not ranked.empty:
         scores = ranked["score"].astype(float)
         so_far = scores.cummax() if study.maximize else scores.cummin()
         axes.step(ranked["number"], so_far, where="post", color=BLUE, linewidth=1, alpha=0.6, label="best so far")
         best = completed(study).iloc[0]
-        _ring(axes, best["number"], best["score"], f"best: trial {best['number']}")
-    _published(axes, study, "number")
+        mark_best(axes, best["number"], best["score"], f"best: trial {best['number']}")
+    mark_published(axes, study, "number")
     axes.set_ylim(limits)
     axes.set_xlabel("trial")
-    axes.set_ylabel(_objective(study))
+    axes.set_ylabel(objective_label(study))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend(figure, axes)
+    legend(figure, axes)
     return figure
 
 
@@ -53,18 +62,18 @@ def draw_slices(study: Study) -> Figure:
     limits, ranked = score_limits(study), completed(study)
     for axes, name in zip(grid.flat, names, strict=False):
         scale = scale_of(study, name)
-        _stopped(axes, study, scale.places(study.trials[name]), limits)
+        mark_stopped(axes, study, scale.places(study.trials[name]), limits)
         axes.scatter(scale.places(ranked[name]), ranked["score"], color=BLUE, s=30, zorder=3, label=COMPLETE)
         if not ranked.empty:
             best = ranked.iloc[0]
-            _ring(axes, scale.places([best[name]])[0], best["score"], f"best: trial {best['number']}")
+            mark_best(axes, scale.places([best[name]])[0], best["score"], f"best: trial {best['number']}")
         scale.label(axes.xaxis, axes)
         axes.set_xlabel(name)
         axes.set_ylim(limits)
     for axes in grid.flat[len(names) :]:
         axes.remove()
-    figure.supylabel(_objective(study), fontsize=10)
-    _legend(figure, grid.flat[0])
+    figure.supylabel(objective_label(study), fontsize=10)
+    legend(figure, grid.flat[0])
     return figure
 
 
@@ -75,8 +84,7 @@ def draw_parallel(study: Study) -> Figure:
     axes = figure.subplots()
     ranked, scales = completed(study), [scale_of(study, name) for name in names]
     low, high = (0.0, 1.0) if ranked.empty else (float(ranked["score"].min()), float(ranked["score"].max()))
-    good = np.linspace(0, 1, 256) if study.maximize else np.linspace(1, 0, 256)
-    colours = _map(good)
+    colours = score_colours(study)
 
     def line(trial: Any, **style: Any) -> None:
         places = [scale.share([trial[name]])[0] for scale, name in zip(scales, names, strict=True)]
@@ -106,7 +114,7 @@ def draw_parallel(study: Study) -> Figure:
             )
     axes.spines[:].set_visible(False)
     others = len(study.trials) - len(ranked)
-    text = f"thick: best ({_arrow(study)} is better; darker is better)"
+    text = f"thick: best ({better(study)} is better; darker is better)"
     axes.set_title(text + (f"; dotted: {others} not complete" if others else ""), fontsize=9, loc="left")
     return figure
 
@@ -143,19 +151,15 @@ def draw_curves(study: Study, curves: pd.DataFrame) -> Figure:
     _limit_curves(axes, curves[curves["state"] == COMPLETE]["value"])
     axes.set_xlim(0, schedule.total * 1.02)
     axes.set_xlabel("iteration" + (", pre-training included" if schedule.pretrain_iterations else ""))
-    axes.set_ylabel(_objective(study))
-    _legend(figure, axes)
+    axes.set_ylabel(objective_label(study))
+    legend(figure, axes)
     return figure
 
 
 def draw_importances(found: Importances) -> Figure:
     """Bars with their uncertainty under the note, random numbers in grey; the note alone without numbers."""
     if found.table is None:
-        figure = Figure(figsize=(8, 0.8), layout="constrained")
-        axes = figure.subplots()
-        axes.set_axis_off()
-        axes.text(0, 0.5, found.note, fontsize=10, va="center", wrap=True)
-        return figure
+        return note_alone(found.note)
     table = found.table.iloc[::-1]
     figure = Figure(figsize=(8, 0.45 * len(table) + 1.3), layout="constrained")
     axes = figure.subplots()
@@ -183,48 +187,3 @@ def _limit_curves(axes: Axes, values: pd.Series) -> None:
     else:
         margin = 0.08 * (high - low) or max(abs(high), 1e-3) * 0.05
         axes.set_ylim(low - margin, high + margin)
-
-
-def _stopped(axes: Axes, study: Study, places: Any, limits: tuple[float, float]) -> None:
-    """Trials that are not complete; those beyond the limits lie on the edge, those without a score at the bad one."""
-    bad = limits[0] if study.maximize else limits[1]
-    inset = 0.05 * (limits[1] - limits[0])
-    scores = study.trials["score"].astype(float).fillna(bad).clip(limits[0] + inset, limits[1] - inset)
-    for pruned, marker, name in ((True, "o", "stopped early"), (False, "x", "diverged or failed")):
-        rows = (study.trials["state"] != COMPLETE) & ((study.trials["state"] == PRUNED) == pruned)
-        if rows.any():
-            style: dict[str, Any] = {"facecolors": "none", "edgecolors": GREY} if pruned else {"color": GREY}
-            axes.scatter(np.asarray(places)[rows], scores[rows], marker=marker, s=28, label=name, **style)
-
-
-def _published(axes: Axes, study: Study, column: str) -> None:
-    rows = completed(study)
-    rows = rows[rows["origin"].str.startswith(TABLE_3)]
-    if not rows.empty:
-        axes.scatter(
-            rows[column], rows["score"], marker="*", s=130, color=ORANGE, zorder=4, label=str(rows["origin"].iloc[0])
-        )
-
-
-def _ring(axes: Axes, place: Any, score: Any, label: str) -> None:
-    axes.scatter([place], [score], facecolors="none", edgecolors=ORANGE, s=130, linewidths=2, zorder=4, label=label)
-
-
-def _legend(figure: Figure, axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper", fontsize=8, frameon=False)
-
-
-def _objective(study: Study) -> str:
-    return f"{study.config.objective.metric} ({_arrow(study)} is better)"
-
-
-def _arrow(study: Study) -> str:
-    return "higher" if study.maximize else "lower"
-
-
-def _map(shares: Any) -> Any:
-    from matplotlib import colormaps
-    from matplotlib.colors import ListedColormap
-
-    return ListedColormap(colormaps[COLOURS](0.1 + 0.9 * shares))

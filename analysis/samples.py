@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from analysis.reading import Study, artifact, connect
+from analysis.reading import Study, artifact
+from analysis.store import connect
 from tsvan.strict import UserError
 
 FOLDER = "samples"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
-from sweeps.job import SCORE
+from sweeps.job import SCORE, SYSTEM
 from tsvan.journal import Journal
 
 
@@ -26,7 +26,7 @@ def draw_curves(metrics: Path, out: Path) -> None:
             group, _, short = name.partition("/")
             if line["kind"] == SCORE:
                 series["score"][name].append((line["iteration"], value))
-            elif short and group not in ("rate", "schedule"):
+            elif short and group not in ("rate", "schedule", SYSTEM):
                 series[group][short].append((line["iteration"], value))
     series["score"].pop("score_seconds", None)
     panels = {group: lines for group, lines in series.items() if lines}

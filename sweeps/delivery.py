@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import IO, Any
 
-from sweeps.job import SCORE, TRAIN, Job
+from sweeps.job import SCORE, SYSTEM, TRAIN, Job
 from tsvan.files import write_atomically
 from tsvan.journal import parse_lines
 
@@ -61,7 +61,7 @@ class Contents:
         pictures: iterations with a picture in the image view.
     """
 
-    iterations: dict[str, set[int]] = field(default_factory=lambda: {TRAIN: set(), SCORE: set()})
+    iterations: dict[str, set[int]] = field(default_factory=dict)
     samples: set[str] = field(default_factory=set)
     pictures: set[int] = field(default_factory=set)
 
@@ -74,7 +74,7 @@ class Contents:
         """
         found = cls(samples=set(samples), pictures=set(pictures))
         for name, values in steps.items():
-            found.iterations[SCORE if name.startswith(SCORE_PREFIX) else TRAIN].update(values)
+            found.iterations.setdefault(_kind(name), set()).update(values)
         return found
 
     def lacks(self, line: Mapping[str, Any]) -> bool:
@@ -85,6 +85,13 @@ class Contents:
         """They have arrived."""
         for line in lines:
             self.iterations.setdefault(line["kind"], set()).add(line["iteration"])
+
+
+def _kind(metric: str) -> str:
+    """Of the journal's lines that hold a metric of MLflow."""
+    if metric.startswith(SCORE_PREFIX):
+        return SCORE
+    return SYSTEM if metric.startswith(f"{SYSTEM}/") else TRAIN
 
 
 class Lines:

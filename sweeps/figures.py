@@ -2,36 +2,82 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 from sweeps.config import SweepConfig
 from sweeps.curves import draw_curves
+from sweeps.final import FinalResult
 from sweeps.job import scored_points
-from sweeps.paths import StudyPaths, TrialPaths
+from sweeps.paths import StudyPaths
+from sweeps.statistics import Interval
 from tsvan.journal import Journal
 
 
-def draw_figures(summary: dict[str, Any], config: SweepConfig, paths: StudyPaths) -> list[tuple[str, Path]]:
-    """Draw all pictures into `figures/`.
+def draw_figures(
+    summary: dict[str, Any], final: FinalResult | None, config: SweepConfig, paths: StudyPaths
+) -> dict[str, tuple[str, Path]]:
+    """Draw the plots into `figures/`.
 
     Returns:
-        (title, file), in the order of the report.
+        Name -> (title, file): `trials`, `learning`, `settings`, of a best trial `losses`, of a final stage `final`.
     """
     paths.figures.mkdir(parents=True, exist_ok=True)
-    figures = [
-        ("Scores of the trials", _history(summary, config, paths.figures / "trials.png")),
-        ("Score over the iterations", _learning_curves(summary, config, paths)),
-        ("Score by setting; pruned trials are hollow", _slices(summary, config, paths.figures / "settings.png")),
-    ]
+    figures = {
+        "trials": ("Scores of the trials", _history(summary, config, paths.figures / "trials.png")),
+        "learning": ("Score over the iterations", _learning_curves(summary, config, paths)),
+        "settings": ("Score by setting; pruned trials are hollow", _slices(summary, config, paths.figures)),
+    }
     best = summary["best"]
     if best is not None:
-        trial = paths.trial(best["number"])
-        draw_curves(trial.metrics, paths.figures / "best_losses.png")
-        figures.append((f"Losses of trial {best['number']}", paths.figures / "best_losses.png"))
-    figures += _sheets(summary, paths)
-    return [(title, file) for title, file in figures if file.exists()]
+        losses = paths.figures / "losses.png"
+        draw_curves(paths.trial(best["number"]).metrics, losses)
+        figures["losses"] = (f"Losses of trial {best['number']}", losses)
+    if final is not None and config.objective.metric in final.winner.scores:
+        figures["final"] = ("Every seed's score, and the paired differences", _seeds(final, config, paths.figures))
+    return figures
+
+
+def _seeds(final: FinalResult, config: SweepConfig, folder: Path) -> Path:
+    """Each seed as a line from the published row to the winner, and its difference with the mean's interval."""
+    from matplotlib.figure import Figure
+
+    metric = config.objective.metric
+    rows = [final.winner] if final.same else [final.published, final.winner]
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    scores = [row.scores[metric].values if metric in row.scores else [] for row in rows]
+    if len(scores) == 2 and len(scores[0]) == len(scores[1]):
+        for pair in zip(*scores, strict=True):
+            left.plot((0, 1), pair, color="0.7", linewidth=1, zorder=1)
+    for place, values in enumerate(scores):
+        left.scatter([place] * len(values), values, zorder=2)
+        if values:
+            left.hlines(sum(values) / len(values), place - 0.15, place + 0.15, color="black", linewidth=1.5)
+    left.set_xticks(range(len(rows)), [f"{row.role}\n({row.origin})" for row in rows], fontsize=8)
+    left.set_xlim(-0.5, len(rows) - 0.5)
+    left.set_ylabel(metric)
+    difference = final.differences.get(metric)
+    if difference is None:
+        right.remove()
+    else:
+        right.axhline(0, color="0.6", linewidth=0.8)
+        right.scatter([0] * len(difference.values), difference.values, color="0.5", label="each seed")
+        right.errorbar([0.3], [difference.mean], yerr=_bars(difference), fmt="o", capsize=4, label="mean, 95% interval")
+        right.set_xlim(-0.4, 0.7)
+        right.set_xticks([])
+        right.set_title("winner - published, paired by seed", fontsize=9)
+        right.legend(fontsize=7)
+    out = folder / "final.png"
+    figure.savefig(out, dpi=100)
+    return out
+
+
+def _bars(value: Interval) -> list[list[float]] | None:
+    """Below and above the mean; None: one value has no interval."""
+    if value.low is None or value.high is None:
+        return None
+    return [[value.mean - value.low], [value.high - value.mean]]
 
 
 def _history(summary: dict[str, Any], config: SweepConfig, out: Path) -> Path:
@@ -64,7 +110,7 @@ def _learning_curves(summary: dict[str, Any], config: SweepConfig, paths: StudyP
     return out
 
 
-def _slices(summary: dict[str, Any], config: SweepConfig, out: Path) -> Path:
+def _slices(summary: dict[str, Any], config: SweepConfig, folder: Path) -> Path:
     from matplotlib.figure import Figure
 
     names = list(config.space) or ["number"]
@@ -76,26 +122,9 @@ def _slices(summary: dict[str, Any], config: SweepConfig, out: Path) -> Path:
                 fill = "C0" if trial["state"] == "complete" else "none"
                 axes.scatter([_place(trial["params"].get(name))], [trial["score"]], facecolors=fill, edgecolors="C0")
         axes.set_xlabel(name)
+    out = folder / "settings.png"
     figure.savefig(out, dpi=100)
     return out
-
-
-def _sheets(summary: dict[str, Any], paths: StudyPaths) -> list[tuple[str, Path]]:
-    """The last contact sheets: of the best trial, and of the final stage's first runs. Same group, same latents."""
-    folders = []
-    if summary["best"] is not None:
-        folders.append((f"Samples of trial {summary['best']['number']}", paths.trial(summary["best"]["number"])))
-    if summary["final"] is not None:
-        rows = [summary["final"]["winner"], *([] if summary["final"]["same"] else [summary["final"]["published"]])]
-        folders += [
-            (f"Final samples, {row['role']}", TrialPaths(Path(row["folders"][0]))) for row in rows if row["folders"]
-        ]
-    found = []
-    for number, (title, folder) in enumerate(folders):
-        sheets = sorted(folder.samples.glob("iter-*.png"))
-        if sheets:
-            found.append((title, Path(shutil.copyfile(sheets[-1], paths.figures / f"samples_{number}.png"))))
-    return found
 
 
 def _figure() -> tuple[Any, Any]:

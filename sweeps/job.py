@@ -19,7 +19,7 @@ from tsvan.files import write_atomically
 from tsvan.journal import Journal
 
 State = Literal["complete", "pruned", "diverged", "failed"]
-TRAIN, SCORE = "train", "score"
+TRAIN, SCORE, SYSTEM = "train", "score", "system"
 
 
 class Interrupted(Exception):

@@ -97,6 +97,11 @@ class StudyPaths:
         return self.root / "report.md"
 
     @property
+    def page(self) -> Path:
+        """The report as one page with everything in it."""
+        return self.root / "report.html"
+
+    @property
     def figures(self) -> Path:
         """Pictures of the report."""
         return self.root / "figures"

@@ -7,11 +7,13 @@ from typing import Any
 
 import yaml
 
-from sweeps import report
 from sweeps.choice import describe_settings
 from sweeps.config import SweepConfig
 from sweeps.final import FinalResult
+from sweeps.page import write_page
 from sweeps.paths import StudyPaths, TrialPaths
+from sweeps.pictures import draw_pictures
+from sweeps.report import write_report
 from sweeps.scorer import ScorerResult
 from sweeps.screen import Screen
 from sweeps.session import StudyRecord
@@ -19,6 +21,8 @@ from sweeps.shipper import Shipper
 from sweeps.space import derived
 from sweeps.statistics import Interval
 from sweeps.storage import load_study
+from sweeps.summary import summarise, trial_rows
+from sweeps.uris import shown_uri
 from tsvan.checkpoint import list_checkpoints
 from tsvan.config import TrainConfig
 from tsvan.files import write_atomically
@@ -38,13 +42,15 @@ def publish(
     Returns:
         Exit code: 0, or 1 without a usable trial.
     """
-    trials = report.trial_rows(load_study(paths), paths, config) if paths.database.exists() else []
+    trials = trial_rows(load_study(paths), paths, config) if paths.database.exists() else []
     usable = result is not None and bool(result.winner.scores)
     if result is not None and usable:
         _write_chosen(result, paths)
     model = _register(result, config, shipper) if result is not None and usable else None
-    summary = report.summarise(config, record, trials, result, vars(scorer), paths, model)
-    report.write_report(summary, result, config, paths)
+    summary = summarise(config, record, trials, result, vars(scorer), paths, model)
+    pictures = draw_pictures(config, result, trials, paths)
+    write_report(summary, result, pictures, config, paths, shown_uri(shipper.uri))
+    write_page(paths.report, paths.page)
     _deliver(summary, result, config, shipper, paths)
     for line in _closing_lines(result, config, paths, trials):
         screen.say(line)
@@ -87,7 +93,7 @@ def _deliver(
             "best": describe_settings(derived(TrainConfig.from_dict(result.winner.config))),
         }
         tags["mlflow.note.content"] = _note(paths)
-    files = [paths.report, paths.summary, paths.figures, paths.chosen_config, paths.database]
+    files = [paths.page, paths.report, paths.summary, paths.choice, paths.figures, paths.chosen_config, paths.database]
     shipper.finish(values, tags, [file for file in files if file.exists()])
 
 
@@ -108,7 +114,7 @@ def _note(paths: StudyPaths) -> str:
 def _closing_lines(
     result: FinalResult | None, config: SweepConfig, paths: StudyPaths, trials: list[dict[str, Any]]
 ) -> list[str]:
-    lines = [f"5 report: {_shown(paths.report)}, {_shown(paths.summary)}"]
+    lines = [f"5 report: {_shown(paths.page)}, {_shown(paths.report)}, {_shown(paths.summary)}"]
     if result is None or not result.winner.scores:
         states = ", ".join(f"{trial['number']}: {trial['state']} {trial['reason']}".strip() for trial in trials[:8])
         return [*lines, f"no usable trial ({states})"]

@@ -1,140 +1,129 @@
-"""summary.json and report.md: what a study found, in numbers and to read."""
+"""`report.md`: what a study found, to read. `page.py` makes one page of it that opens anywhere."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import optuna
+import yaml
 
 from sweeps.config import SweepConfig
-from sweeps.data import clips_line, clips_summary
-from sweeps.final import FinalResult, Reported
+from sweeps.data import clips_line
+from sweeps.figures import draw_figures
+from sweeps.final import FinalResult
 from sweeps.paths import StudyPaths
-from sweeps.session import StudyRecord
-from sweeps.statistics import Interval
+from sweeps.pictures import Picture
+from sweeps.tables import final_table, metrics_table, reproduce_table, seeds_lines, settings_table, trials_table
 from sweeps.trust import trust_lines
-from sweeps.versions import versions
-from tsvan.config import published
-from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
-from tsvan.scoring.metrics import METRICS
-
-STATES = {"RUNNING": "running", "WAITING": "waiting", "COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 
 
-def trial_rows(study: optuna.Study, paths: StudyPaths, config: SweepConfig) -> list[dict[str, Any]]:
-    """One row a trial: number, state, params, score, iteration, MLflow run, and what else is known."""
-    rows = []
-    for trial in study.trials:
-        if trial.state.name == "WAITING" or "torn" in trial.user_attrs:
-            continue
-        attrs = trial.user_attrs
-        scores = attrs.get("scores", {})
-        rows.append(
-            {
-                "number": trial.number,
-                "state": attrs.get("state", STATES[trial.state.name]),
-                "params": trial.params,
-                "score": scores.get(config.objective.metric),
-                "iteration": attrs.get("iteration", 0),
-                "mlflow_run_id": attrs.get("mlflow_run_id") or run_id(paths.trial(trial.number).tracking),
-                "scores": scores,
-                "reason": attrs.get("reason", ""),
-                "origin": attrs.get("origin", "sampler"),
-                "seconds": attrs.get("seconds"),
-            }
-        )
-    return rows
-
-
-def run_id(tracking: Path) -> str | None:
-    """The MLflow run of a folder; None while there is none."""
-    return (json.loads(tracking.read_text()).get("run_id") or None) if tracking.exists() else None
-
-
-def summarise(
-    config: SweepConfig,
-    record: StudyRecord,
-    trials: list[dict[str, Any]],
+def write_report(
+    summary: dict[str, Any],
     final: FinalResult | None,
-    scorer: dict[str, Any],
+    pictures: list[Picture],
+    config: SweepConfig,
     paths: StudyPaths,
-    model: str | None,
-) -> dict[str, Any]:
-    """Write `summary.json`."""
-    best, clips = _best(trials, config), clips_summary(ClipStore.open(record.store))
-    summary = {
-        "dataset": config.dataset,
-        "data_source": record.data_source,
-        "trials": trials,
-        "best": best,
-        "final": None if final is None else final.to_dict(),
-        "versions": versions(),
-        "study_id": record.study_id,
-        "preset": config.preset,
-        "seed": config.seed,
-        "objectives": [vars(objective) for objective in config.objectives],
-        "store": {"path": record.store, "content_hash": record.store_hash, **clips},
-        "scorer": scorer,
-        "mlflow_run_id": run_id(paths.tracking),
-        "model": model,
-        "config": config.to_dict(),
+    uri: str,
+) -> None:
+    """Write `report.md` with its figures.
+
+    Args:
+        pictures: of the samples.
+        uri: of the tracking store, without secrets.
+    """
+    figures = draw_figures(summary, final, config, paths)
+    plots = [line for name, figure in figures.items() if name != "final" for line in _shown(*figure, paths)]
+    sections = {
+        "": _opening(summary, config, paths),
+        "Result": _result(final, summary, config, figures.get("final"), paths),
+        "Settings, as in table 3 of the paper's supplement": settings_table(final, config),
+        "Metrics": metrics_table(final, summary),
+        "What can't be told apart": _near_best(summary, config),
+        "Samples": [line for picture in pictures for line in _shown(picture.title, picture.file, paths)],
+        "Trials": [*trials_table(summary["trials"], config), "", *plots],
+        "Can the scorer be trusted?": trust_lines(summary["scorer"]),
+        "How to reproduce each row": reproduce_table(final, summary, uri),
+        "All settings": ["```yaml", *yaml.safe_dump(summary["config"], sort_keys=False).splitlines(), "```"],
+        "Versions": [", ".join(f"{name} {value}" for name, value in summary["versions"].items())],
     }
-    write_atomically(paths.summary, json.dumps(summary, indent=1))
-    return summary
+    text = [f"# {config.dataset}: study {paths.root.name}", ""]
+    for title, lines in sections.items():
+        text += [*([f"## {title}", ""] if title else []), *lines, ""]
+    write_atomically(paths.report, "\n".join(text))
 
 
-def write_report(summary: dict[str, Any], final: FinalResult | None, config: SweepConfig, paths: StudyPaths) -> None:
-    """Write `report.md` with its figures."""
-    from sweeps.figures import draw_figures
-
-    figures = draw_figures(summary, config, paths)
+def _opening(summary: dict[str, Any], config: SweepConfig, paths: StudyPaths) -> list[str]:
     objective = config.objective
-    text = [
-        f"# {config.dataset}: study {paths.root.name}",
-        "",
+    caution = _caution(config, summary)
+    return [
         f"Preset {config.preset}, seed {config.seed}, data {summary['data_source']} "
         f"(`{summary['store']['content_hash'][:12]}`), scorer `{summary['scorer']['hash'][:12]}`. "
         f"Objective: {objective.metric} ({objective.direction}).",
         "",
         clips_line(summary["store"]),
-        "",
-        *([_caution(config, summary), ""] if _caution(config, summary) else []),
-        "## Result",
-        "",
-        *(_final_lines(final, config) if final is not None else ["There is no final result."]),
-        "",
-        "## Against table 3 of the paper's supplement",
-        "",
-        *_table_3(final, config),
-        "",
-        "## Can the scorer be trusted?",
-        "",
-        *trust_lines(summary["scorer"]),
-        "",
-        "## Trials",
-        "",
-        *_trials(summary["trials"], config),
-        "",
-        "## Pictures",
-        "",
-        *[f"![{title}]({path.relative_to(paths.root)})\n" for title, path in figures],
-        "## Versions",
-        "",
-        ", ".join(f"{name} {value}" for name, value in summary["versions"].items()),
-        "",
+        *(["", caution] if caution else []),
     ]
-    write_atomically(paths.report, "\n".join(text))
 
 
-def _best(trials: list[dict[str, Any]], config: SweepConfig) -> dict[str, Any] | None:
-    complete = [trial for trial in trials if trial["state"] == "complete" and trial["score"] is not None]
-    if not complete:
-        return None
-    pick = max if config.objective.direction == "maximize" else min
-    return pick(complete, key=lambda trial: trial["score"])
+def _result(
+    final: FinalResult | None,
+    summary: dict[str, Any],
+    config: SweepConfig,
+    figure: tuple[str, Path] | None,
+    paths: StudyPaths,
+) -> list[str]:
+    if final is None:
+        return ["There is no final result."]
+    seeds = len(final.winner.seeds)
+    values = summary["final"]
+    lines = [
+        f"**{final.verdict}**",
+        "",
+        f"Best: {final.winner.origin}. Both configs were trained with the same {seeds} fresh seed(s); every run was "
+        f"scored once, at its end, on the sealed `report` group of {final.num_clips:,} clips. Mean and 95% t interval "
+        f"over the seeds; the difference is paired by seed, and its interval alone decides.",
+        "",
+        *final_table(final),
+        "",
+        *seeds_lines(final, config.objective.metric),
+    ]
+    if final.confirm:
+        ranked = ", ".join(f"`{key}` {value:.4g}" for key, value in final.confirm.items())
+        lines += ["", f"The best were ranked before on the `confirm` group, with fresh seeds of their own: {ranked}."]
+    runs = (1 if final.same else 2) * seeds
+    lines += [
+        "",
+        f"Looks at the sealed group so far: {values['looks']}, by {runs} run(s) of this choice; it was opened for "
+        f"{values['choices']} choice(s). Each further choice makes a lucky one likelier.",
+        "",
+        *(_shown(*figure, paths) if figure is not None else []),
+    ]
+    return lines
+
+
+def _near_best(summary: dict[str, Any], config: SweepConfig) -> list[str]:
+    found, metric = summary["near_best"], config.objective.metric
+    if found is None:
+        return [
+            "The noise between training seeds is not known: no config was trained with two. `--calibrate 5` trains the "
+            "published row with five seeds before the sweep; without it small differences between trials mean nothing."
+        ]
+    noise, near = found["noise"], found["trials"]
+    by_number = {trial["number"]: trial for trial in summary["trials"]}
+    cheapest = by_number[found["cheapest"]]
+    others = ", ".join(f"{number} ({by_number[number]['score']:.4g})" for number in near)
+    saved = 1 - found["gflop"][found["cheapest"]] / found["gflop"][near[0]]
+    cheaper = f", {saved:.0%} less work than trial {near[0]}" if saved > 0.005 else ""
+    return [
+        f"Between training seeds of one config {metric} has a standard deviation of {noise['spread']:.3g} "
+        f"({noise['source']}; {noise['freedom']} degree(s) of freedom). So a trial whose score lies within "
+        f"{found['margin']:.3g} of the best may be the best (multiple comparisons with the best, 95%).",
+        "",
+        f"**{len(near)} of {found['complete']} complete trials can't be told from the best**: {others}.",
+        "",
+        f"The cheapest of them is **trial {found['cheapest']}** (ngf {cheapest['params'].get('ngf', '-')}{cheaper}).",
+    ]
 
 
 def _caution(config: SweepConfig, summary: dict[str, Any]) -> str:
@@ -149,81 +138,7 @@ def _caution(config: SweepConfig, summary: dict[str, Any]) -> str:
     return f"**Take care:** {'; '.join(notes)}." if notes else ""
 
 
-def _final_lines(final: FinalResult, config: SweepConfig) -> list[str]:
-    names = [name for name in METRICS if name in {**final.winner.scores, **final.published.scores}]
-    lines = [
-        f"**{final.verdict}**",
-        "",
-        f"Every run was trained with a fresh seed and scored once on the `report` group, N = {final.num_clips} clips. "
-        f"Mean over {len(final.winner.seeds)} seed(s) with 95% t interval; last column: paired by seed.",
-        "",
-        "| metric | best | published row | best - published |",
-        "| --- | --- | --- | --- |",
-    ]
-    for name in names:
-        cells = [row.scores.get(name) for row in (final.winner, final.published)]
-        lines.append(f"| {name} | {_cell(cells[0])} | {_cell(cells[1])} | {_cell(final.differences.get(name))} |")
-    lines += ["", *(line for row in (final.winner, final.published) for line in _seeds(row, config.objective.metric))]
-    if final.confirm:
-        ranked = ", ".join(f"`{key}` {value:.4g}" for key, value in final.confirm.items())
-        lines += ["", f"Ranked on the `confirm` group: {ranked}."]
-    return lines
-
-
-def _seeds(row: Reported, metric: str) -> list[str]:
-    values = row.scores[metric].values if metric in row.scores else []
-    swept = (
-        ""
-        if row.sweep_values is None
-        else f"; in the sweep, by which it was chosen, {row.sweep_values.get(metric, float('nan')):.4g}"
-    )
-    lines = [f"- {row.role} ({row.origin}), {metric} by seed: {', '.join(f'{v:.4g}' for v in values) or 'none'}{swept}"]
-    clips = [bounds[metric] for bounds in row.bootstrap if metric in bounds]
-    if clips:
-        lines.append(
-            "  - bootstrap over clips, by seed: " + ", ".join(f"[{low:.4g}, {high:.4g}]" for low, high in clips)
-        )
-    return lines + [f"  - seed {seed}: {reason}" for seed, reason in row.failed.items()]
-
-
-def _cell(value: Interval | None) -> str:
-    if value is None:
-        return "-"
-    bounds = "" if value.low is None else f" [{value.low:.4g}, {value.high:.4g}]"
-    return f"{value.mean:.4g}{bounds}"
-
-
-def _table_3(final: FinalResult | None, config: SweepConfig) -> list[str]:
-    paper = published(config.dataset)
-    rows: list[tuple[str, dict[str, Any]]] = [("table 3", paper.to_dict())]
-    if final is not None:
-        rows.append((f"best ({final.winner.origin})", final.winner.config))
-    lines = ["| | λ2 | λ5 | ngf | z_c | iterations |", "| --- | --- | --- | --- | --- | --- |"]
-    for name, values in rows:
-        loss, model, schedule = values["loss"], values["model"], values["schedule"]
-        total = schedule["iterations"] + schedule["pretrain_iterations"]
-        weights = f"{loss['lambda5_lower']:.3g} -> {loss['lambda5_upper']:.3g}"
-        lines.append(
-            f"| {name} | {loss['lambda2']:.3g} | {weights} | {model['ngf']} | {model['content_dim']} | {total:,} |"
-        )
-    return lines
-
-
-def _trials(trials: list[dict[str, Any]], config: SweepConfig) -> list[str]:
-    names = list(config.space)
-    lines = [
-        f"| trial | {' | '.join(names)} | {config.objective.metric} | iteration | state | |",
-        f"| --- |{' --- |' * (len(names) + 4)}",
-    ]
-    for trial in trials:
-        params = " | ".join(_number(trial["params"].get(name)) for name in names)
-        note = trial["reason"] or ("" if trial["origin"] == "sampler" else trial["origin"])
-        score = _number(trial["score"])
-        lines.append(f"| {trial['number']} | {params} | {score} | {trial['iteration']} | {trial['state']} | {note} |")
-    return lines
-
-
-def _number(value: Any) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _shown(title: str, file: Path, paths: StudyPaths) -> list[str]:
+    """A picture, or a link to a film: Markdown has no films, the page plays them."""
+    mark = "" if file.suffix == ".mp4" else "!"
+    return [f"{mark}[{title}]({file.relative_to(paths.root)})", ""] if file.exists() else []

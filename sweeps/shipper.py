@@ -147,6 +147,11 @@ class Shipper:
         self._guarded(deliver)
 
     @property
+    def uri(self) -> str:
+        """Of the tracking store."""
+        return self._tracker.uri
+
+    @property
     def parent_run(self) -> str:
         """Id of the parent run; empty while there is none."""
         return self._parent.run_id

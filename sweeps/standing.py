@@ -70,6 +70,8 @@ class Standing:
         stage: `scorer`, `calibrate`, `sweep`, `final`, `report` or `done`.
         driver: process id of the driver at work; None: there is none.
         asked: trials that the study is to have.
+        best: name of the best complete trial; None: there is none yet.
+        left_s: until the stage at work ends, by what the driver has done so far; None: not known.
         trials: of the sweep, by number.
         final: reruns.
         parent: state of the study's own MLflow run; None: there is none.
@@ -85,6 +87,8 @@ class Standing:
     stage: str
     driver: str | None
     asked: int
+    best: str | None
+    left_s: float | None
     trials: list[RunStanding]
     final: list[RunStanding]
     parent: str | None
@@ -142,6 +146,8 @@ def standing(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: s
         stage=_stage(paths, asked, trials, finals),
         driver=driver,
         asked=asked,
+        best=_best(trials, config),
+        left_s=None if driver is None else _left(paths, asked, trials, finals),
         trials=trials,
         final=finals,
         parent=None if parent is None else parent.status.lower(),
@@ -149,6 +155,24 @@ def standing(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: s
         mlflow_trouble=trouble,
         problems=problems,
     )
+
+
+def _best(trials: list[RunStanding], config: SweepConfig) -> str | None:
+    scores = {run.name: run.score for run in trials if run.state == "complete" and run.score is not None}
+    pick = max if config.objective.direction == "maximize" else min
+    return pick(scores, key=lambda name: scores[name]) if scores else None
+
+
+def _left(paths: StudyPaths, asked: int, trials: list[RunStanding], finals: list[RunStanding]) -> float | None:
+    """As many seconds as the runs that the driver has ended took, for each that is left; its lock tells its start."""
+    since = paths.lock.stat().st_mtime
+    runs = trials if len(trials) < asked or any(run.state not in STATUS for run in trials) else finals
+    files = [paths.root / run.name / "outcome.json" for run in runs]
+    ended = [file.stat().st_mtime for file in files if file.exists()]
+    here, left = [time for time in ended if time > since], (asked if runs is trials else len(runs)) - len(ended)
+    if not here:
+        return None
+    return (max(here) - since) / len(here) * left
 
 
 def _asked_optuna(paths: StudyPaths) -> tuple[dict[int, FrozenTrial] | None, list[str]]:

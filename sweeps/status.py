@@ -12,6 +12,7 @@ from sweeps.standing import RunStanding, Standing, standing
 from sweeps.uris import checked_uri
 from sweeps.wiring import tracking_uri
 from tsvan.strict import UserError, build
+from tsvan.terminal import duration
 
 COLUMNS = ("run", "settings", "iteration", "score", "files", "optuna", "mlflow", "")
 
@@ -57,7 +58,8 @@ def lines(found: Standing) -> list[str]:
     driver = f"process {found.driver}" if found.driver else "none alive"
     head = [
         f"study   {found.folder}: {found.dataset}, preset {found.preset}",
-        f"stage   {found.stage}, {ended} of {found.asked} trials ended; driver: {driver}",
+        f"stage   {found.stage}, {ended} of {found.asked} trials ended{_ahead(found)}; driver: {driver}",
+        *_best(found),
         f"MLflow  {found.mlflow_uri}{_run_of_study(found)}",
     ]
     rows = [_row(run) for run in (*found.trials, *found.final)]
@@ -65,6 +67,15 @@ def lines(found: Standing) -> list[str]:
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     title = "  ".join(name.ljust(width) for name, width in zip(COLUMNS, widths, strict=True)).rstrip()
     return [*head, *(["", title, *table, ""] if rows else []), *_closing(found)]
+
+
+def _ahead(found: Standing) -> str:
+    return "" if found.left_s is None else f", about {duration(found.left_s)} left of the stage"
+
+
+def _best(found: Standing) -> list[str]:
+    runs = [run for run in found.trials if run.name == found.best]
+    return [f"best    {run.name}: {run.score:.4g} with {run.settings}" for run in runs]
 
 
 def _run_of_study(found: Standing) -> str:

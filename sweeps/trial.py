@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sweeps.job import SCORE, TRAIN, Interrupted, Job, Outcome, Point, Stopwatch, scored_points
+from sweeps.job import SCORE, SYSTEM, TRAIN, Interrupted, Job, Outcome, Point, Stopwatch, scored_points
+from sweeps.meter import Meter
 from tsvan import video
 from tsvan.checkpoint import NewerFormat, list_checkpoints, save
 from tsvan.config import TrainConfig
@@ -66,11 +67,11 @@ def train_and_score(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
         for point in scored_points(journal):
             values = point.values
             yield point
-        scored = {point.iteration for point in scored_points(journal)}
+        scored, meter = {point.iteration for point in scored_points(journal)}, Meter(trainer.device)
         for target in job.save_at:
             if target < trainer.iteration:
                 continue
-            _train(trainer, target, journal, stop, watch)
+            _train(trainer, target, journal, stop, watch, meter)
             iteration = trainer.iteration
             if target in job.score_at and target not in scored:
                 point = _score(job, trainer)
@@ -114,13 +115,16 @@ def _open(job: Job, store: ClipStore) -> Trainer:
     return Trainer.open(config, store, Path(job.folder), job.device, note, log_every)
 
 
-def _train(trainer: Trainer, until: int, journal: Journal, stop: Callable[[], bool], watch: Stopwatch) -> None:
+def _train(
+    trainer: Trainer, until: int, journal: Journal, stop: Callable[[], bool], watch: Stopwatch, meter: Meter
+) -> None:
     """Train up to `until` and write a checkpoint there."""
     if trainer.iteration >= until:
         return
     for record in trainer.run(until, stop):
         # On disk before the checkpoint is: after a loss of power the journal lacks nothing that was trained.
         journal.append(record.iteration, TRAIN, record.values, sync=record.iteration == until)
+    journal.append(trainer.iteration, SYSTEM, meter.read())
     trainer.save()
     watch.note()
     if trainer.iteration < until:

@@ -1,0 +1,123 @@
+"""The tracking store behind the notebooks: finding it, the studies in it, and the files of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+import sweeps.tracking  # noqa: F401 - sets MLflow's environment (no telemetry, no progress bars) before it is imported
+from tsvan.strict import UserError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+ROOT = Path(__file__).resolve().parents[1]
+"""Of the repository; a notebook's working directory is its own folder."""
+
+
+def list_studies(uri: str) -> pd.DataFrame:
+    """All studies of a store, newest first: `name`, `dataset`, `preset`, `data`, `status`, `started`, `run_id`.
+
+    Raises:
+        UserError: there is no such store.
+    """
+    rows = [
+        {
+            "name": run.data.tags.get("study", run.info.run_name),
+            "dataset": run.data.tags.get("dataset", ""),
+            "preset": run.data.tags.get("preset", ""),
+            "data": run.data.tags.get("data.source", ""),
+            "status": run.info.status,
+            "started": pd.Timestamp(run.info.start_time, unit="ms"),
+            "run_id": run.info.run_id,
+        }
+        for run in _studies(connect(uri))
+    ]
+    return pd.DataFrame(rows, columns=["name", "dataset", "preset", "data", "status", "started", "run_id"])
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client of an existing store.
+
+    Raises:
+        UserError: the file is not there; MLflow alone would make an empty store of that name.
+    """
+    from mlflow import MlflowClient
+
+    uri = absolute_uri(uri)
+    database = _database(uri)
+    if database is not None and not database.exists():
+        raise UserError(
+            f"no MLflow store at {database}; set TSVAN_TRACKING_URI to the one that tune_runner.py printed at its end"
+        )
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def absolute_uri(uri: str) -> str:
+    """A relative SQLite path is meant from the working directory or, if nothing is there, from the repository."""
+    database = _database(uri)
+    if database is None or database.is_absolute():
+        return uri
+    found = database if database.exists() else ROOT / database
+    return f"sqlite:///{found.resolve()}"
+
+
+def download(client: MlflowClient, run_id: str, name: str, folder: Path) -> Path:
+    """One file of a run.
+
+    Raises:
+        UserError: the run does not have it.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return Path(client.download_artifacts(run_id, name, str(folder)))
+    except (MlflowException, OSError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise UserError(f"MLflow run {run_id} has no readable {name} ({text}); is the artifact folder there?") from None
+
+
+def find_study(client: MlflowClient, uri: str, study: str | None) -> Run:
+    """The parent run of a study.
+
+    Args:
+        study: its name or the id of that run; None: the newest finished study.
+
+    Raises:
+        UserError: there is none; says which there are.
+    """
+    known = _studies(client)
+    if study is None:
+        matching = [run for run in known if run.info.status == "FINISHED"]
+    else:
+        matching = [run for run in known if study in (run.info.run_id, run.data.tags.get("study"), run.info.run_name)]
+    if matching:
+        return matching[0]
+    names = ", ".join(f"{run.data.tags.get('study')} ({run.info.status.lower()})" for run in known[:10]) or "none"
+    wanted = "no finished study" if study is None else f"no study '{study}'"
+    raise UserError(f"{wanted} in {uri}; studies there: {names}; set TSVAN_STUDY to a name or a parent run's id")
+
+
+def search(client: MlflowClient, experiments: list[str], query: str) -> list[Run]:
+    """All runs that match, over all pages of the answer."""
+    found: list[Run] = []
+    token = None
+    while True:
+        page = client.search_runs(experiments, query, max_results=500, page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def _studies(client: MlflowClient) -> list[Run]:
+    experiments = [found.experiment_id for found in client.search_experiments(filter_string="name LIKE 'tsvan-%'")]
+    found = search(client, experiments, "tags.stage = 'study'") if experiments else []
+    return sorted(found, key=lambda run: -int(run.info.start_time))
+
+
+def _database(uri: str) -> Path | None:
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None

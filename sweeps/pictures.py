@@ -1,0 +1,181 @@
+"""What the best configs generate, from the same latents: side by side, two videos of each class, random frames, masks.
+
+The figures follow section C of the supplement: 2 videos for each class and 40 random frames (SynAction: 80); for
+VoxCeleb, whose clips have no class, 20 videos.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sweeps.config import SweepConfig
+from sweeps.final import FinalResult
+from sweeps.paths import StudyPaths, TrialPaths
+from tsvan import video
+from tsvan.checkpoint import Checkpoint, list_checkpoints, load
+from tsvan.files import write_atomically
+from tsvan.masks import motion_masks
+from tsvan.pictures import mask_sheet, random_frames, titled_films, titled_rows
+from tsvan.sampling import generate
+from tsvan.scoring.groups import sample_group
+from tsvan.video import Pixels
+
+SHOWN_TRIALS = 3
+SHOWN_CLIPS = 6
+_A_CLASS, _WITHOUT_CLASSES = 2, 20
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A file of the report: PNG or MP4, and its title."""
+
+    title: str
+    file: Path
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """A trained config: `name` of its files, `title` for people, folder of the run."""
+
+    name: str
+    title: str
+    folder: TrialPaths
+
+
+@dataclass(frozen=True)
+class _Shown:
+    subject: _Subject
+    loaded: Checkpoint
+    clips: Pixels
+
+
+def draw_pictures(
+    config: SweepConfig, result: FinalResult | None, trials: list[dict[str, Any]], paths: StudyPaths
+) -> list[Picture]:
+    """Generate and draw, on the CPU; what is there already of the same networks is not drawn again.
+
+    Args:
+        trials: rows of the summary.
+
+    Returns:
+        The pictures, in the order of the report; empty when no network is left to show.
+    """
+    subjects = _subjects(config, result, trials, paths)
+    if not subjects:
+        return []
+    names = {subject.title: _saved(subject.folder)[0].name for subject in subjects}
+    drawn, note = {"format": _FORMAT, "networks": names}, paths.figures / "pictures.json"
+    known = json.loads(note.read_text()) if note.exists() else {}
+    if {key: known.get(key) for key in drawn} == drawn:
+        return [Picture(title, paths.figures / name) for title, name in known["pictures"]]
+    paths.figures.mkdir(parents=True, exist_ok=True)
+    shown = [_show(subject) for subject in subjects]
+    pictures = [*_side_by_side(shown, paths), *_of_each(shown, result, config, paths), *_masks(shown[0], paths)]
+    listed = [(picture.title, picture.file.name) for picture in pictures]
+    write_atomically(note, json.dumps({**drawn, "pictures": listed}, indent=1))
+    return pictures
+
+
+def _subjects(
+    config: SweepConfig, result: FinalResult | None, trials: list[dict[str, Any]], paths: StudyPaths
+) -> list[_Subject]:
+    """Winner and published row by their final runs, then the best trials of the sweep."""
+    found = []
+    rows = [] if result is None else [result.winner] if result.same else [result.winner, result.published]
+    for row in rows:
+        folders = (TrialPaths(Path(name)) for name in row.folders)
+        found += [_Subject(row.role, f"{row.role} ({row.origin})", folder) for folder in folders if _saved(folder)][:1]
+    there = {row.trial for row in rows}
+    sign = -1 if config.objective.direction == "maximize" else 1
+    complete = [trial for trial in trials if trial["state"] == "complete" and trial["score"] is not None]
+    for trial in sorted(complete, key=lambda trial: sign * trial["score"])[:SHOWN_TRIALS]:
+        number = trial["number"]
+        if number not in there and _saved(paths.trial(number)):
+            found.append(_Subject(f"trial-{number:03d}", f"trial {number}", paths.trial(number)))
+    return found
+
+
+def _saved(folder: TrialPaths) -> list[Path]:
+    """Its networks, newest first."""
+    return list_checkpoints(folder.checkpoints)
+
+
+def _show(subject: _Subject) -> _Shown:
+    loaded = load(_saved(subject.folder)[0])
+    seeds, labels = _latents(len(loaded.classes))
+    networks = loaded.build_networks(torch.device("cpu"))
+    clips = torch.cat([*generate(networks, seeds, labels, precision=loaded.config.precision)])
+    return _Shown(subject, loaded, video.to_uint8(clips))
+
+
+def _latents(num_classes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The beginning of the validation group: what selection has seen anyway."""
+    group = sample_group("validation", num_classes, _A_CLASS * num_classes if num_classes > 1 else _WITHOUT_CLASSES)
+    return group.seeds, group.labels
+
+
+def _side_by_side(shown: list[_Shown], paths: StudyPaths) -> list[Picture]:
+    count = min(SHOWN_CLIPS, len(shown[0].clips))
+    classes = shown[0].loaded.classes
+    rows = [
+        (f"{_word(classes, number)}: {one.subject.title}" if one is shown[0] else one.subject.title, one.clips[number])
+        for number in range(count)
+        for one in shown
+    ]
+    sheet, film = paths.figures / "same_latents.png", paths.figures / "same_latents.mp4"
+    video.write_png(sheet, titled_rows(rows))
+    video.write_mp4(film, titled_films([(one.subject.title, one.clips[:count]) for one in shown], columns=2))
+    return [
+        Picture("The same latents in every config, side by side", film),
+        Picture("The same latents in every config, a clip a row", sheet),
+    ]
+
+
+def _of_each(
+    shown: list[_Shown], result: FinalResult | None, config: SweepConfig, paths: StudyPaths
+) -> list[Picture]:
+    """The supplement's figures: of winner and published row, or without a final stage of the best trial."""
+    names = {"published", result.winner.role} if result is not None else {shown[0].subject.name}
+    pictures = []
+    for one in shown:
+        if one.subject.name not in names:
+            continue
+        order = np.argsort(np.arange(len(one.clips)) % len(one.loaded.classes), kind="stable")
+        film, sheet, frames = (paths.figures / f"{one.subject.name}_{name}" for name in _NAMES)
+        what = f"{_A_CLASS} videos for each class" if len(one.loaded.classes) > 1 else f"{len(one.clips)} videos"
+        count = 80 if config.dataset == "synaction" else 40
+        video.write_mp4(film, video.mosaic(one.clips[order], 10), scale=2)
+        video.write_png(sheet, titled_rows([(_word(one.loaded.classes, n), one.clips[n]) for n in order]))
+        video.write_png(frames, random_frames(one.clips, count))
+        pictures += [
+            Picture(f"{one.subject.title}: {what}", film),
+            Picture(f"{one.subject.title}: {what}, a clip a row", sheet),
+            Picture(f"{one.subject.title}: {min(count, len(one.clips) * 10)} random frames", frames),
+        ]
+    return pictures
+
+
+_NAMES = ("videos.mp4", "videos.png", "frames.png")
+
+
+def _masks(best: _Shown, paths: StudyPaths) -> list[Picture]:
+    """Of the first clip of the best."""
+    seeds, labels = _latents(len(best.loaded.classes))
+    clips, masks = motion_masks(best.loaded.build_networks(torch.device("cpu")), seeds[:1], labels[:1])
+    if not masks:
+        return []
+    file = paths.figures / "masks.png"
+    video.write_png(file, mask_sheet(video.to_uint8(clips)[0], {pixels: values[0] for pixels, values in masks.items()}))
+    return [Picture(f"{best.subject.title}: motion masks by scale, white where the content is moved", file)]
+
+
+def _word(classes: tuple[str, ...], number: int) -> str:
+    return classes[number % len(classes)] if len(classes) > 1 else f"clip {number + 1}"

@@ -1,0 +1,119 @@
+"""`summary.json`: everything that a study found, in numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from sweeps.config import SweepConfig
+from sweeps.data import clips_summary
+from sweeps.final import FinalResult
+from sweeps.noise import near_best, study_noise
+from sweeps.paths import StudyPaths, TrialPaths
+from sweeps.session import StudyRecord
+from sweeps.versions import versions
+from tsvan.data.store import ClipStore
+from tsvan.files import write_atomically
+from tsvan.scoring.seal import looks, num_choices
+
+STATES = {"RUNNING": "running", "WAITING": "waiting", "COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+
+
+def trial_rows(study: optuna.Study, paths: StudyPaths, config: SweepConfig) -> list[dict[str, Any]]:
+    """One row a trial: number, state, params, score, iteration, MLflow run, and what else is known."""
+    rows = []
+    for trial in study.trials:
+        if trial.state.name == "WAITING" or "torn" in trial.user_attrs:
+            continue
+        attrs = trial.user_attrs
+        scores = attrs.get("scores", {})
+        rows.append(
+            {
+                "number": trial.number,
+                "state": attrs.get("state", STATES[trial.state.name]),
+                "params": trial.params,
+                "score": scores.get(config.objective.metric),
+                "iteration": attrs.get("iteration", 0),
+                "mlflow_run_id": attrs.get("mlflow_run_id") or run_id(paths.trial(trial.number).tracking),
+                "scores": scores,
+                "reason": attrs.get("reason", ""),
+                "origin": attrs.get("origin", "sampler"),
+                "seconds": attrs.get("seconds"),
+            }
+        )
+    return rows
+
+
+def run_id(tracking: Path) -> str | None:
+    """The MLflow run of a folder; None while there is none."""
+    return (json.loads(tracking.read_text()).get("run_id") or None) if tracking.exists() else None
+
+
+def summarise(
+    config: SweepConfig,
+    record: StudyRecord,
+    trials: list[dict[str, Any]],
+    final: FinalResult | None,
+    scorer: dict[str, Any],
+    paths: StudyPaths,
+    model: str | None,
+) -> dict[str, Any]:
+    """Write `summary.json`."""
+    summary = {
+        "dataset": config.dataset,
+        "data_source": record.data_source,
+        "trials": trials,
+        "best": _best(trials, config),
+        "near_best": _near_best(trials, config, paths),
+        "final": None if final is None else {**final.to_dict(), **_runs(final, paths)},
+        "versions": versions(),
+        "study_id": record.study_id,
+        "preset": config.preset,
+        "seed": config.seed,
+        "objectives": [vars(objective) for objective in config.objectives],
+        "store": {
+            "path": record.store,
+            "content_hash": record.store_hash,
+            **clips_summary(ClipStore.open(record.store)),
+        },
+        "scorer": scorer,
+        "mlflow_run_id": run_id(paths.tracking),
+        "model": model,
+        "config": config.to_dict(),
+    }
+    write_atomically(paths.summary, json.dumps(summary, indent=1))
+    return summary
+
+
+def _best(trials: list[dict[str, Any]], config: SweepConfig) -> dict[str, Any] | None:
+    complete = _complete(trials)
+    if not complete:
+        return None
+    pick = max if config.objective.direction == "maximize" else min
+    return pick(complete, key=lambda trial: trial["score"])
+
+
+def _complete(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [trial for trial in trials if trial["state"] == "complete" and trial["score"] is not None]
+
+
+def _near_best(trials: list[dict[str, Any]], config: SweepConfig, paths: StudyPaths) -> dict[str, Any] | None:
+    scores = {trial["number"]: trial["score"] for trial in _complete(trials)}
+    params = {trial["number"]: trial["params"] for trial in _complete(trials)}
+    found = near_best(config, study_noise(paths, config.objective.metric), scores, params)
+    return None if found is None else found.to_dict()
+
+
+def _runs(final: FinalResult, paths: StudyPaths) -> dict[str, Any]:
+    """MLflow runs of the reruns by seed, and how often the sealed group was looked at."""
+    rows = {"winner": final.winner, "published": final.published}
+    ids = {role: [run_id(TrialPaths(Path(name)).tracking) for name in row.folders] for role, row in rows.items()}
+    return {"mlflow_run_ids": ids, "looks": count_looks(paths), "choices": num_choices(paths.choice)}
+
+
+def count_looks(paths: StudyPaths) -> int:
+    """Looks at the sealed group in the whole study, those again after an interruption among them."""
+    return sum(looks(TrialPaths(folder).looks) for folder in paths.root.glob("final/report-*"))

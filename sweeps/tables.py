@@ -1,0 +1,173 @@
+"""Tables of the report, as Markdown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from sweeps.config import SweepConfig
+from sweeps.final import FinalResult, Reported
+from sweeps.paths import TrialPaths
+from sweeps.statistics import Interval, shown
+from tsvan.config import published
+from tsvan.scoring.metrics import METRICS
+
+WITHOUT_INTERVAL = ("frechet_distance", "fvd_i3d")
+"""Resampling biases a Frechet distance, so none of its intervals is shown."""
+
+FEW_SEEDS = 5
+"""With fewer, every point is shown."""
+
+_TITLES = {
+    "inter_entropy": "H(y)",
+    "intra_entropy": "H(y\\|v)",
+    "inception_score": "IS",
+    "label_agreement": "accuracy",
+    "kernel_distance": "kernel distance",
+    "frechet_distance": "Frechet distance",
+    "fvd_i3d": "FVD (I3D)",
+}
+_LOWER = {name for name, metric in METRICS.items() if metric.direction == "minimize"}
+
+
+def final_table(final: FinalResult) -> list[str]:
+    """Every metric of winner and published row, and their paired difference."""
+    names = _names({**final.winner.scores, **final.published.scores})
+    rows = []
+    for name in names:
+        both = [cell(name, row.scores.get(name)) for row in (final.winner, final.published)]
+        rows.append([name, *both, cell(name, final.differences.get(name), sign="+")])
+    return table(["metric", "best", "published row", "best - published"], rows)
+
+
+def metrics_table(final: FinalResult | None, summary: dict[str, Any]) -> list[str]:
+    """H(y), H(y|v), IS, accuracy and distances with N, between the bounds that real and broken clips set."""
+    bounds = summary["scorer"]["sensitivity"]
+    configs = [] if final is None else [final.winner] if final.same else [final.winner, final.published]
+    names = [name for name in _TITLES if name in bounds["rows"]["real"] or any(name in c.scores for c in configs)]
+    head = ["clips", "N", *(f"{_TITLES[name]} {'↓' if name in _LOWER else '↑'}" for name in names)]
+    rows = []
+    for row in configs:
+        values = [cell(name, row.scores.get(name)) for name in names]
+        rows.append([f"**{row.role}** ({row.origin})", f"{final.num_clips if final else 0:,}", *values])
+    sizes = f"{bounds['num_clips']:,} ({bounds['num_distance_clips']:,})"
+    for kind, bound in bounds["rows"].items():
+        title = f"{kind}, held out" if kind == "real" else f"{kind} (real clips, broken)"
+        rows.append([title, sizes, *(f"{bound[name]:.4g}" if name in bound else "-" for name in names)])
+    return [
+        *table(head, rows),
+        "",
+        "Mean over the seeds [95% t interval]. Real clips are the bound that a perfect generator would reach; in "
+        "brackets the N of their distances. Scores grow with N, see below. The Frechet distance is on this scorer's "
+        "features and is no I3D FVD; it has no interval, as resampling biases it"
+        + ("." if _comparable(configs) else ", and with fewer than 1,024 clips on either side it is not comparable."),
+    ]
+
+
+def seeds_lines(final: FinalResult, metric: str) -> list[str]:
+    """The objective by seed, beside its value in the sweep, by which the config was chosen."""
+    rows = [final.winner] if final.same else [final.winner, final.published]
+    return [line for row in rows for line in _seeds(row, metric)]
+
+
+def settings_table(final: FinalResult | None, config: SweepConfig) -> list[str]:
+    """λ and architecture as table 3 has them, and the iterations."""
+    rows: list[tuple[str, dict[str, Any]]] = [("table 3", published(config.dataset).to_dict())]
+    if final is not None:
+        rivals = [final.winner] if final.same else [final.winner, final.published]
+        rows += [(f"{row.role} ({row.origin})", row.config) for row in rivals]
+    return table(
+        ["", "λ1", "λ2", "λ3", "λ4", "λ5", "ngf", "z_c", "z_m", "iterations"],
+        [[name, *_settings(values)] for name, values in rows],
+    )
+
+
+def trials_table(trials: list[dict[str, Any]], config: SweepConfig) -> list[str]:
+    """Complete trials, best first; then the others, which had less budget."""
+    sign = -1 if config.objective.direction == "maximize" else 1
+    complete = [trial for trial in trials if trial["state"] == "complete" and trial["score"] is not None]
+    complete.sort(key=lambda trial: sign * trial["score"])
+    rest = [trial for trial in trials if trial not in complete]
+    names = list(config.space)
+    rows = [
+        [
+            str(trial["number"]),
+            *(_number(trial["params"].get(name)) for name in names),
+            _number(trial["score"]),
+            f"{trial['iteration']:,}",
+            "-" if trial["seconds"] is None else f"{trial['seconds'] / 60:.1f}",
+            trial["state"],
+            trial["reason"] or ("" if trial["origin"] == "sampler" else trial["origin"]),
+        ]
+        for trial in [*complete, *rest]
+    ]
+    return table(["trial", *names, config.objective.metric, "iteration", "minutes", "state", ""], rows)
+
+
+def reproduce_table(final: FinalResult | None, summary: dict[str, Any], uri: str) -> list[str]:
+    """For each run that a number comes from, what trains it again."""
+    runs = [(f"trial {trial['number']}", trial["mlflow_run_id"]) for trial in summary["trials"]]
+    for role, ids in summary["final"]["mlflow_run_ids"].items() if final is not None else ():
+        if role == "winner" or not final.same:  # type: ignore[union-attr]
+            runs += [(f"{role}, seed {place}", found) for place, found in enumerate(ids)]
+    rows = [[name, f"`python tune_runner.py reproduce {run} --tracking-uri {uri}`"] for name, run in runs if run]
+    return table(["run", "command"], rows) if rows else ["No run is in MLflow."]
+
+
+def cell(name: str, value: Interval | None, sign: str = "") -> str:
+    """A mean with its interval, and with few seeds every value."""
+    if value is None:
+        return "-"
+    text = f"{value.mean:{sign}.4g}" if name in WITHOUT_INTERVAL else shown(value, sign)
+    few = 1 < len(value.values) < FEW_SEEDS
+    return f"{text} ({', '.join(f'{v:{sign}.4g}' for v in value.values)})" if few else text
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """A Markdown table."""
+    return [_row(head), _row(["---"] * len(head)), *map(_row, rows)]
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _names(scores: dict[str, Interval]) -> list[str]:
+    return [name for name in METRICS if name in scores]
+
+
+def _seeds(row: Reported, metric: str) -> list[str]:
+    values = row.scores[metric].values if metric in row.scores else []
+    swept = (
+        ""
+        if row.sweep_values is None
+        else f"; in the sweep, by which it was chosen, {row.sweep_values.get(metric, float('nan')):.4g}"
+    )
+    lines = [f"- {row.role} ({row.origin}), {metric} by seed: {', '.join(f'{v:.4g}' for v in values) or 'none'}{swept}"]
+    clips = [bounds[metric] for bounds in row.bootstrap if metric in bounds and metric not in WITHOUT_INTERVAL]
+    if clips:
+        lines.append(
+            "  - bootstrap over clips, for display, by seed: "
+            + ", ".join(f"[{low:.4g}, {high:.4g}]" for low, high in clips)
+        )
+    return lines + [f"  - seed {seed}: {reason}" for seed, reason in row.failed.items()]
+
+
+def _settings(values: dict[str, Any]) -> list[str]:
+    loss, model, schedule = values["loss"], values["model"], values["schedule"]
+    total = schedule["iterations"] + schedule["pretrain_iterations"]
+    weights = [f"{loss[f'lambda{number}']:.3g}" for number in (1, 2, 3, 4)]
+    ramp = f"{loss['lambda5_lower']:.3g} → {loss['lambda5_upper']:.3g}"
+    return [*weights, ramp, str(model["ngf"]), str(model["content_dim"]), str(model["motion_dim"]), f"{total:,}"]
+
+
+def _comparable(rows: list[Reported]) -> bool:
+    files = [TrialPaths(Path(folder)).scores for row in rows for folder in row.folders]
+    return bool(files) and all(file.exists() and json.loads(file.read_text())["frechet_comparable"] for file in files)
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
