@@ -106,18 +106,22 @@ def _spending(axes: Axes, study: Study) -> None:
     ended = range(len(table) + 1)
     below = pd.Series(0.0, index=ended)
     for group, colour in zip(GROUPS, (BLUE, _PALE, GREY), strict=True):
-        above = below + [0.0, *(table[group] / unit)]
+        above = below + _from_zero(table[group] / unit)
         if float(above.iloc[-1]) > float(below.iloc[-1]):
             axes.fill_between(ended, below, above, color=colour, alpha=0.85, linewidth=0, label=group)
         below = above
     if float(table["saved"].iloc[-1]) > 0:
-        without = below + [0.0, *(table["saved"] / unit)]
-        axes.plot(ended, without, color=ORANGE, linestyle="--", linewidth=1.4, label="without early stopping (estimate)")
+        without = below + _from_zero(table["saved"] / unit)
+        axes.plot(ended, without, color=ORANGE, linestyle="--", label="without early stopping (estimate)")
     axes.set_ylabel(f"{name}, all trials together")
     axes.set_xlim(0, len(table))
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="upper left", fontsize=8, frameon=False)
+
+
+def _from_zero(cumulative: pd.Series) -> pd.Series:
+    return pd.Series([0.0, *cumulative])
 
 
 def _duration(minutes: float) -> str:

@@ -67,7 +67,7 @@ def draw_slices(study: Study) -> Figure:
         if not ranked.empty:
             best = ranked.iloc[0]
             mark_best(axes, scale.places([best[name]])[0], best["score"], f"best: trial {best['number']}")
-        scale.label(axes.xaxis, axes)
+        scale.label_x(axes)
         axes.set_xlabel(name)
         axes.set_ylim(limits)
     for axes in grid.flat[len(names) :]:

@@ -45,7 +45,7 @@ def mark_best(axes: Axes, place: Any, score: Any, label: str) -> None:
 
 def legend(figure: Figure, axes: Axes) -> None:
     """Above the picture, where it hides nothing."""
-    handles, labels = axes.getlegend_handles_labels()
+    handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", fontsize=8, frameon=False)
 
 

@@ -42,15 +42,15 @@ class BestSet:
         counts = f"{len(self.trials)} of {self.complete} complete trials"
         if self.noise is None:
             return (
-                f"**By convention, not by measurement**, {counts} are near the best: within {self.margin:.3g}, which is "
-                f"{SHARE:.0%} of the way from the best to the median score. No config was trained with two seeds, so "
-                "the noise is not known, and nothing is proved about these trials or the others. `--calibrate 5` on a "
+                f"**By convention, not by measurement**, {counts} are near the best: within {self.margin:.3g}, which "
+                f"is {SHARE:.0%} of the way from the best to the median score. No config was trained with two seeds, "
+                "so the noise is not known, and nothing is proved about these trials or the others. `--calibrate 5` on a "
                 "new study measures it."
             )
         return (
-            f"**{counts} can't be told from the best**: they lie within {self.margin:.3g} of it. Noise between training "
-            f"seeds: standard deviation {self.noise.spread:.3g} with {self.noise.freedom} degrees of freedom, from "
-            f"{self.noise.source}. With probability 95% the truly best of the {self.complete} is among these "
+            f"**{counts} can't be told from the best**: they lie within {self.margin:.3g} of it. Noise between "
+            f"training seeds: standard deviation {self.noise.spread:.3g} with {self.noise.freedom} degrees of freedom, "
+            f"from {self.noise.source}. With probability 95% the truly best of the {self.complete} is among these "
             "(Hsu's multiple comparisons with the best)."
         )
 

@@ -24,9 +24,6 @@ def pareto_front(points: ArrayLike, directions: Sequence[Direction]) -> NDArray[
     values = np.asarray(points, np.float64).reshape(-1, len(directions))
     values = values * np.where([direction == "maximize" for direction in directions], -1.0, 1.0)  # the lower the better
     known = np.isfinite(values).all(axis=1)
-    front = known.copy()
-    for place in np.flatnonzero(known):
-        others = values[known]
-        beaten = (others <= values[place]).all(axis=1) & (others < values[place]).any(axis=1)
-        front[place] = not beaten.any()
-    return np.asarray(front, np.bool_)
+    others = values[known]
+    beaten = [bool(((others <= one).all(axis=1) & (others < one).any(axis=1)).any()) for one in values]
+    return known & ~np.array(beaten, np.bool_)

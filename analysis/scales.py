@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,10 +38,14 @@ class Scale:
 
     def share(self, values: Sequence[Any]) -> NDArray[np.float64]:
         """From 0 at the low end to 1 at the high one; a single choice lies in the middle."""
+        return self.share_of(self.places(values))
+
+    def share_of(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The same of places on an axis."""
         if self.choices is not None:
             last = len(self.choices) - 1
-            return self.places(values) / last if last else self.places(values) * 0 + 0.5
-        low, high, places = self.low, self.high, self.places(values)
+            return places / last if last else places * 0 + 0.5
+        low, high = self.low, self.high
         if self.log:
             low, high, places = np.log(low), np.log(high), np.log(places)
         return np.clip((places - low) / (high - low), 0, 1) if high > low else places * 0 + 0.5
@@ -55,18 +59,25 @@ class Scale:
         middle = (self.low * self.high) ** 0.5 if self.log else (self.low + self.high) / 2
         return [(0.0, f"{self.low:.4g}"), (0.5, f"{middle:.4g}"), (1.0, f"{self.high:.4g}")]
 
-    def label(self, axis: Axis, axes: Axes) -> None:
-        """Set up the x axis of a picture."""
+    def label_x(self, axes: Axes) -> None:
+        """Set up the horizontal axis of a picture."""
+        self._label(axes.xaxis, axes.set_xlim, axes.set_xscale)
+
+    def label_y(self, axes: Axes) -> None:
+        """Set up the vertical axis of a picture."""
+        self._label(axes.yaxis, axes.set_ylim, axes.set_yscale)
+
+    def _label(self, axis: Axis, limit: Callable[..., Any], rescale: Callable[..., Any]) -> None:
         if self.choices is not None:
             axis.set_ticks(range(len(self.choices)), [str(choice) for choice in self.choices])
-            axes.set_xlim(-0.5, len(self.choices) - 0.5)
+            limit(-0.5, len(self.choices) - 0.5)
         elif self.high > self.low:
             if self.log:
-                axes.set_xscale("log")
-                axes.set_xlim(self.low / 1.05, self.high * 1.05)
+                rescale("log")
+                limit(self.low / 1.05, self.high * 1.05)
             else:
                 margin = 0.05 * (self.high - self.low)
-                axes.set_xlim(self.low - margin, self.high + margin)
+                limit(self.low - margin, self.high + margin)
 
 
 def scale_of(study: Study, name: str) -> Scale:

@@ -86,7 +86,7 @@ def _panel(axes: Axes, study: Study, found: BestSet, table: pd.DataFrame, column
         linewidths=1.6,
         s=80,
         zorder=5,
-        label=f"cheapest of the band: trial {found.cheapest}",
+        label=f"least work in the band: trial {found.cheapest}",
     )
     _number(axes, front, column)
     low, high = score_limits(study)

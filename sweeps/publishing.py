@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 
@@ -12,8 +13,8 @@ from sweeps.config import SweepConfig
 from sweeps.final import FinalResult
 from sweeps.page import write_page
 from sweeps.paths import StudyPaths, TrialPaths
-from sweeps.pictures import draw_pictures
-from sweeps.report import write_report
+from sweeps.pictures import Picture, draw_pictures
+from sweeps.report import near_best_lines, write_report
 from sweeps.scorer import ScorerResult
 from sweeps.screen import Screen
 from sweeps.session import StudyRecord
@@ -22,10 +23,14 @@ from sweeps.space import derived
 from sweeps.statistics import Interval
 from sweeps.storage import load_study
 from sweeps.summary import summarise, trial_rows
+from sweeps.tables import metrics_table
 from sweeps.uris import shown_uri
 from tsvan.checkpoint import list_checkpoints
 from tsvan.config import TrainConfig
 from tsvan.files import write_atomically
+
+_IN_NOTE = 4
+"""Pictures that the description in MLflow begins with; a description has 5,000 characters."""
 
 
 def publish(
@@ -51,8 +56,8 @@ def publish(
     pictures = draw_pictures(config, result, trials, paths)
     write_report(summary, result, pictures, config, paths, shown_uri(shipper.uri))
     write_page(paths.report, paths.page)
-    _deliver(summary, result, config, shipper, paths)
-    for line in _closing_lines(result, config, paths, trials):
+    _deliver(summary, result, pictures, config, shipper, paths)
+    for line in _closing_lines(result, config, paths, summary):
         screen.say(line)
     return 0 if usable else 1
 
@@ -77,7 +82,12 @@ def _register(result: FinalResult, config: SweepConfig, shipper: Shipper) -> str
 
 
 def _deliver(
-    summary: dict[str, Any], result: FinalResult | None, config: SweepConfig, shipper: Shipper, paths: StudyPaths
+    summary: dict[str, Any],
+    result: FinalResult | None,
+    pictures: list[Picture],
+    config: SweepConfig,
+    shipper: Shipper,
+    paths: StudyPaths,
 ) -> None:
     values: dict[str, float] = {}
     if summary["best"] is not None:
@@ -87,12 +97,15 @@ def _deliver(
         for role, row in (("best", result.winner), ("published", result.published)):
             values |= {f"final.{role}.{name}": cell.mean for name, cell in row.scores.items()}
     tags = {"state": "complete" if result is not None else "failed"}
+    if (near := summary["near_best"]) is not None:
+        values |= {"noise.spread": near["noise"]["spread"], "noise.margin": near["margin"]}
+        tags |= {"near_best": ", ".join(map(str, near["trials"])), "near_best.cheapest": str(near["cheapest"])}
     if result is not None:
         tags |= {
             "verdict": result.verdict,
             "best": describe_settings(derived(TrainConfig.from_dict(result.winner.config))),
         }
-        tags["mlflow.note.content"] = _note(paths)
+        tags["mlflow.note.content"] = _note(result, summary, pictures[:_IN_NOTE], config, shipper.parent_run)
     files = [paths.page, paths.report, paths.summary, paths.choice, paths.figures, paths.chosen_config, paths.database]
     shipper.finish(values, tags, [file for file in files if file.exists()])
 
@@ -106,14 +119,33 @@ def _final_values(score: Interval | None, prefix: str) -> dict[str, float]:
     return values
 
 
-def _note(paths: StudyPaths) -> str:
-    """The report without its pictures: MLflow's descriptions hold no files."""
-    return "\n".join(line for line in paths.report.read_text().splitlines() if not line.startswith("!["))[:4900]
+def _note(result: FinalResult, summary: dict[str, Any], pictures: list[Picture], config: SweepConfig, run: str) -> str:
+    """The description of the study's run: verdict, metrics, what the noise leaves open, the samples.
+
+    Args:
+        run: id of the run, whose own artifacts the pictures are.
+    """
+    sheets = [picture for picture in pictures if picture.file.suffix == ".png"]
+    lines = [
+        f"**{result.verdict}**",
+        "",
+        f"Best: {describe_settings(derived(TrainConfig.from_dict(result.winner.config)))} ({result.winner.origin}). "
+        "The whole report, with films: `report.html` under Artifacts.",
+        "",
+        *metrics_table(result, summary),
+        "",
+        *near_best_lines(summary, config),
+        "",
+        *(f"**{one.title}**\n\n![{one.title}](get-artifact?path={quote('figures/' + one.file.name)}&run_uuid={run})\n"
+          for one in sheets),
+    ]
+    return "\n".join(lines)
 
 
 def _closing_lines(
-    result: FinalResult | None, config: SweepConfig, paths: StudyPaths, trials: list[dict[str, Any]]
+    result: FinalResult | None, config: SweepConfig, paths: StudyPaths, summary: dict[str, Any]
 ) -> list[str]:
+    trials, near = summary["trials"], summary["near_best"]
     lines = [f"5 report: {_shown(paths.page)}, {_shown(paths.report)}, {_shown(paths.summary)}"]
     if result is None or not result.winner.scores:
         states = ", ".join(f"{trial['number']}: {trial['state']} {trial['reason']}".strip() for trial in trials[:8])
@@ -127,8 +159,16 @@ def _closing_lines(
         *lines,
         f"best config: {settings} ({winner.origin}), in {_shown(paths.chosen_config)}",
         f"final score: {config.objective.metric} {score.mean:.4g}{bounds} over {seeds}, {result.num_clips} clips",
+        *([] if near is None else [_near_line(near)]),
+        f"looks at the sealed report group: {summary['final']['looks']}, for {summary['final']['choices']} choice(s)",
         f"verdict: {result.verdict}",
     ]
+
+
+def _near_line(near: dict[str, Any]) -> str:
+    count = len(near["trials"])
+    text = f"{count} of {near['complete']} trials can't be told from the best by the noise between seeds"
+    return f"{text}; the cheapest is trial {near['cheapest']}" if count > 1 else text
 
 
 def _shown(path: Path) -> str:

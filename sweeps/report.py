@@ -39,7 +39,7 @@ def write_report(
         "Result": _result(final, summary, config, figures.get("final"), paths),
         "Settings, as in table 3 of the paper's supplement": settings_table(final, config),
         "Metrics": metrics_table(final, summary),
-        "What can't be told apart": _near_best(summary, config),
+        "What can't be told apart": near_best_lines(summary, config),
         "Samples": [line for picture in pictures for line in _shown(picture.title, picture.file, paths)],
         "Trials": [*trials_table(summary["trials"], config), "", *plots],
         "Can the scorer be trusted?": trust_lines(summary["scorer"]),
@@ -102,7 +102,8 @@ def _result(
     return lines
 
 
-def _near_best(summary: dict[str, Any], config: SweepConfig) -> list[str]:
+def near_best_lines(summary: dict[str, Any], config: SweepConfig) -> list[str]:
+    """The noise between seeds, the trials that can't be told from the best, and the cheapest of them."""
     found, metric = summary["near_best"], config.objective.metric
     if found is None:
         return [

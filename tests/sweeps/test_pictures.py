@@ -1,0 +1,103 @@
+"""Pictures of the samples, from tiny networks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import av
+import pytest
+import torch
+from PIL import Image
+
+from sweeps import pictures
+from sweeps.config import SweepConfig, load
+from sweeps.paths import StudyPaths
+from sweeps.pictures import draw_pictures
+from tests.sweeps.test_tables import final
+from tsvan.checkpoint import Checkpoint, save
+from tsvan.config import TrainConfig
+from tsvan.models.networks import Networks
+
+CLASSES = ("bend", "jack", "wave")
+
+
+def train(config: TrainConfig, folder: Any, seed: int, classes: tuple[str, ...] = CLASSES) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        networks = Networks(config.model, len(classes))
+    save(Checkpoint(config, 16, classes, "", "", networks.state_dict(), {}), folder)
+
+
+@pytest.fixture
+def trials(tiny_config: TrainConfig, paths: StudyPaths) -> list[dict[str, Any]]:
+    rows = []
+    for number, score in enumerate((1.0, 4.0, 2.0, 3.0, 5.0)):
+        state = "complete" if number < 4 else "pruned"
+        rows.append({"number": number, "state": state, "score": score})
+        if state == "complete":
+            train(tiny_config, paths.trial(number).checkpoints, number)
+    return rows
+
+
+def test_the_best_trials_are_shown_from_the_same_latents(
+    config: SweepConfig, paths: StudyPaths, trials: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    generate = pictures.generate
+
+    def spy(networks: Any, seeds: Any, labels: Any, **options: Any) -> Any:
+        asked.append((tuple(seeds), tuple(labels)))
+        return generate(networks, seeds, labels, **options)
+
+    monkeypatch.setattr(pictures, "generate", spy)
+    found = draw_pictures(config, None, trials, paths)
+    assert len(asked) == 3  # the best three complete trials
+    assert len(set(asked)) == 1
+    assert sorted(asked[0][1]) == [0, 0, 1, 1, 2, 2]  # two videos for each class
+    assert [picture.file.name for picture in found] == [
+        "same_latents.mp4",
+        "same_latents.png",
+        "trial-001_videos.mp4",
+        "trial-001_videos.png",
+        "trial-001_frames.png",
+        "masks.png",
+    ]
+    with Image.open(paths.figures / "same_latents.png") as sheet:
+        assert sheet.height == 3 * 6 * 66 + 2
+    with Image.open(paths.figures / "masks.png") as sheet:
+        assert sheet.height == 5 * 66 + 2  # frames and four scales
+    with av.open(str(paths.figures / "same_latents.mp4")) as film:
+        assert sum(1 for _ in film.decode(video=0)) == 10
+    asked.clear()
+    assert draw_pictures(config, None, trials, paths) == found
+    assert asked == []  # drawn before
+
+
+def test_winner_and_published_row_are_shown_by_their_final_runs(
+    config: SweepConfig, paths: StudyPaths, trials: list[dict[str, Any]], tiny_config: TrainConfig
+) -> None:
+    result = final()
+    folders = {role: str(paths.final(f"report-{role}-0").folder) for role in ("best", "published")}
+    for role in folders:
+        train(tiny_config, paths.final(f"report-{role}-0").checkpoints, 9)
+    result = replace(
+        result,
+        winner=replace(result.winner, folders=[folders["best"]]),
+        published=replace(result.published, folders=[folders["published"]]),
+    )
+    titles = [picture.title for picture in draw_pictures(config, result, trials, paths)]
+    assert "best (trial 3): 2 videos for each class" in titles
+    assert "published (table 3): 40 random frames" in titles
+    assert not any(title.startswith("trial") for title in titles)
+
+
+def test_clips_without_classes_are_twenty(paths: StudyPaths, tiny_config: TrainConfig) -> None:
+    train(tiny_config, paths.trial(0).checkpoints, 0, classes=("any",))
+    rows = [{"number": 0, "state": "complete", "score": 1.0}]
+    titles = [picture.title for picture in draw_pictures(load("vox", "smoke")[0], None, rows, paths)]
+    assert "trial 0: 20 videos" in titles
+
+
+def test_without_networks_there_are_no_pictures(config: SweepConfig, paths: StudyPaths) -> None:
+    assert draw_pictures(config, None, [{"number": 0, "state": "complete", "score": 1.0}], paths) == []

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from typing import Any
+
+from sweeps.config import load
+from sweeps.final import FinalResult, Reported
+from sweeps.statistics import Interval, interval
+from sweeps.tables import cell, final_table, metrics_table, reproduce_table, seeds_lines, settings_table, trials_table
+from tests.sweeps.test_trust import SCORER
+from tsvan.config import published
+
+CONFIG = load("weizmann", "smoke")[0]
+
+
+def reported(role: str, values: list[float], **others: Any) -> Reported:
+    scores = {"inception_score": interval(values), "frechet_distance": interval([10 * value for value in values])}
+    return Reported(
+        role=role,
+        origin="trial 3" if role == "best" else "table 3",
+        key=role,
+        config=published("weizmann").to_dict(),
+        trial=3 if role == "best" else 0,
+        sweep_values={"inception_score": 9.5},
+        seeds=list(range(len(values))),
+        scores=scores,
+        bootstrap=[{"inception_score": [1.0, 2.0], "frechet_distance": [3.0, 4.0]}],
+        **others,
+    )
+
+
+def final(seeds: int = 5, same: bool = False) -> FinalResult:
+    winner, rival = reported("best", [2.0 + n for n in range(seeds)]), reported("published", [1.0] * seeds)
+    differences = {"inception_score": interval([1.0 + n for n in range(seeds)])}
+    return FinalResult(winner, rival, same, {} if same else differences, num_clips=9_000, verdict="")
+
+
+def test_with_fewer_than_five_seeds_every_value_is_shown() -> None:
+    # Of 2, 3, 4: s = 1, half = 4.30265 / √3 = 2.48.
+    assert cell("inception_score", interval([2.0, 3.0, 4.0])) == "3.0 [0.5, 5.5] (2, 3, 4)"
+    assert cell("inception_score", interval([1.0, 2.0, 3.0, 4.0, 5.0])) == "3.0 [1.0, 5.0]"
+    assert cell("inception_score", Interval(3.0, None, None, [3.0])) == "3"
+    assert cell("inception_score", None) == "-"
+
+
+def test_a_frechet_distance_has_no_interval() -> None:
+    assert cell("frechet_distance", interval([1.0, 2.0, 3.0, 4.0, 5.0])) == "3"
+    assert cell("fvd_i3d", interval([1.0, 2.0])) == "1.5 (1, 2)"
+    rows = [line for line in (*final_table(final()), *metrics_table(final(), {"scorer": SCORER})) if "best" in line]
+    assert not any("[" in part for line in final_table(final()) if "frechet" in line for part in line.split("|"))
+    assert rows
+    assert not any("[3, 4]" in line for line in seeds_lines(final(), "frechet_distance"))
+    assert any("[1, 2]" in line for line in seeds_lines(final(), "inception_score"))
+
+
+def test_differences_have_their_sign() -> None:
+    line = next(line for line in final_table(final()) if line.startswith("| inception_score"))
+    assert line == "| inception_score | 4.0 [2.0, 6.0] | 1.0000 [1.0000, 1.0000] | +3.0 [1.0, 5.0] |"
+
+
+def test_metrics_stand_between_their_bounds_with_n() -> None:
+    lines = metrics_table(final(), {"scorer": SCORER})
+    assert lines[0].startswith("| clips | N | IS ↑ | accuracy ↑ | kernel distance ↓ | Frechet distance ↓ |")
+    assert lines[2].startswith("| **best** (trial 3) | 9,000 | 4.0 [2.0, 6.0] | - | - | 40 |")
+    assert "| real, held out | 30 (15) | 9 | 1 | -0.01 | - |" in lines
+    assert "| shuffled (real clips, broken) | 30 (15) | 9.5 | 0.5 | 0.05 | - |" in lines
+    assert len(metrics_table(None, {"scorer": SCORER})) == len(lines) - 2
+    assert "not comparable" in lines[-1]  # its runs are not there to say otherwise
+
+
+def test_equal_settings_are_one_row() -> None:
+    assert sum("published" in line for line in metrics_table(final(same=True), {"scorer": SCORER})) == 0
+    assert len(seeds_lines(final(same=True), "inception_score")) == 2
+    assert len(settings_table(final(same=True), CONFIG)) == 4
+
+
+def test_settings_stand_as_in_table_3() -> None:
+    assert settings_table(None, CONFIG)[2] == (
+        "| table 3 | 1e+04 | 7 | 100 | 1e+04 | 2 → 20 | 16 | 512 | 64 | 500,000 |"
+    )
+
+
+def trial(number: int, state: str, score: float | None) -> dict[str, Any]:
+    params = {"lambda2": 5.0, "ngf": 16}
+    row = {"number": number, "state": state, "score": score, "params": params, "iteration": 1000}
+    return {**row, "seconds": 90.0, "reason": "", "origin": "sampler", "mlflow_run_id": f"r{number}"}
+
+
+def test_complete_trials_come_first_and_best_first() -> None:
+    rows = [trial(0, "complete", 1.0), trial(1, "pruned", 9.0), trial(2, "complete", 2.0), trial(3, "failed", None)]
+    lines = trials_table(rows, CONFIG)[2:]
+    assert [line.split("|")[1].strip() for line in lines] == ["2", "0", "1", "3"]
+    assert "| 1.5 |" in lines[0]  # minutes
+
+
+def test_each_run_says_how_to_train_it_again() -> None:
+    ids = {"winner": ["w0", None], "published": ["p0", "p1"]}
+    summary = {"trials": [trial(4, "complete", 1.0)], "final": {"mlflow_run_ids": ids}}
+    lines = reproduce_table(final(), summary, "sqlite:///runs/mlflow.db")
+    assert "| trial 4 | `python tune_runner.py reproduce r4 --tracking-uri sqlite:///runs/mlflow.db` |" in lines
+    assert [line.split("|")[1].strip() for line in lines[2:]] == [
+        "trial 4",
+        "winner, seed 0",
+        "published, seed 0",
+        "published, seed 1",
+    ]
+    assert not any("published" in line for line in reproduce_table(final(same=True), summary, "x"))
