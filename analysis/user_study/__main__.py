@@ -28,10 +28,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _make(args: argparse.Namespace) -> None:
-    from analysis.user_study.making import Order, make  # torch takes seconds, and only this command needs it
+    from analysis.user_study.making import Options, make  # torch takes seconds, and only this command needs it
 
     record = make(
-        Order(
+        Options(
             a=args.a,
             b=args.b,
             name_a=args.name_a,

@@ -28,7 +28,7 @@ _STREAM = 0x0B3
 
 
 @dataclass(frozen=True)
-class Order:
+class Options:
     """What is to be made.
 
     Args:
@@ -69,34 +69,34 @@ class Order:
             raise UserError(f"both sides are named '{self.name_a}'; change --name-a or --name-b")
 
 
-def make(order: Order) -> StudyRecord:
+def make(options: Options) -> StudyRecord:
     """Make a study.
 
     Raises:
         UserError: `out` is taken, or the sources can't be used.
     """
-    if order.out.exists() and (not order.out.is_dir() or any(order.out.iterdir())):
-        raise UserError(f"{order.out} is taken; name another --out, or remove it with all its answers")
-    sources = open_source(order.a, order.device), open_source(order.b, order.device)
+    if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
+        raise UserError(f"{options.out} is taken; name another --out, or remove it with all its answers")
+    sources = open_source(options.a, options.device), open_source(options.b, options.device)
     labels = _shared_labels(*sources)
-    per_label = order.clips or max(10, -(-FEWEST_CLIPS // len(labels)))
-    clips = [_taken(name, source, labels, per_label, order.seed) for name, source in zip("ab", sources, strict=True)]
+    per_label = options.clips or max(10, -(-FEWEST_CLIPS // len(labels)))
+    clips = [_taken(name, source, labels, per_label, options.seed) for name, source in zip("ab", sources, strict=True)]
     a, b = alike(*clips)
-    rng = stream(order.seed, _STREAM)
+    rng = stream(options.seed, _STREAM)
     counts = {label: (len(a[label]), len(b[label])) for label in labels}
-    pairs = draw_pairs(counts, order.num_showings // 2, rng)
+    pairs = draw_pairs(counts, options.num_showings // 2, rng)
     names = draw_names(pairs, rng)
     showings = show_both_orders(pairs, names, rng)
     record = StudyRecord(
         id=study_id(showings),
-        a=Compared(order.name_a, str(order.a)),
-        b=Compared(order.name_b, str(order.b)),
-        seed=order.seed,
+        a=Compared(options.name_a, str(options.a)),
+        b=Compared(options.name_b, str(options.b)),
+        seed=options.seed,
         labels=labels,
-        per_rater=min(order.per_rater, len(showings)),
+        per_rater=min(options.per_rater, len(showings)),
         showings=showings,
     )
-    with _whole(order.out) as folder:
+    with _whole(options.out) as folder:
         _write(folder, record, names, {"a": a, "b": b})
     return record
 

@@ -18,7 +18,7 @@ from analysis.user_study.pairs import Showing
 from analysis.user_study.study import StudyRecord
 
 ENOUGH_RATERS = 5
-"""From so many raters on, raters are resampled: one rater's answers resemble each other. Fewer can't be resampled."""
+"""From so many on, raters are resampled: answers of one rater resemble each other. A bootstrap of fewer says little."""
 
 SUSPICIOUS = 10
 """A rater with so many answers, all on one side, is marked: by chance this happens to one in 500."""

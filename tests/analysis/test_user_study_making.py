@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from analysis.user_study.__main__ import main
-from analysis.user_study.making import Order, alike, make
+from analysis.user_study.making import Options, alike, make
 from analysis.user_study.sources import FIRST_SEED, SEEDS_PER_STUDY, open_source
 from analysis.user_study.study import StudyFolder, read_study
 from tests.analysis.user_studies import BRIGHT, draw_videos, small_study
@@ -60,9 +60,9 @@ def test_the_page_holds_all_that_it_needs_and_not_whose_clips_they_are(made: Stu
 def test_the_same_seed_makes_the_same_study_and_another_one_another(made: StudyFolder, tmp_path: Path) -> None:
     study = read_study(made)
     sides = Path(study.a.source), Path(study.b.source)
-    order = Order(*sides, "ours", "theirs", tmp_path / "again", num_showings=8, per_rater=2, clips=3)
-    assert make(order) == study
-    assert make(replace(order, out=tmp_path / "other", seed=1)).id != study.id
+    options = Options(*sides, "ours", "theirs", tmp_path / "again", num_showings=8, per_rater=2, clips=3)
+    assert make(options) == study
+    assert make(replace(options, out=tmp_path / "other", seed=1)).id != study.id
 
 
 def test_the_word_of_a_class_cannot_end_the_script(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.user_study.answers import Answer, Choice, Question
-from analysis.user_study.making import Order, make
+from analysis.user_study.making import Options, make
 from analysis.user_study.pairs import Showing
 from analysis.user_study.study import Compared, StudyFolder, StudyRecord
 from tsvan.video import write_mp4
@@ -52,5 +52,5 @@ def small_study(
     a = draw_videos(folder / "bright", BRIGHT, labels)
     b = draw_videos(folder / "dark", 30, labels)
     out = folder / "study"
-    make(Order(a, b, "ours", "theirs", out, num_showings=pairs, per_rater=per_rater, clips=3))
+    make(Options(a, b, "ours", "theirs", out, num_showings=pairs, per_rater=per_rater, clips=3))
     return StudyFolder(out)
