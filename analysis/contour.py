@@ -20,6 +20,8 @@ from analysis.scales import Scale, scale_of
 
 SURFACE_TRIALS = 12
 """A surface needs as many complete trials: twice the coefficients of the simplest curved one, a quadratic in two."""
+MIN_EXPLAINED = 0.1
+"""Of the variance; a surface that predicts less of trials that it has not seen is not worth looking at."""
 _CELLS = 80
 _JITTER = 0.6
 
@@ -31,13 +33,14 @@ class Surface:
     Args:
         x, y: places on the two scales (n,) and (m,).
         score: (m, n); NaN where the trials say too little.
-        trend: share of the score's variance that the surface explains; the rest are other settings and noise.
+        explained: share of the score's variance that it predicts of trials that are left out, one at a time; the rest
+            are other settings and noise.
     """
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     score: NDArray[np.float64]
-    trend: float
+    explained: float
 
 
 def numeric_settings(study: Study) -> list[str]:
@@ -86,8 +89,9 @@ def fit_surface(x: NDArray[np.float64], y: NDArray[np.float64], score: NDArray[n
     noise = float(model.kernel_.k2.noise_level)
     unsure = np.sqrt(np.clip(deviation**2 - noise, 0, None)) > 0.5
     surface = np.where(unsure, np.nan, score.mean() + spread * mean).reshape(len(at.y), len(at.x))
-    trend = 1 - float(np.mean((values - model.predict(np.stack([x, y], axis=1))) ** 2))
-    return Surface(at.x, at.y, surface, max(trend, 0.0))
+    inverse = np.linalg.inv(model.kernel_(np.stack([x, y], axis=1)))
+    missed = inverse @ values / np.diag(inverse)  # of each trial by the others (Rasmussen and Williams, equation 5.12)
+    return Surface(at.x, at.y, surface, 1 - float(np.mean(missed**2)))
 
 
 def draw_contour(study: Study, names: tuple[str, str] | None) -> Figure:
@@ -105,6 +109,11 @@ def draw_contour(study: Study, names: tuple[str, str] | None) -> Figure:
     scores = ranked["score"].astype(float)
     low, high = (float(scores.min()), float(scores.max())) if len(scores) else (0.0, 1.0)
     limits = (low, high) if high > low else (low - 0.5, high + 0.5)
+    scales[0].label_x(axes)
+    scales[1].label_y(axes)
+    for scale, line in zip(scales, (axes.axvline, axes.axhline), strict=True):
+        for place in range(1, len(scale.choices or ())):
+            line(place - 0.5, color=GREY, linewidth=0.6, alpha=0.5)  # points are spread within a choice
     title = _surface(axes, study, names, scales, limits)
     _hollow(axes, study, names, scales)
     if len(ranked):
@@ -118,13 +127,13 @@ def draw_contour(study: Study, names: tuple[str, str] | None) -> Figure:
             edgecolors="white",
             linewidths=0.8,
             zorder=4,
+            clip_on=False,
             label="complete",
         )
-        figure.colorbar(colours, ax=axes, label=f"{study.config.objective.metric} ({better(study)} is better)")
+        if high > low:
+            figure.colorbar(colours, ax=axes, label=f"{study.config.objective.metric} ({better(study)} is better)")
         x, y = _places(ranked.iloc[:1], names, scales)
         axes.scatter(x, y, facecolors="none", edgecolors=ORANGE, s=150, linewidths=2, zorder=5, label="best")
-    scales[0].label_x(axes)
-    scales[1].label_y(axes)
     axes.set_xlabel(names[0])
     axes.set_ylabel(names[1])
     figure.suptitle(title, fontsize=9, x=0.01, ha="left")
@@ -151,16 +160,22 @@ def _surface(
     centres = [_centres(scale, edge) for scale, edge in zip(scales, edges, strict=True)]
     at = Surface(scales[0].share_of(centres[0]), scales[1].share_of(centres[1]), np.zeros((1, 1)), 0.0)
     surface = fit_surface(x, y, ranked["score"].to_numpy(np.float64), at)
+    if surface.explained < MIN_EXPLAINED:
+        return (
+            f"Points alone: a surface over these two settings predicts {max(surface.explained, 0):.0%} of the variance "
+            "of trials that are\nleft out of it. The score depends on other settings, or on nothing but the seed."
+        )
     colours = score_colours(study)
     style: dict[str, Any] = {"cmap": colours, "vmin": limits[0], "vmax": limits[1], "zorder": 0}
     axes.pcolormesh(edges[0], edges[1], surface.score, alpha=0.55, linewidth=0, rasterized=True, **style)
+    axes.set_xlim(edges[0][0], edges[0][-1])
+    axes.set_ylim(edges[1][0], edges[1][-1])
     if all(scale.choices is None for scale in scales) and np.isfinite(surface.score).any():
         lines = axes.contour(centres[0], centres[1], surface.score, levels=6, colors="white", linewidths=0.7, zorder=1)
         axes.clabel(lines, fontsize=7, fmt="%.3g")
     return (
-        f"Surface: a Gaussian process over {len(ranked)} complete trials; the two settings explain "
-        f"{surface.trend:.0%} of their variance,\n"
-        "the rest is of other settings and seeds. White: too few trials nearby."
+        f"Surface: a Gaussian process over {len(ranked)} complete trials. It predicts {surface.explained:.0%} of the "
+        "variance of trials left out,\nthe rest is of other settings and seeds. White: too few trials nearby."
     )
 
 
@@ -170,7 +185,9 @@ def _hollow(axes: Axes, study: Study, names: tuple[str, str], scales: tuple[Scal
     for pruned, marker, label in ((True, "o", "stopped early"), (False, "x", "diverged or failed")):
         rows = rest[(rest["state"] == PRUNED) == pruned]
         if len(rows):
-            style: dict[str, Any] = {"facecolors": "none", "edgecolors": GREY} if pruned else {"color": GREY}
+            # White inside, as on a dark surface an empty circle can't be seen.
+            style: dict[str, Any] = {"facecolors": "white", "edgecolors": GREY} if pruned else {"color": "black"}
+            style["clip_on"] = False
             axes.scatter(*_places(rows, names, scales), marker=marker, s=34, zorder=3, label=label, **style)
 
 
@@ -192,10 +209,13 @@ def _places(
 def _edges(scale: Scale) -> NDArray[np.float64]:
     """Of the surface's cells: one a choice, or many over a range."""
     if scale.choices is not None:
-        return np.arange(len(scale.choices) + 1) - 0.5
-    space = np.geomspace if scale.log else np.linspace
-    return space(scale.low, scale.high, _CELLS + 1, dtype=np.float64)
+        return np.arange(len(scale.choices) + 1, dtype=np.float64) - 0.5
+    shares: NDArray[np.float64] = np.linspace(0, 1, _CELLS + 1, dtype=np.float64)
+    if scale.log:
+        return np.array(scale.low * (scale.high / scale.low) ** shares, np.float64)
+    return np.array(scale.low + (scale.high - scale.low) * shares, np.float64)
 
 
 def _centres(scale: Scale, edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.sqrt(edges[1:] * edges[:-1]) if scale.log else (edges[1:] + edges[:-1]) / 2, np.float64)
+    below, above = edges[:-1], edges[1:]
+    return np.asarray(np.sqrt(below * above) if scale.log else (below + above) / 2, dtype=np.float64)

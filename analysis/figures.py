@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -168,7 +169,7 @@ def draw_importances(found: Importances) -> Figure:
     axes.barh(
         table["setting"], table["importance"], xerr=np.clip(errors, 0, None), color=colours, capsize=3, height=0.6
     )
-    axes.set_title(found.note, fontsize=9, loc="left")
+    axes.set_title(fill(found.note, 85), fontsize=9, loc="left")
     axes.set_xlabel("share of the score's variance that the setting explains alone")
     axes.set_xlim(left=0)
     axes.spines[["top", "right"]].set_visible(False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -73,5 +74,5 @@ def note_alone(text: str) -> Figure:
     figure = Figure(figsize=(8, 0.8), layout="constrained")
     axes = figure.subplots()
     axes.set_axis_off()
-    axes.text(0, 0.5, text, fontsize=10, va="center", wrap=True)
+    axes.text(0, 0.5, fill(text, 110), fontsize=10, va="center")
     return figure

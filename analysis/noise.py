@@ -39,13 +39,15 @@ class BestSet:
     @property
     def text(self) -> str:
         """What the set is and where its margin comes from."""
+        if self.complete == 1:
+            return "One trial is complete, so there is nothing to tell it from."
         counts = f"{len(self.trials)} of {self.complete} complete trials"
         if self.noise is None:
             return (
                 f"**By convention, not by measurement**, {counts} are near the best: within {self.margin:.3g}, which "
                 f"is {SHARE:.0%} of the way from the best to the median score. No config was trained with two seeds, "
-                "so the noise is not known, and nothing is proved about these trials or the others. `--calibrate 5` on a "
-                "new study measures it."
+                "so the noise is not known, and nothing is proved about these trials or the others. `--calibrate 5` "
+                "on a new study measures it."
             )
         return (
             f"**{counts} can't be told from the best**: they lie within {self.margin:.3g} of it. Noise between "

@@ -58,7 +58,7 @@ def rerun_row(run: Run, config: SweepConfig) -> dict[str, Any]:
     name = tags.get(KEY, "").rpartition("/")[2]
     return {
         "stage": tags["stage"],
-        "config": settings_text({key: run.data.params.get(key) for key in config.space}),
+        "config": settings_text(_params(run, list(config.space))),
         "key": name.split("-")[1] if name.count("-") == 2 else "",
         "place": int(tags.get("trial", -1)),
         "seed": int(tags.get("train.seed", -1)),
@@ -69,7 +69,7 @@ def rerun_row(run: Run, config: SweepConfig) -> dict[str, Any]:
 
 
 def settings_text(params: Mapping[str, Any]) -> str:
-    """`lambda2=7.0, ngf=16`: equal for equal settings, from MLflow's text or from its values."""
+    """`lambda2=7.0, ngf=16`: equal for equal settings."""
     return ", ".join(f"{key}={value}" for key, value in params.items())
 
 

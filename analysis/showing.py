@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from collections.abc import Mapping
+from html import escape
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +17,7 @@ from analysis.samples import Samples
 _DPI = 160
 _PIXELS_PER_INCH = 96
 _WIDEST = 900
+_COLUMN = "max-width: 430px"
 
 
 def show(figure: Figure) -> Any:
@@ -24,30 +28,34 @@ def show(figure: Figure) -> Any:
     return _ipython().Image(data=buffer.getvalue(), width=width)
 
 
-def show_picture(file: Path) -> Any:
-    """A picture file."""
-    return _ipython().Image(data=file.read_bytes())
-
-
-def show_video(file: Path) -> Any:
-    """A video that plays by itself, in a loop."""
-    attributes = "controls loop autoplay muted"
-    return _ipython().Video(data=file.read_bytes(), embed=True, mimetype="video/mp4", html_attributes=attributes)
-
-
-def show_samples(samples: Samples) -> None:
-    """Display the clips and the contact sheet of a run, as far as they are there."""
-    for found in (
-        show_video(samples.video) if samples.video is not None else None,
-        show_picture(samples.sheet) if samples.sheet is not None else None,
-    ):
-        if found is not None:
-            _ipython().display(found)
+def show_side_by_side(chosen: Mapping[str, Samples]) -> Any:
+    """The clips and contact sheets of several runs, each in a column under its title."""
+    columns = "".join(
+        f'<td style="vertical-align: top; text-align: left"><b>{escape(title)}</b>'
+        f"<br>after {samples.iteration:,} iterations<br>{_embedded(samples)}</td>"
+        for title, samples in chosen.items()
+    )
+    return _ipython().HTML(f"<table><tr>{columns}</tr></table>")
 
 
 def say(text: str) -> Any:
     """A line of text, as Markdown."""
     return _ipython().Markdown(text)
+
+
+def _embedded(samples: Samples) -> str:
+    """Everything of a run in its column, as HTML."""
+    parts = []
+    if samples.video is not None:
+        source = f"data:video/mp4;base64,{_base64(samples.video)}"
+        parts.append(f'<video src="{source}" controls loop autoplay muted style="{_COLUMN}"></video>')
+    if samples.sheet is not None:
+        parts.append(f'<img src="data:image/png;base64,{_base64(samples.sheet)}" style="{_COLUMN}">')
+    return "<br>".join(parts) or "no clips"
+
+
+def _base64(file: Path) -> str:
+    return b64encode(file.read_bytes()).decode()
 
 
 def _ipython() -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.marks import BLUE, GREY, ORANGE, legend, mark_best, objective_label
 from analysis.noise import BestSet
@@ -54,10 +55,8 @@ def draw_tradeoff(study: Study, found: BestSet) -> Figure:
     for panel, column in zip(axes, (MINUTES, memory_measure(study)), strict=True):
         _panel(panel, study, found, table, column)
     axes[0].set_ylabel(objective_label(study))
-    axes[0].set_xlabel("minutes of training and scoring, measured")
-    axes[1].set_xlabel(
-        "peak GPU memory, GiB" if "GPU GiB" in table else "weights of the networks, millions (no GPU memory measured)"
-    )
+    axes[0].set_xlabel("minutes of a trial, measured")
+    axes[1].set_xlabel("peak GPU memory, GiB" if "GPU GiB" in table else "weights, millions (GPU memory not measured)")
     legend(figure, axes[0])
     return figure
 
@@ -94,6 +93,10 @@ def _panel(axes: Axes, study: Study, found: BestSet, table: pd.DataFrame, column
     values = table[column].dropna()
     if len(values) and values.min() > 0 and values.max() > 20 * values.min():
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.margins(x=0.1)
 
 
 def _number(axes: Axes, front: pd.DataFrame, column: str) -> None:

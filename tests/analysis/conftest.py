@@ -14,11 +14,28 @@ import yaml
 import sweeps.tracking  # noqa: F401 - MLflow's environment
 from analysis.reading import Study, read_study
 from sweeps.config import SweepConfig, load
+from sweeps.final import FinalResult, Reported
+from sweeps.scorer import ScorerResult
 from sweeps.space import derived, published_params, train_config
-from sweeps.tracking import STATUS
+from sweeps.statistics import interval
+from sweeps.tracking import KEY, STATUS
 
 TRIALS = 24
 STATES = {5: "pruned", 9: "pruned", 13: "diverged", 17: "failed"}
+GPU_GIB = {16: 2, 32: 3, 64: 5}
+"""By ngf."""
+BEST = 19
+"""The best complete trial."""
+RERUNS = {
+    "calibrate": {"published": [200.0, 200.1, 200.2]},
+    "confirm": {"best": [30.0, 32.0], "published": [20.0, 21.0]},
+    "report": {"best": [12.0, 14.0, 13.0, 17.0], "published": [10.0, 11.0, 12.0]},
+}
+"""Scores by stage and config, one a seed. The last seed of the report had no end with the published settings."""
+REPORTED = {
+    "best": {"inception_score": [12.0, 14.0, 13.0, 17.0], "frechet_distance": [5.0, 6.0, 7.0, 8.0]},
+    "published": {"inception_score": [10.0, 11.0, 12.0], "frechet_distance": [6.0, 6.0, 6.0]},
+}
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +44,7 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("store")
     store = f"sqlite:///{folder / 'mlflow.db'}"
     write_study(store, folder, "empty", trials=0, status="RUNNING")
-    write_study(store, folder, "made", TRIALS, seeds=3)
+    write_study(store, folder, "made", TRIALS, final=True)
     write_study(store, folder, "young", trials=2, status="RUNNING")
     return store
 
@@ -43,7 +60,7 @@ def score_of(params: dict[str, Any]) -> float:
 
 
 def write_study(
-    uri: str, folder: Path, name: str, trials: int, seeds: int = 0, status: str = "FINISHED"
+    uri: str, folder: Path, name: str, trials: int, final: bool = False, status: str = "FINISHED"
 ) -> None:
     """As `sweeps.shipper` does it."""
     from mlflow import MlflowClient
@@ -58,17 +75,66 @@ def write_study(
     parent = client.create_run(experiment, tags={**tags, "stage": "study"}, run_name=name).info.run_id
     record = {"study_id": name, "config": config.to_dict(), "store": str(folder / "clips"), "store_hash": "0" * 8}
     client.log_text(parent, yaml.safe_dump({**record, "data_source": "real"}, sort_keys=False), "study.yaml")
-    draws = random.Random(0)
+    draws, drawn = random.Random(0), list[dict[str, Any]]()
     for number in range(trials):
         params = published_params(config)[0] if number == 0 else _drawn(config, draws)
+        drawn.append(params)
         tags = {"stage": "sweep", "trial": str(number)} | ({"origin": "table 3"} if number == 0 else {})
         _write_trial(client, experiment, parent, config, params, tags, STATES.get(number, "complete"))
-    for seed in range(seeds):
-        params = published_params(config)[0]
-        run = client.create_run(experiment, tags={"mlflow.parentRunId": parent, "stage": "report", "state": "complete"})
-        _describe(client, run.info.run_id, config, params)
-        client.log_metric(run.info.run_id, "score", 100.0 + seed, step=1000)
+    if final:
+        params = {"published": published_params(config)[0], "best": drawn[BEST]}
+        for stage, runs in RERUNS.items():
+            for role, scores in runs.items():
+                for place, score in enumerate(scores):
+                    _write_rerun(client, experiment, parent, config, params[role], stage, place, score)
+        client.log_text(parent, json.dumps(summary(config, params)), "summary.json")
     client.set_terminated(parent, status) if status == "FINISHED" else None
+
+
+def summary(config: SweepConfig, params: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """As much of a `summary.json` as the notebooks read, with values that a later version might add."""
+    rows = {role: _reported(config, role, params[role]) for role in ("best", "published")}
+    differences = {
+        metric: interval([one - other for one, other in zip(values, REPORTED["published"][metric], strict=False)])
+        for metric, values in REPORTED["best"].items()
+    }
+    verdict = "adopt: +2 [-0.48, 4.48]"  # as if; the interval is not what this is about
+    confirm = {rows["best"].key: 31.0, rows["published"].key: 20.5}
+    result = FinalResult(rows["best"], rows["published"], False, differences, 16, verdict, confirm).to_dict()
+    real = {"inception_score": 19.0, "frechet_distance": 1.0}
+    sensitivity = {"rows": {"real": real, "static": real}, "num_clips": 38, "num_distance_clips": 19}
+    growth = {"sizes": [16], "num_clips": 38, "values": {"inception_score": {"16": [9.0, 1.4]}}}
+    scorer = ScorerResult("", {}, "0" * 8, {"action": 0.9}, {"action": 0.9}, sensitivity, "", [], True, {}, growth)
+    return {"final": {**result, "unheard_of": 1}, "scorer": vars(scorer), "data_source": "real"}
+
+
+def _reported(config: SweepConfig, role: str, params: dict[str, Any]) -> Reported:
+    key = train_config(config, params, 0).settings_hash[:8]
+    scores = {metric: interval(values) for metric, values in REPORTED[role].items()}
+    failed = {14: "diverged: loss is nan"} if role == "published" else {}
+    seeds = [11, 12, 13, 14]
+    folders = [f"/nowhere/final/report-{key}-{place}" for place in range(len(seeds))]
+    origin = f"trial {BEST}" if role == "best" else "table 3"
+    return Reported(role, origin, key, {}, None, None, seeds, scores, failed=failed, folders=folders)
+
+
+def _write_rerun(
+    client: Any,
+    experiment: str,
+    parent: str,
+    config: SweepConfig,
+    params: dict[str, Any],
+    stage: str,
+    place: int,
+    score: float,
+) -> None:
+    key = train_config(config, params, 0).settings_hash[:8]
+    tags = {"stage": stage, "trial": str(place), "train.seed": str(11 + place), "state": "complete"}
+    tags |= {"mlflow.parentRunId": parent, KEY: f"{parent}/final/{stage}-{key}-{place}"}
+    run_id = client.create_run(experiment, tags=tags).info.run_id
+    _describe(client, run_id, config, params)
+    client.log_metric(run_id, "score", score, step=1000)
+    client.log_metric(run_id, "score/inception_score", score, step=1000)
 
 
 def _drawn(config: SweepConfig, draws: random.Random) -> dict[str, Any]:
@@ -114,6 +180,8 @@ def _write_trial(
         for step in (900, 1000):
             client.log_text(run_id, "sheet", f"samples/iter-{step:07d}.png")
             client.log_text(run_id, "video", f"samples/iter-{step:07d}.mp4")
-    outcome = {"state": state, "iteration": last, "seconds": 60.0 * (number + 1)}
+    gpu = GPU_GIB[params["ngf"]] * 2**30 if state == "complete" else 0  # a stopped trial was not asked
+    details = {"device": "cuda", "gpu_bytes": gpu}
+    outcome = {"state": state, "iteration": last, "seconds": 60.0 * (number + 1), "details": details}
     client.log_text(run_id, json.dumps(outcome), "outcome.json")
     client.set_terminated(run_id, STATUS[state])

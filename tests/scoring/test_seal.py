@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tsvan.__main__ import main
 from tsvan.config import TrainConfig
+from tsvan.data.store import ClipStore
+from tsvan.scoring.config import quick
 from tsvan.scoring.seal import choices_of, look, looks, num_choices, write_down
 from tsvan.strict import UserError
+from tsvan.trainer import Trainer
 
 
 def entry(config: TrainConfig) -> dict[str, dict[str, str]]:
@@ -50,3 +54,26 @@ def test_a_run_finds_the_choices_of_its_study(tmp_path: Path) -> None:
     assert choices_of(run) is None
     (tmp_path / "study" / "study.yaml").touch()
     assert choices_of(run) == tmp_path / "study" / "stages" / "choice.json"
+
+
+def test_scoring_a_checkpoint_of_a_study_is_refused_until_it_was_chosen(
+    tiny_config: TrainConfig,
+    weizmann_store: ClipStore,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scorer = replace(quick("weizmann"), widths=(4, 8, 8, 16), iterations=4, eval_every=4)
+    monkeypatch.setattr("tsvan.score_command.quick", lambda dataset: scorer)
+    run = tmp_path / "study" / "trials" / "007"
+    train = Trainer.open(tiny_config, weizmann_store, run, "cpu")
+    train.save()
+    (tmp_path / "study" / "study.yaml").touch()
+    command = ["score", "--checkpoint", str(run), "--group", "report", "--clips", "2", "--device", "cpu"]
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert "error: the sample group 'report' is sealed" in error
+    write_down(tmp_path / "study" / "stages" / "choice.json", entry(tiny_config))
+    for number in (1, 2):
+        assert main(command) == 0
+        assert f"look {number} at the sealed group 'report' for this run" in capsys.readouterr().err

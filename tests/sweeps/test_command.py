@@ -44,6 +44,10 @@ WRONG = {
         "gpus_per_trial is 64, but this machine has",
     ),
     "no cluster": (["--dataset", "vox", "--preset", "smoke", "--address", "127.0.0.1:9"], "no Ray cluster at"),
+    "one seed to calibrate": (
+        ["--dataset", "vox", "--calibrate", "1"],
+        "calibrate.seeds must be 0 or 2 and more, got 1",
+    ),
     "out below a file": (["--dataset", "vox", "--preset", "smoke", "--out", f"{__file__}/x"], "is a file"),
     "out is a file": (["--dataset", "vox", "--preset", "smoke", "--out", __file__], "is a file"),
     "out is too long": (["--dataset", "vox", "--preset", "smoke", "--out", "x" * 300], "choose another --out"),
@@ -83,13 +87,14 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert tune_runner.main(["--dataset", "mug", "--dry-run"]) == 0
+    assert tune_runner.main(["--dataset", "mug", "--dry-run", "--calibrate", "5"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "32 trials x 500,000 iterations" in shown
     assert "MISSING" in shown
     assert "asha at 150,000, 400,000" in shown
     assert "disk at most " in shown
-    assert "42 ended runs x 0.64 GiB (networks alone)" in shown
+    assert "calibrate 5 seeds of the published row" in shown
+    assert "47 ended runs x 0.64 GiB (networks alone)" in shown
     assert list(tmp_path.iterdir()) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -159,6 +160,21 @@ def test_while_a_driver_lives_looking_is_safe_and_mending_is_refused(
         error = capsys.readouterr().err
     assert "another driver" in error
     assert error.count("\n") == 1
+
+
+def test_a_study_at_work_tells_its_best_and_the_time_left(
+    paths: StudyPaths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with only_driver(paths):
+        now = paths.lock.stat().st_mtime
+        os.utime(paths.trial(0).outcome, (now + 60, now + 60))
+        os.utime(paths.trial(3).outcome, (now - 60, now - 60))  # before this driver
+        found = as_json(paths, capsys)
+        assert (found["best"], found["left_s"]) == ("trials/000", pytest.approx(60 * 4))  # six trials, two ended
+        text = status(paths, capsys)
+    assert "about 4 min 0 s left of the stage" in text
+    assert "best    trials/000: 10 with ngf16 z512" in text
+    assert as_json(paths, capsys)["left_s"] is None  # nobody is at work
 
 
 def test_without_mlflow_the_table_still_comes(paths: StudyPaths, capsys: pytest.CaptureFixture[str]) -> None:

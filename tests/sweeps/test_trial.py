@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sweeps.job import SCORE, Interrupted, Job, Outcome, spent
+from sweeps.job import SCORE, SYSTEM, Interrupted, Job, Outcome, spent
 from sweeps.trial import train_and_score
 from tsvan.checkpoint import NewerFormat, list_checkpoints, newest
 from tsvan.config import TrainConfig
@@ -80,6 +80,26 @@ def test_an_interrupted_job_goes_on_says_so_and_ends_as_an_unbroken_one(job: Job
     kept = newest(job.paths.checkpoints)
     assert kept is not None
     assert (kept.iteration, kept.optimisers) == (16, {})
+
+
+def test_every_checkpoint_says_how_busy_the_machine_was_once(job: Job) -> None:
+    with pytest.raises(Interrupted):
+        run(job, stop_after(5))
+    run(job)
+    lines = [line for line in Journal(job.paths.metrics).lines() if line["kind"] == SYSTEM]
+    assert [line["iteration"] for line in lines] == [4, 6, 8, 12, 16]
+    values = lines[-1]["values"]
+    assert 0 <= values["system/cpu_utilization_percentage"] <= 100
+    assert values["system/process_memory_megabytes"] > 50
+
+
+def test_the_sealed_group_is_not_scored_for_a_config_that_was_not_written_down(job: Job) -> None:
+    final = replace(job, name="final/report-x-0", group="report", score_at=(16,), seal=str(job.paths.folder / "none"))
+    run(final)
+    assert (outcome(final).state, outcome(final).values) == ("failed", {})
+    assert "'report' is sealed" in outcome(final).reason
+    assert not final.paths.looks.exists()
+    assert not final.paths.scores.exists()
 
 
 def test_a_death_between_the_last_checkpoint_and_the_end_is_made_good(job: Job) -> None:
