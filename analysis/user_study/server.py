@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from functools import cached_property
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -40,6 +41,7 @@ class StudyServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 128  # connections that wait; five, the default, are fewer than one page opens
 
     def __init__(self, folder: StudyFolder, port: int) -> None:
         self.folder = folder
@@ -52,6 +54,11 @@ class StudyServer(ThreadingHTTPServer):
             super().__init__((HOST, port), _Handler)
         except OSError as error:
             raise UserError(f"cannot serve on port {port}: {error.strerror}; choose another --port, or 0") from None
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A browser that goes away in the middle of a clip is nothing to report; a bug is."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # as it was given
 
     @property
     def address(self) -> str:
@@ -67,8 +74,8 @@ class StudyServer(ThreadingHTTPServer):
 def serve(folder: StudyFolder, port: int) -> None:
     """Serve until Ctrl-C; answers are on disk before the page hears that they arrived."""
     with StudyServer(folder, port) as server:
-        say(f"{len(server.record.showings)} showings at {server.address} (this machine only); Ctrl-C ends")
         try:
+            say(f"{len(server.record.showings)} showings at {server.address} (this machine only); Ctrl-C ends")
             server.serve_forever()
         finally:
             say(f"{len(server.answers.answers)} answers in {folder.answers}")
