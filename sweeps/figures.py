@@ -57,6 +57,7 @@ def _seeds(final: FinalResult, config: SweepConfig, folder: Path) -> Path:
     left.set_xticks(range(len(rows)), [f"{row.role}\n({row.origin})" for row in rows], fontsize=8)
     left.set_xlim(-0.5, len(rows) - 0.5)
     left.set_ylabel(metric)
+    left.ticklabel_format(axis="y", useOffset=False)
     difference = final.differences.get(metric)
     if difference is None:
         right.remove()
@@ -87,6 +88,7 @@ def _history(summary: dict[str, Any], config: SweepConfig, out: Path) -> Path:
         axes.plot([t["number"] for t in rows], [t["score"] for t in rows], marker, label=state)
     axes.set_xlabel("trial")
     axes.set_ylabel(config.objective.metric)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend()
     figure.savefig(out, dpi=100)
     return out
@@ -122,6 +124,7 @@ def _slices(summary: dict[str, Any], config: SweepConfig, folder: Path) -> Path:
                 fill = "C0" if trial["state"] == "complete" else "none"
                 axes.scatter([_place(trial["params"].get(name))], [trial["score"]], facecolors=fill, edgecolors="C0")
         axes.set_xlabel(name)
+        axes.ticklabel_format(axis="y", useOffset=False)
     out = folder / "settings.png"
     figure.savefig(out, dpi=100)
     return out
@@ -131,7 +134,9 @@ def _figure() -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 3.2), layout="constrained")
-    return figure, figure.subplots()
+    axes = figure.subplots()
+    axes.ticklabel_format(axis="y", useOffset=False)
+    return figure, axes
 
 
 def _place(value: Any) -> Any:

@@ -80,12 +80,11 @@ def _result(
     lines = [
         f"**{final.verdict}**",
         "",
-        f"Best: {final.winner.origin}. Both configs were trained with the same {seeds} fresh seed(s); every run was "
-        f"scored once, at its end, on the sealed `report` group of {final.num_clips:,} clips. Mean and 95% t interval "
-        f"over the seeds; the difference is paired by seed, and its interval alone decides.",
+        f"Best: {final.winner.origin}. {'It was' if final.same else 'Both configs were'} trained with "
+        f"{'' if final.same else 'the same '}{seeds} fresh seed(s); every run was scored once, at its end, on the "
+        f"sealed `report` group of {final.num_clips:,} clips.",
         "",
-        *final_table(final),
-        "",
+        *([] if final.same else [*final_table(final), ""]),
         *seeds_lines(final, config.objective.metric),
     ]
     if final.confirm:
@@ -110,6 +109,8 @@ def near_best_lines(summary: dict[str, Any], config: SweepConfig) -> list[str]:
             "The noise between training seeds is not known: no config was trained with two. `--calibrate 5` trains the "
             "published row with five seeds before the sweep; without it small differences between trials mean nothing."
         ]
+    if found["complete"] == 1:
+        return [f"Only trial {found['cheapest']} is complete."]
     noise, near = found["noise"], found["trials"]
     by_number = {trial["number"]: trial for trial in summary["trials"]}
     cheapest = by_number[found["cheapest"]]

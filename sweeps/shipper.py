@@ -152,6 +152,14 @@ class Shipper:
         return self._tracker.uri
 
     @property
+    def page(self) -> str:
+        """Of the study, behind the address of MLflow's pages, among those for model training; empty without a run."""
+        if not self._parent.run_id or not self._tracker.experiment_id:
+            return ""
+        place = f"experiments/{self._tracker.experiment_id}/runs/{self._parent.run_id}"
+        return f"#/{place}?workflowType=machine_learning"
+
+    @property
     def parent_run(self) -> str:
         """Id of the parent run; empty while there is none."""
         return self._parent.run_id

@@ -269,6 +269,9 @@ class _Driver:
             self.screen.say("  the files are kept; the same command again delivers them")
         self.screen.say(f"took {duration(time.monotonic() - self.started)}")
         self._say_tracking()
+        if shipper.page:
+            address = self.request.uri.rstrip("/") if self.request.uri.startswith("http") else "http://127.0.0.1:5000"
+            self.screen.say(f"  and there the study: {without_secrets(address)}/{shipper.page}")
         return code
 
     def _goodbye(self, left: list[str]) -> None:

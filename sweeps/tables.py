@@ -38,7 +38,11 @@ def final_table(final: FinalResult) -> list[str]:
     for name in names:
         both = [cell(name, row.scores.get(name)) for row in (final.winner, final.published)]
         rows.append([name, *both, cell(name, final.differences.get(name), sign="+")])
-    return table(["metric", "best", "published row", "best - published"], rows)
+    return [
+        *table(["metric", "best", "published row", "best - published"], rows),
+        "",
+        "Mean and 95% t interval over the seeds; the difference is paired by seed, and its interval alone decides.",
+    ]
 
 
 def metrics_table(final: FinalResult | None, summary: dict[str, Any]) -> list[str]:
