@@ -19,7 +19,7 @@ from tsvan.config import TrainConfig
 from tsvan.files import write_atomically
 from tsvan.strict import UserError, load_yaml
 
-_OF_THE_SWEEP = ("dataset", "preset", "trials", "resources", "sampler", "scheduler")
+_OF_THE_SWEEP = ("dataset", "preset", "trials", "resources", "sampler", "scheduler", "calibrate")
 """Keys of the sweep config that a final without a sweep does not need, or that have their own option."""
 
 

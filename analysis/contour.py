@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.importance import NOISE, Importances
-from analysis.marks import GREY, ORANGE, better, note_alone, score_colours
+from analysis.marks import GREY, ORANGE, note_alone, objective_label, score_colours
 from analysis.ranking import completed
 from analysis.reading import PRUNED, Study
 from analysis.scales import Scale, scale_of
@@ -131,7 +131,8 @@ def draw_contour(study: Study, names: tuple[str, str] | None) -> Figure:
             label="complete",
         )
         if high > low:
-            figure.colorbar(colours, ax=axes, label=f"{study.config.objective.metric} ({better(study)} is better)")
+            bar = figure.colorbar(colours, ax=axes, label=objective_label(study))
+            bar.ax.ticklabel_format(axis="y", useOffset=False)
         x, y = _places(ranked.iloc[:1], names, scales)
         axes.scatter(x, y, facecolors="none", edgecolors=ORANGE, s=150, linewidths=2, zorder=5, label="best")
     axes.set_xlabel(names[0])

@@ -90,6 +90,7 @@ def _scores(axes: Axes, study: Study) -> None:
     if (rest["state"] == PRUNED).any():
         axes.scatter([], [], facecolors="none", edgecolors=GREY, label="hollow: stopped early")
     axes.set_ylim(low, high)
+    axes.ticklabel_format(axis="y", useOffset=False)
     axes.set_xlim(left=0)
     axes.set_xlabel("minutes of a trial")
     axes.set_ylabel(objective_label(study))

@@ -46,6 +46,7 @@ def draw_history(study: Study) -> Figure:
         mark_best(axes, best["number"], best["score"], f"best: trial {best['number']}")
     mark_published(axes, study, "number")
     axes.set_ylim(limits)
+    axes.ticklabel_format(axis="y", useOffset=False)
     axes.set_xlabel("trial")
     axes.set_ylabel(objective_label(study))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -71,6 +72,7 @@ def draw_slices(study: Study) -> Figure:
         scale.label_x(axes)
         axes.set_xlabel(name)
         axes.set_ylim(limits)
+        axes.ticklabel_format(axis="y", useOffset=False)
     for axes in grid.flat[len(names) :]:
         axes.remove()
     figure.supylabel(objective_label(study), fontsize=10)

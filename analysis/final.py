@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 from analysis.reading import Study, artifact
 from sweeps.final import FinalResult, Reported
-from sweeps.paths import TrialPaths
+from sweeps.paths import StudyPaths
 from sweeps.scorer import ScorerResult
 from sweeps.statistics import Interval
-from tsvan.scoring.seal import choices_of, looks, num_choices
+from sweeps.summary import count_looks
+from tsvan.scoring.seal import num_choices
 from tsvan.strict import UserError
 
 T = TypeVar("T")
@@ -28,14 +29,16 @@ class Final:
         result: winner, rival, differences and verdict.
         scorer: what the numbers were measured with.
         clips: where the clips come from: `real` or `synthetic`.
-        looks: how often the sealed `report` group was looked at: of each run by its name, or in all by `total`; None:
-            the summary does not say, as that of an earlier version.
+        looks: how often the sealed `report` group was looked at in the whole study; None: nobody knows, as the
+            summary is of an earlier version and the study's folder is away.
+        choices: for how many choices of a winner; None as above.
     """
 
     result: FinalResult
     scorer: ScorerResult
     clips: str
-    looks: dict[str, int] | None
+    looks: int | None
+    choices: int | None
 
 
 def read_final(study: Study) -> Final:
@@ -57,7 +60,7 @@ def final_of(summary: Mapping[str, Any]) -> Final:
     rows = {role: _reported(values[role]) for role in ("winner", "published")}
     differences = {name: Interval(**interval) for name, interval in values["differences"].items()}
     result = _known(FinalResult, {**values, **rows, "differences": differences})
-    return Final(result, _known(ScorerResult, summary["scorer"]), summary["data_source"], _looks(values.get("looks")))
+    return Final(result, _known(ScorerResult, summary["scorer"]), summary["data_source"], *_counted(values))
 
 
 def paired_seeds(final: Final, metric: str) -> dict[int, tuple[float, float]]:
@@ -73,41 +76,46 @@ def seed_values(row: Reported, metric: str) -> dict[int, float]:
     return dict(zip(completed, values, strict=False))
 
 
+def seeds_text(final: Final) -> str:
+    """What the numbers of the report are of, in a line."""
+    rows = [final.result.winner] if final.result.same else [final.result.winner, final.result.published]
+    parts = [f"{row.origin}: {len(row.seeds) - len(row.failed)} of {len(row.seeds)} seeds completed" for row in rows]
+    source = "" if final.clips == "real" else " **Drawn stand-in clips: the numbers say nothing about the dataset.**"
+    return f"N = {final.result.num_clips:,} clips a run; {'; '.join(parts)}.{source}"
+
+
 def looks_text(final: Final) -> str:
-    """How often the sealed group was opened: by the summary, else by the study's folder if it is on this machine."""
-    counted, choices = final.looks, None
-    if counted is None:
-        counted, choices = _local_looks(final.result)
-    if counted is None:
-        return "How often the sealed `report` group was looked at is not in this summary, and the study is not here."
-    total = sum(counted.values())
-    text = f"The sealed `report` group was looked at {total} time{'' if total == 1 else 's'} in all"
-    again = [f"{name} {count} times" for name, count in counted.items() if count > 1 and name != "total"]
-    text += f", once a run{' but ' + ', '.join(again) if again else ''}." if "total" not in counted else "."
-    if choices is not None:
-        text += f" It was opened for {choices} choice{'' if choices == 1 else 's'} of a winner" + (
-            "; from the second on the choice may have been made with its scores known." if choices > 1 else "."
+    """How often the sealed group was opened, and what that means."""
+    if final.looks is None:
+        return (
+            "How often the sealed `report` group was looked at is not in this study's summary, and its folder is not "
+            "on this machine."
         )
-    return text
+    rows = [final.result.winner] if final.result.same else [final.result.winner, final.result.published]
+    runs = len({folder for row in rows for folder in row.folders})
+    text = f"The sealed `report` group was looked at {_times(final.looks)}; {runs} runs of this choice need one each."
+    if final.choices is None:
+        return text
+    text += f" It was opened for {final.choices} choice{'' if final.choices == 1 else 's'} of a winner"
+    return text + (
+        ": the later ones may have been made with its scores known, and their numbers flatter them."
+        if final.choices > 1
+        else "."
+    )
 
 
-def _local_looks(result: FinalResult) -> tuple[dict[str, int] | None, int | None]:
-    folders = dict.fromkeys(Path(folder) for row in (result.winner, result.published) for folder in row.folders)
-    here = [folder for folder in folders if folder.is_dir()]
-    if not here:
-        return None, None
-    choices = choices_of(here[0])
-    counted = {folder.name: looks(TrialPaths(folder).looks) for folder in here}
-    return counted, None if choices is None else num_choices(choices)
+def _counted(values: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """(looks, choices): as the summary has them, else by the study's folder, if it is on this machine."""
+    looks, choices = values.get("looks"), values.get("choices")
+    folders = [Path(name) for role in ("winner", "published") for name in values[role]["folders"]]
+    if isinstance(looks, int) or not folders or not folders[0].is_dir():
+        return looks if isinstance(looks, int) else None, choices if isinstance(choices, int) else None
+    paths = StudyPaths(folders[0].parents[1])
+    return count_looks(paths), num_choices(paths.choice)
 
 
-def _looks(value: Any) -> dict[str, int] | None:
-    """A number in all, or one for each run."""
-    if isinstance(value, Mapping):
-        return {str(name): int(count) for name, count in value.items() if isinstance(count, int)}
-    if isinstance(value, list):
-        return {"total": len(value)}
-    return {"total": value} if isinstance(value, int) else None
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _reported(values: Mapping[str, Any]) -> Reported:

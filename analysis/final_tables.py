@@ -11,7 +11,7 @@ from analysis.reading import Study
 from analysis.rows import settings_text
 from analysis.store import ROOT
 from sweeps.final import Reported
-from sweeps.statistics import Interval, shown
+from sweeps.tables import cell
 from tsvan.scoring.metrics import METRICS
 
 NAMES = {
@@ -21,14 +21,7 @@ NAMES = {
     "label_agreement": "accuracy (label_agreement)",
 }
 """The paper's names; a metric that is not here keeps its own."""
-FEW_SEEDS = 5
-"""Below so many, a mean hides more than it tells: every seed stands beside it."""
 BEST, PUBLISHED, DIFFERENCE = "best", "published row", "best - published"
-
-
-def has_interval(metric: str) -> bool:
-    """A Frechet distance is biased by how many clips it is from and by drawing them again: it is shown without one."""
-    return not metric.startswith(("frechet", "fvd"))
 
 
 def report_metrics(final: Final) -> list[str]:
@@ -38,11 +31,12 @@ def report_metrics(final: Final) -> list[str]:
 
 
 def report_table(final: Final) -> pd.DataFrame:
-    """Mean and 95% t interval over the training seeds, the differences paired by seed, and what real clips score."""
+    """Mean and 95% t interval over the training seeds (with few, all values), the differences paired by seed, and what
+    real clips score. A Frechet distance has no interval."""
     result, rows = final.result, []
     for metric in report_metrics(final):
         sides = (result.winner.scores.get(metric), result.published.scores.get(metric), result.differences.get(metric))
-        cells = [_cell(side, metric, sign) for side, sign in zip(sides, ("", "", "+"), strict=True)]
+        cells = [cell(metric, side, sign) for side, sign in zip(sides, ("", "", "+"), strict=True)]
         better = "higher" if METRICS[metric].direction == "maximize" else "lower"
         rows.append([NAMES.get(metric, metric), better, *cells, _real(final, metric)])
     columns = ["metric", "better", BEST, PUBLISHED, DIFFERENCE, "real clips"]
@@ -121,15 +115,6 @@ def _sides(final: Final) -> dict[str, Reported]:
     if final.result.same:
         return {f"best = published row ({rival.origin})": rival}
     return {f"{BEST} ({winner.origin})": winner, f"{PUBLISHED} ({rival.origin})": rival}
-
-
-def _cell(value: Interval | None, metric: str, sign: str) -> str:
-    if value is None:
-        return "-"
-    if has_interval(metric):
-        return shown(value, sign)
-    few = f" ({', '.join(f'{one:{sign}.4g}' for one in value.values)})" if 1 < len(value.values) < FEW_SEEDS else ""
-    return f"{value.mean:{sign}.4g}{few}"
 
 
 def _real(final: Final, metric: str) -> str:

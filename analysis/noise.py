@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.ranking import best_trial, completed
+import pandas as pd
+
+from analysis.ranking import best_trial, completed, trial, trials_table
 from analysis.reading import Study
 from sweeps import noise as sweep_noise
 from sweeps.cost import train_gflop
@@ -51,10 +53,40 @@ class BestSet:
             )
         return (
             f"**{counts} can't be told from the best**: they lie within {self.margin:.3g} of it. Noise between "
-            f"training seeds: standard deviation {self.noise.spread:.3g} with {self.noise.freedom} degrees of freedom, "
-            f"from {self.noise.source}. With probability 95% the truly best of the {self.complete} is among these "
-            "(Hsu's multiple comparisons with the best)."
+            f"training seeds: standard deviation {self.noise.spread:.3g} with {self.noise.freedom} degree(s) of "
+            f"freedom, from {self.noise.source}. With probability 95% the truly best of the {self.complete} is among "
+            "these (Hsu's multiple comparisons with the best)."
         )
+
+
+def set_table(study: Study, found: BestSet) -> pd.DataFrame:
+    """The set to read, best first, with the counted work of a training and the measured minutes beside it."""
+    ranked = completed(study)
+    table = trials_table(study, ranked[ranked["number"].isin(found.trials)])
+    work = [f"{found.gflop[int(number)] / 1e6:.4g}" for number in table.index]
+    table.insert(table.columns.get_loc("minutes"), "work (PFLOP)", work)
+    notes = ["cheapest" if number == found.cheapest else "" for number in table.index]
+    table["note"] = [", ".join(filter(None, both)) for both in zip(table["note"], notes, strict=True)]
+    return table
+
+
+def shown_trials(study: Study, found: BestSet) -> dict[str, pd.Series]:
+    """Title -> trial: the best and the cheapest, whose samples are worth a look side by side."""
+    best, cheapest = best_trial(study), trial(study, found.cheapest)
+    if best["number"] == cheapest["number"]:
+        return {f"best and cheapest: trial {best['number']}": best}
+    return {f"best: trial {best['number']}": best, f"cheapest: trial {cheapest['number']}": cheapest}
+
+
+def noise_text(study: Study) -> str:
+    """How much the seed alone does, in a line."""
+    noise, metric = study_noise(study), study.config.objective.metric
+    if noise is None:
+        return f"No config was trained with two seeds, so it is not known how much {metric} differs between seeds."
+    return (
+        f"Between training seeds of one config, {metric} has a standard deviation of **{noise.spread:.3g}** "
+        f"({noise.freedom} degree{'' if noise.freedom == 1 else 's'} of freedom), from {noise.source}."
+    )
 
 
 def seed_scores(study: Study) -> dict[tuple[str, str], list[float]]:

@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.final import Final, paired_seeds, seed_values
-from analysis.final_tables import NAMES, has_interval
+from analysis.final_tables import NAMES
 from analysis.marks import BLUE, GREY, ORANGE, note_alone
 from sweeps.statistics import paired, shown
+from sweeps.tables import WITHOUT_INTERVAL
 from tsvan.scoring.metrics import METRICS
 
 
@@ -71,7 +72,7 @@ def _differences(axes: Axes, final: Final, metric: str) -> None:
     if found is None:
         axes.set_title("no seed completed for both", fontsize=9, loc="left")
         return
-    bounded = has_interval(metric) and len(differences) > 1
+    bounded = metric not in WITHOUT_INTERVAL and len(differences) > 1
     if bounded:
         ends = [end for end in (found.low, found.high) if end is not None]
         axes.plot(ends, [-0.5] * len(ends), color=ORANGE, linewidth=2.5, zorder=2)

@@ -88,8 +88,8 @@ def _panel(axes: Axes, study: Study, found: BestSet, table: pd.DataFrame, column
         label=f"least work in the band: trial {found.cheapest}",
     )
     _number(axes, front, column)
-    low, high = score_limits(study)
-    axes.set_ylim(min(low, edge), max(high, edge))
+    axes.set_ylim(score_limits(study))  # the band is cut where no trial is, or it would squash those that are
+    axes.ticklabel_format(axis="y", useOffset=False)
     values = table[column].dropna()
     if len(values) and values.min() > 0 and values.max() > 20 * values.min():
         axes.set_xscale("log")

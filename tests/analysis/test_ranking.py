@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from analysis.importance import NOISE, importances
-from analysis.ranking import Tolerance, best_trial, completed, near_best, seed_spread, states, tolerance, trials_table
+from analysis.ranking import best_trial, completed, states, stopped, trial, trials_table
 from analysis.reading import Study
 from tsvan.strict import UserError
 
@@ -42,44 +42,30 @@ def test_a_score_that_is_not_finite_is_not_ranked(study: Study) -> None:
 
 
 def test_without_a_complete_trial_there_is_no_best(study: Study) -> None:
-    stopped = with_trials(study, study.trials[study.trials["state"] != "complete"])
+    none = with_trials(study, stopped(study))
     with pytest.raises(UserError, match="2 pruned, 1 diverged, 1 failed"):
-        best_trial(stopped)
-    assert near_best(stopped).empty
+        best_trial(none)
     assert states(with_trials(study, study.trials[:0])) == "no trials"
 
 
-def test_the_spread_between_seeds_is_pooled_over_configs(study: Study) -> None:
-    assert seed_spread(study) == pytest.approx(1.0)  # 100, 101, 102
-    pairs = [("report", "a", 1.0), ("report", "a", 3.0), ("report", "b", 10.0), ("report", "b", 14.0)]
-    rows = [*pairs, ("confirm", "a", 9.0)]
-    reruns = pd.DataFrame(rows, columns=["stage", "config", "score"])
-    assert seed_spread(replace(study, reruns=reruns)) == pytest.approx(math.sqrt((2 + 8) / 2))
-    assert seed_spread(replace(study, reruns=reruns[:1])) is None
+def test_the_table_lists_complete_trials_best_first(study: Study) -> None:
+    table = trials_table(study, completed(study))
+    assert list(table.index[:4]) == [19, 10, 4, 14]
+    assert list(table["inception_score"][:4]) == ["9.70", "9.67", "9.63", "9.30"]
+    assert table.loc[0, ["minutes", "weights (M)", "GPU GiB", "note"]].to_list() == ["1", "48.22", "2", "table 3"]
 
 
-def test_the_tolerance_is_measured_or_said_to_be_a_convention(study: Study) -> None:
-    assert tolerance(study).value == pytest.approx(1.96 * math.sqrt(2))
-    assert tolerance(study).text.startswith("measured")
-    alone = replace(study, reruns=study.reruns[:0])
-    scores = completed(study)["score"]
-    assert tolerance(alone).value == pytest.approx(0.1 * (scores.max() - scores.median()))
-    assert tolerance(alone).text.startswith("by convention")
+def test_the_others_are_listed_apart_and_by_number(study: Study) -> None:
+    table = trials_table(study, stopped(study))
+    assert list(table.index) == [5, 9, 13, 17]
+    assert table.loc[13, ["inception_score", "note"]].to_list() == ["-", "loss is nan"]
+    assert "GPU GiB" not in table  # none of them was asked
 
 
-def test_trials_near_the_best_are_those_within_the_tolerance(study: Study) -> None:
-    scores = completed(study)["score"].to_numpy()
-    gap = float(scores[0] - scores[2])
-    assert len(near_best(study, Tolerance(gap + 1e-9, ""))) == 3
-    assert len(near_best(study, Tolerance(0.0, ""))) == 1
-
-
-def test_the_table_lists_complete_trials_first(study: Study) -> None:
-    table = trials_table(study)
-    assert len(table) == len(study.trials)
-    assert list(table["state"][:20]) == ["complete"] * 20
-    assert table.loc[13, "note"] == "loss is nan"
-    assert table.loc[0, "note"] == "table 3"
+def test_a_trial_is_found_by_its_number(study: Study) -> None:
+    assert trial(study, 5)["state"] == "pruned"
+    with pytest.raises(UserError, match="has no trial 24"):
+        trial(study, 24)
 
 
 def test_importances_find_what_matters_and_are_repeatable(study: Study) -> None:

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from analysis import reading
-from analysis.reading import Study, absolute_uri, learning_curves, list_studies, read_study
+from analysis import store
+from analysis.reading import Study, learning_curves, read_study
 from analysis.samples import download_samples
-from tests.analysis.conftest import TRIALS
+from analysis.store import absolute_uri, list_studies
+from analysis.weights import count_weights
+from tests.analysis.conftest import RERUNS, TRIALS
+from tsvan.config import ModelConfig, published
+from tsvan.models.networks import Networks
 from tsvan.strict import UserError
 
 
@@ -40,7 +44,7 @@ def test_a_store_that_is_not_there_is_an_error_and_is_not_made(tmp_path: Path) -
 
 def test_a_relative_store_is_looked_for_in_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
-    monkeypatch.setattr(reading, "ROOT", tmp_path)
+    monkeypatch.setattr(store, "ROOT", tmp_path)
     monkeypatch.chdir(tmp_path / "here")
     assert absolute_uri("sqlite:///runs/mlflow.db") == f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}"
     (tmp_path / "here" / "mlflow.db").touch()
@@ -60,6 +64,29 @@ def test_trials_have_their_state_settings_score_and_time(study: Study) -> None:
     row = trials.loc[13]
     assert (row["state"], row["reason"], math.isnan(row["score"])) == ("diverged", "loss is nan", True)
     assert study.metrics == ["inception_score"]
+
+
+def test_memory_is_read_where_it_was_measured(study: Study) -> None:
+    memory = study.trials.set_index("number")["gpu_gib"]
+    assert (memory[0], memory[4], memory[14]) == (2.0, 5.0, 3.0)  # ngf 16, 64, 32
+    assert memory[[5, 9, 13, 17]].isna().all()
+
+
+def test_weights_are_counted_as_the_networks_have_them(study: Study, tiny_model: ModelConfig) -> None:
+    networks = Networks(tiny_model, 3)
+    assert count_weights(tiny_model, 3) == sum(weight.numel() for weight in networks.parameters())
+    weights = study.trials.set_index("number")["weights"]
+    assert weights[0] == count_weights(published("weizmann").model, 10)
+    assert weights[0] < weights[14] < weights[4]
+
+
+def test_reruns_of_all_stages_are_read_with_their_seeds(study: Study) -> None:
+    reruns = study.reruns
+    counts = {stage: sum(map(len, runs.values())) for stage, runs in RERUNS.items()}
+    assert reruns["stage"].value_counts().to_dict() == counts == {"calibrate": 3, "confirm": 4, "report": 7}
+    assert reruns.groupby("config")["key"].nunique().to_list() == [1, 1]
+    row = reruns[(reruns["stage"] == "report") & (reruns["score"] == 17.0)].iloc[0]
+    assert (row["place"], row["seed"], row["score/inception_score"]) == (3, 14, 17.0)
 
 
 def test_learning_curves_are_by_iteration(study: Study) -> None:

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import av
 import mlflow
@@ -92,10 +101,90 @@ def test_the_registered_model_makes_clips_from_labels(client: MlflowClient, summ
     assert (clips.shape, clips.dtype) == ((2, 10, 64, 64, 3), np.uint8)
 
 
+def test_the_registered_model_is_served(client: MlflowClient, summary: dict[str, Any], tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    name = f"models:/tsvan-{summary['dataset']}@champion"
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", name, "--env-manager", "local"]
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": client.tracking_uri}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with open(tmp_path / "server.txt", "w") as log:
+        server = subprocess.Popen(
+            [*command, "-p", str(port)], env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        answer = ask(port, server, {"dataframe_split": {"columns": ["label", "seed"], "data": [[3, 7]]}})
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+    clips = np.array(answer["predictions"], np.uint8)
+    assert clips.shape == (1, 10, 64, 64, 3)
+    mlflow.set_registry_uri(client.tracking_uri)
+    local = mlflow.pyfunc.load_model(name).predict(pd.DataFrame({"label": [3], "seed": [7]}))
+    assert np.array_equal(clips, local)
+
+
+def ask(port: int, server: subprocess.Popen[bytes], question: dict[str, Any]) -> dict[str, Any]:
+    """POST to a model server when it is up."""
+    data = json.dumps(question).encode()
+    address, head = f"http://127.0.0.1:{port}/invocations", {"Content-Type": "application/json"}
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            with urllib.request.urlopen(urllib.request.Request(address, data, head), timeout=60) as answer:
+                found: dict[str, Any] = json.loads(answer.read())
+                return found
+        except OSError:
+            assert server.poll() is None, "the server ended"
+            assert time.monotonic() < deadline, "the server does not answer"
+            time.sleep(0.5)
+
+
+def test_system_metrics_are_there(client: MlflowClient, summary: dict[str, Any]) -> None:
+    run_id = summary["best"]["mlflow_run_id"]
+    points = client.get_metric_history(run_id, "system/cpu_utilization_percentage")
+    assert [point.step for point in points] == list(range(1, 11))
+
+
+def test_the_studys_run_describes_itself_with_pictures_that_are_there(
+    client: MlflowClient, summary: dict[str, Any]
+) -> None:
+    run_id = summary["mlflow_run_id"]
+    run = client.get_run(run_id)
+    note = run.data.tags["mlflow.note.content"]
+    assert note.startswith(f"**{summary['final']['verdict']}**")
+    pictures = re.findall(r"get-artifact\?path=([^&]+)&run_uuid=(\w+)", note)
+    assert pictures
+    files = {item.path for item in client.list_artifacts(run_id, "figures")}
+    assert all(run == run_id and unquote(path) in files for path, run in pictures)
+    assert {"report.html", "report.md", "summary.json"} <= {item.path for item in client.list_artifacts(run_id)}
+    assert {"score_mean", "score_low", "score_high", "score_seeds", "noise.spread"} <= set(run.data.metrics)
+
+
+def test_the_noise_was_measured_and_names_what_cannot_be_told_apart(summary: dict[str, Any]) -> None:
+    near = summary["near_best"]
+    assert near["noise"]["source"] == "2 seeds of the published row, before the sweep"
+    assert near["trials"][0] == summary["best"]["number"]
+    assert near["cheapest"] in near["trials"]
+
+
+def test_every_look_at_the_sealed_group_was_written_down(smoke_study: Path, summary: dict[str, Any]) -> None:
+    configs = 1 if summary["final"]["same"] else 2
+    assert (summary["final"]["looks"], summary["final"]["choices"]) == (2 * configs, 1)
+    said = (smoke_study / "terminal.txt").read_text()
+    assert f"looks at the sealed report group: {2 * configs}, for 1 choice(s)" in said
+
+
 def test_the_report_shows_table_pictures_and_sensitivity(smoke_study: Path) -> None:
     text = (smoke_study / "report.md").read_text()
     for words in ("table 3", "| real |", "| shuffled |", "standard errors", "(report) |", "95% t interval", "figures/"):
         assert words in text
+    for words in ("H(y\\|v) ↓", "same latents", "random frames", "motion masks", "tune_runner.py reproduce"):
+        assert words in text
+    page = (smoke_study / "report.html").read_text()
+    assert page.count("data:video/mp4;base64,") >= 2
+    assert not re.search(r'(?:src|href)="(?!data:|#)', page)
     pictures = [line.split("](")[1].rstrip(")") for line in text.splitlines() if line.startswith("![")]
     assert pictures
     assert all((smoke_study / picture).stat().st_size > 1000 for picture in pictures)

@@ -1,0 +1,93 @@
+"""The notebooks, each run from top to bottom on a real study."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from sweeps.choice import candidate_from_file
+from sweeps.config import SweepConfig
+from sweeps.space import params_of
+from tsvan.strict import build
+
+FOLDER = Path(__file__).resolve().parents[2] / "analysis"
+NAMES = ("compare_trials", "select_config", "final_report")
+
+
+def test_all_notebooks_are_tested() -> None:
+    assert {file.stem for file in FOLDER.glob("*.ipynb")} == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_notebook_is_committed_without_outputs(name: str) -> None:
+    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(not cell.outputs and cell.execution_count is None for cell in code)
+    assert not any(line.startswith(("def ", "class ")) for cell in code for line in cell.source.splitlines())
+
+
+def test_compare_trials_runs(smoke_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = run("compare_trials", smoke_study, tmp_path, monkeypatch)
+    drawn = {cell for cell, found in outputs.items() if "image/png" in found}
+    assert drawn == {"history", "slices", "parallel", "importances-figure", "contour", "curves", "cost"}
+    assert "The trials took" in outputs["cost-text-line"]["text/markdown"]
+    trials = json.loads((smoke_study / "summary.json").read_text())["trials"]
+    rows = [outputs[cell]["text/html"].count("<tr>") - 2 for cell in ("complete", "stopped")]  # two rows of headings
+    complete = sum(trial["state"] == "complete" for trial in trials)
+    assert rows == [complete, len(trials) - complete]
+
+
+def test_select_config_runs(smoke_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    summary = json.loads((smoke_study / "summary.json").read_text())
+    outputs = run("select_config", smoke_study, tmp_path, monkeypatch)
+    choice = tmp_path / "choice.yaml"
+
+    config = build(SweepConfig, summary["config"], "summary.json")
+    chosen = candidate_from_file(config, choice)
+    assert params_of(config, chosen.config) == pytest.approx(summary["best"]["params"])
+    assert "image/png" in outputs["tradeoff"]
+    samples = outputs["samples"]["text/html"]
+    assert "data:video/mp4;base64" in samples
+    assert "data:image/png;base64" in samples
+    assert f"--final-from {choice}" in outputs["final"]["stdout"]
+    if summary["final"]["winner"]["trial"] == summary["best"]["number"]:
+        assert chosen.key == summary["final"]["winner"]["key"]  # equal to the last bit: the same runs are meant
+
+
+def test_final_report_runs(smoke_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    final = json.loads((smoke_study / "summary.json").read_text())["final"]
+    outputs = run("final_report", smoke_study, tmp_path, monkeypatch)
+    assert final["verdict"] in outputs["verdict"]["text/markdown"]
+    assert f"{final['winner']['scores']['kernel_distance']['mean']:.4g}" in outputs["report-table"]["text/html"]
+    assert "image/png" in outputs["seeds"]
+    assert "The sealed `report` group was looked at" in outputs["looks"]["text/markdown"]
+    assert "reproduce RUN_ID" in outputs["reproduce"]["stdout"]
+    runs = [folder for folder in (smoke_study / "final").glob("*-*-*") if (folder / "outcome.json").exists()]
+    for folder in runs:
+        assert json.loads((folder / "tracking.json").read_text())["run_id"] in outputs["runs"]["text/html"]
+
+
+def run(name: str, study: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
+    """Run a notebook; cell's id -> its outputs by MIME type, `stdout` among them."""
+    summary = json.loads((study / "summary.json").read_text())
+    monkeypatch.setenv("TSVAN_TRACKING_URI", f"sqlite:///{study.parent / 'mlflow.db'}")
+    monkeypatch.setenv("TSVAN_STUDY", summary["mlflow_run_id"])
+    monkeypatch.setenv("TSVAN_CHOICE", str(folder / "choice.yaml"))
+    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+    # As Jupyter does it: the kernel's working directory is the notebook's folder.
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(FOLDER)}}).execute()
+    return {cell.id: _outputs(cell) for cell in notebook.cells if cell.cell_type == "code"}
+
+
+def _outputs(cell: nbformat.NotebookNode) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for output in cell.outputs:
+        assert output.output_type != "stream" or output.name == "stdout", output.text  # a warning is a defect
+        found |= {output.name: output.text} if output.output_type == "stream" else output.data
+    return found
