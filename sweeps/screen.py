@@ -15,9 +15,11 @@ from sweeps.choice import describe_settings
 from sweeps.job import Job, Outcome, Point
 from sweeps.space import derived
 from tsvan.config import TrainConfig
+from tsvan.journal import Journal
 from tsvan.terminal import duration
 
 _ROWS = 24
+_SOME = 0.05  # of a job; before that the time left would be a guess
 
 
 class Screen:
@@ -61,6 +63,7 @@ class Screen:
         """A job was handed out."""
         settings = describe_settings(derived(TrainConfig.from_dict(job.config)))
         row = {"settings": settings, "state": "running", "iteration": 0, "last": job.save_at[-1], "score": None}
+        row["journal"] = Journal(job.paths.metrics)
         with self._lock:
             self._rows[job.name] = row
         if self._live is None:
@@ -85,12 +88,22 @@ class Screen:
         self.say(f"{line} [{self._done}/{self._total}, {self._left()}]")
 
     def _left(self) -> str:
-        here = self._done - self._before
+        spent = time.monotonic() - self._since
         if self._done >= self._total:
-            return f"took {duration(time.monotonic() - self._since)}"
-        if here == 0:
+            return f"took {duration(spent)}"
+        with self._lock:
+            running = sum(row["iteration"] / row["last"] for row in self._rows.values() if row["state"] == "running")
+        done = self._done - self._before + running
+        if done < _SOME:
             return "time left not known yet"
-        return f"about {duration((time.monotonic() - self._since) / here * (self._total - self._done))} left"
+        return f"about {duration(spent / done * (self._total - self._before - done))} left"
+
+    def _look(self) -> None:
+        """How far the running jobs are by their own files: scores are far apart."""
+        with self._lock:
+            for row in self._rows.values():
+                if row["state"] == "running":
+                    row["iteration"] = max(row["iteration"], row["journal"].last_iteration())
 
     def _best(self) -> str | None:
         with self._lock:
@@ -102,6 +115,7 @@ class Screen:
         return f"best so far {name}: {scores[name]:.4g}"
 
     def _table(self) -> Table:
+        self._look()
         table = Table(box=None, pad_edge=False, caption=", ".join(filter(None, [self._left(), self._best()])))
         table.caption_justify = "left"
         for name in ("trial", "settings", "iteration", self._objective, "state"):

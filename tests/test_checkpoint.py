@@ -196,3 +196,13 @@ def test_a_journal_skips_what_is_no_record(tmp_path: Path) -> None:
     good = json.dumps({"iteration": 1, "kind": "train", "time_ms": 0, "values": {}})
     path.write_bytes(f"{good}\n".encode() + b"\0\0\0\n" + b'{"iteration": 2, "ki\n' + good.encode())
     assert [line["iteration"] for line in Journal(path).lines()] == [1]
+
+
+def test_a_journal_tells_its_last_whole_line_from_its_tail(tmp_path):
+    journal = Journal(tmp_path / "metrics.jsonl")
+    assert journal.last_iteration() == 0
+    for iteration in range(1, 500):
+        journal.append(iteration, "train", {"loss": 1.0, "other": 0.5})
+    with open(tmp_path / "metrics.jsonl", "a") as file:
+        file.write('{"iteration": 500, "ki')
+    assert journal.last_iteration() == 499

@@ -14,6 +14,8 @@ from typing import Any
 
 from tsvan.files import make_folder, replacing
 
+_TAIL = 8192  # bytes; a line has some hundred
+
 
 class Journal:
     """One run's metrics file.
@@ -63,6 +65,16 @@ class Journal:
         """The whole lines so far, in order; a torn last line is left out."""
         if self._path.exists():
             yield from parse_lines(self._path.read_bytes())
+
+
+    def last_iteration(self) -> int:
+        """Of the last whole line, without reading the file; 0: there is none."""
+        if not self._path.exists():
+            return 0
+        with open(self._path, "rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - _TAIL, 0))
+            last = list(parse_lines(file.read()))
+        return int(last[-1]["iteration"]) if last else 0
 
 
 def parse_lines(data: bytes) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ from sweeps.job import Outcome, Point
 from sweeps.paths import StudyPaths
 from sweeps.screen import Screen
 from tests.sweeps.conftest import job_maker
+from tsvan.journal import Journal
 
 
 def play(config: SweepConfig, paths: StudyPaths, terminal: bool) -> str:
@@ -21,6 +22,7 @@ def play(config: SweepConfig, paths: StudyPaths, terminal: bool) -> str:
         job = make(number, {"lambda2": 5.0})
         screen.started(job)
         screen.scored(job, Point(50, {"inception_score": score}))
+        Journal(job.paths.metrics).append(60, "train", {"loss": 1.0})
         if terminal:
             console.print(screen._table())
         screen.ended(job, Outcome("complete", 100, {"inception_score": score}))
@@ -39,5 +41,5 @@ def test_in_a_pipe_there_are_plain_lines(config: SweepConfig, paths: StudyPaths)
 
 def test_on_a_terminal_there_is_one_table(config: SweepConfig, paths: StudyPaths) -> None:
     text = play(config, paths, terminal=True)
-    for words in ("settings", "50/100", "running", "best so far trials/000: 1.5"):
+    for words in ("settings", "60/100", "running", "about ", "best so far trials/000: 1.5"):
         assert words in text

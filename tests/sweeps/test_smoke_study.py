@@ -148,7 +148,7 @@ def test_system_metrics_are_there(client: MlflowClient, summary: dict[str, Any])
 
 
 def test_the_studys_run_describes_itself_with_pictures_that_are_there(
-    client: MlflowClient, summary: dict[str, Any]
+    client: MlflowClient, summary: dict[str, Any], smoke_study: Path
 ) -> None:
     run_id = summary["mlflow_run_id"]
     run = client.get_run(run_id)
@@ -159,6 +159,8 @@ def test_the_studys_run_describes_itself_with_pictures_that_are_there(
     files = {item.path for item in client.list_artifacts(run_id, "figures")}
     assert all(run == run_id and unquote(path) in files for path, run in pictures)
     assert {"report.html", "report.md", "summary.json"} <= {item.path for item in client.list_artifacts(run_id)}
+    said = (smoke_study / "terminal.txt").read_text()
+    assert f"http://127.0.0.1:5000/#/experiments/{run.info.experiment_id}/runs/{run_id}?workflowType=" in said
     assert {"score_mean", "score_low", "score_high", "score_seeds", "noise.spread"} <= set(run.data.metrics)
 
 
