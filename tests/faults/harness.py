@@ -28,6 +28,9 @@ TINY = [
     "space.content_dim={values: [4, 8]}",
     f"budget.pretrain_iterations={PRETRAIN}",
     f"budget.iterations={ITERATIONS}",
+    "resources.cpus_per_trial=1",
+    "scoring.validation_clips=4",
+    "scoring.report_clips=4",
     "scoring.classifier={widths: [4, 8, 8, 16], iterations: 20, batch_size: 4, lr: 5.0e-4, lr_decay: 0.995, "
     "eval_every: 20}",
 ]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import Driver
+from tests.faults.conftest import Start
 from tsvan.data import standin
-
-Start = Callable[..., Driver]
 
 
 @pytest.fixture(scope="module")

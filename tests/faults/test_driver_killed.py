@@ -9,23 +9,33 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.ledger import audit
-from tests.faults.harness import ROOT, TOTAL, Driver, at_work, moment
+from tests.faults.conftest import Start
+from tests.faults.harness import ROOT, TOTAL, at_work, moment
 
-Start = Callable[..., Driver]
 FEW = ["start", "work", "checkpoint", "work", "final"]
 MANY = [*["start"] * 3, *["work"] * 7, *["checkpoint"] * 7, "work", "checkpoint", "work", "final", "final", "final"]
 
 
-def test_five_kills_lose_nothing_and_the_audit_would_see_it(runs: Path, start: Start) -> None:
-    out = runs / "killed"
+def five_kills(runs: Path, start: Start) -> Path:
+    """In a folder where nothing is yet: clips, scorer and MLflow's store are made under the kills, too."""
+    out = runs / "alone" / "killed"
     survive(out, start, FEW, trials=4, seed=7)
+    return out
+
+
+def many_kills(runs: Path, start: Start) -> None:
+    survive(runs / "often" / "killed", start, MANY, trials=12, seed=random.randrange(10**6))
+
+
+@pytest.mark.plays(five_kills, seconds=110)
+def test_five_kills_lose_nothing_and_the_audit_would_see_it(played: Path) -> None:
+    out = played
     journal = out / "trials" / "000" / "metrics.jsonl"
     kept = journal.read_bytes()
     for spoiled in (kept.split(b"\n", 1)[1], kept + kept.split(b"\n", 1)[0] + b"\n"):  # a line missing, a line double
@@ -44,12 +54,13 @@ def test_five_kills_lose_nothing_and_the_audit_would_see_it(runs: Path, start: S
 
 
 @pytest.mark.slow
-def test_more_than_twenty_kills_lose_nothing(runs: Path, start: Start) -> None:
-    survive(runs / "killed-often", start, MANY, trials=12, seed=random.randrange(10**6))
+@pytest.mark.plays(many_kills, seconds=500)
+def test_more_than_twenty_kills_lose_nothing(played: None) -> None:
+    """All is asserted on the way."""
 
 
 def survive(out: Path, start: Start, kinds: list[str], trials: int, seed: int) -> None:
-    print(f"moments from seed {seed}")
+    print(f"moments from seed {seed}", flush=True)
     chance = random.Random(seed)
     ended: dict[str, bytes] = {}
     trained: dict[str, dict[int, int]] = {}
@@ -93,8 +104,9 @@ def train_lines(folder: Path) -> list[dict[str, Any]]:
     return [line for line in lines if line["kind"] == "train"]
 
 
-def status(out: Path) -> dict[str, Any]:
+def status(out: Path, server: str = "") -> dict[str, Any]:
     command = [sys.executable, "tune_runner.py", "status", "--out", str(out), "--json"]
+    command += ["--tracking-uri", server] if server else []
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     values: dict[str, Any] = json.loads(done.stdout)

@@ -1,39 +1,46 @@
-"""SIGINT and SIGTERM, the command that they print, a second driver, locked databases: one study goes through it all."""
+"""SIGINT and SIGTERM, the command that they print, a second driver, a server that is away: one study, all of it."""
 
 from __future__ import annotations
 
 import re
 import signal
-import sqlite3
-import time
-from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from benchmarks.ledger import audit
-from tests.faults.harness import Driver, at_work
+from tests.faults.conftest import Start
+from tests.faults.harness import at_work
+from tests.faults.server import serving
 from tests.faults.test_driver_killed import status, train_lines
 
-Start = Callable[..., Driver]
+AWAY_S = 8
 
 
-def test_a_study_that_is_stopped_goes_on_and_shares_with_nobody(runs: Path, start: Start) -> None:
+def stopped(runs: Path, start: Start) -> None:
     out = runs / "stopped"
-    driver = start(out, "--trials", "2")
-    for number in (signal.SIGINT, signal.SIGTERM):
+    with serving(runs / "server-stopped") as server:
+        driver = start(out, "--trials", "2", "--tracking-uri", server.uri)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            assert driver.wait_for(at_work(out))
+            if number == signal.SIGINT:
+                _second_driver_is_refused(out, start)
+            driver.kill(number)
+            assert driver.process.returncode == 130, driver.text
+            _nothing_is_lost(out)
+            driver = start(out, line=_printed(driver.text))
         assert driver.wait_for(at_work(out))
-        if number == signal.SIGINT:
-            _second_driver_is_refused(out, start)
-        driver.kill(number)
-        assert driver.process.returncode == 130, driver.text
-        _nothing_is_lost(out)
-        driver = start(out, line=_printed(driver.text))
-    assert driver.wait_for(at_work(out))
-    _lock([out / "study.db", runs / "mlflow.db"], seconds=8)
-    assert driver.finish() == 0, driver.text
-    assert "going on with the study" in driver.text
-    assert "not delivered" not in driver.text
-    assert audit(out, 2).wrong == []
-    assert status(out)["agree"] is True
+        server.go_away(AWAY_S, driver)
+        assert driver.finish() == 0, driver.text
+        assert "going on with the study" in driver.text
+        assert "not delivered" not in driver.text
+        assert audit(out, 2, server.database).wrong == []
+        assert status(out, server.uri)["agree"] is True
+
+
+@pytest.mark.plays(stopped, seconds=90)
+def test_a_study_that_is_stopped_goes_on_shares_with_nobody_and_does_without_its_server(played: None) -> None:
+    """All is asserted on the way."""
 
 
 def _nothing_is_lost(out: Path) -> None:
@@ -60,13 +67,3 @@ def _second_driver_is_refused(out: Path, start: Start) -> None:
     line = second.text.strip()
     assert re.fullmatch(r"error: another driver \(process \d+\) works on .*; wait for it or stop it", line)
     assert {file: file.read_bytes() for file in before} == before
-
-
-def _lock(databases: list[Path], seconds: float) -> None:
-    """As another program would."""
-    locks = [sqlite3.connect(path, isolation_level=None, timeout=20) for path in databases]
-    for lock in locks:
-        lock.execute("BEGIN EXCLUSIVE")
-    time.sleep(seconds)
-    for lock in locks:
-        lock.close()

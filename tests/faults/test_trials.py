@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ from typing import Any
 import pytest
 
 from benchmarks.ledger import audit
+from tests.faults.conftest import Start
 from tests.faults.faulty import FAULTS, MARK
-from tests.faults.harness import TOTAL, Driver
+from tests.faults.harness import TOTAL
 from tests.faults.test_driver_killed import status, train_lines
 
 
@@ -32,34 +32,33 @@ class Faulty:
         return values
 
 
-@pytest.fixture(scope="module")
-def faulty(runs: Path) -> Iterator[Faulty]:
+def faulty(runs: Path, start: Start) -> Faulty:
     out = runs / "faulty"
     arguments = ["--trials", str(len(FAULTS)), "--workers", "2"]
     arguments += ["--set", "scheduler.kind=none", "--set", "resources.retries=1"]
-    driver = Driver(out, *arguments, program=("-m", "tests.faults.faulty"))
-    try:
-        code = driver.finish()
-        yield Faulty(out, driver.text, code)
-    finally:
-        driver.end()
+    driver = start(out, *arguments, program=("-m", "tests.faults.faulty"))
+    code = driver.finish()
+    return Faulty(out, driver.text, code)
 
 
-def test_the_study_goes_on_and_all_agree(faulty: Faulty) -> None:
-    assert faulty.code == 0, faulty.text
-    assert audit(faulty.out, len(FAULTS)).wrong == []
-    assert status(faulty.out)["agree"] is True
-    assert "Traceback" not in faulty.text
+pytestmark = pytest.mark.plays(faulty, seconds=80)
+
+
+def test_the_study_goes_on_and_all_agree(played: Faulty) -> None:
+    assert played.code == 0, played.text
+    assert audit(played.out, len(FAULTS)).wrong == []
+    assert status(played.out)["agree"] is True
+    assert "Traceback" not in played.text
 
 
 @pytest.mark.parametrize(
     "fault",
     ["none", "worker killed", "raises once", "out of memory once", "newest checkpoint damaged"],
 )
-def test_it_ends_as_if_nothing_had_been_without_a_line_missing_or_double(faulty: Faulty, fault: str) -> None:
-    assert (faulty.folder(fault) / MARK).exists()
-    assert (faulty.outcome(fault)["state"], faulty.outcome(fault)["iteration"]) == ("complete", TOTAL)
-    assert [line["iteration"] for line in train_lines(faulty.folder(fault))] == list(range(1, TOTAL + 1))
+def test_it_ends_as_if_nothing_had_been_without_a_line_missing_or_double(played: Faulty, fault: str) -> None:
+    assert (played.folder(fault) / MARK).exists()
+    assert (played.outcome(fault)["state"], played.outcome(fault)["iteration"]) == ("complete", TOTAL)
+    assert [line["iteration"] for line in train_lines(played.folder(fault))] == list(range(1, TOTAL + 1))
 
 
 @pytest.mark.parametrize(
@@ -72,22 +71,22 @@ def test_it_ends_as_if_nothing_had_been_without_a_line_missing_or_double(faulty:
         ("all checkpoints damaged", "failed", "none of the 2 checkpoints in"),
     ],
 )
-def test_it_ends_with_its_reason_and_keeps_what_it_had(faulty: Faulty, fault: str, state: str, reason: str) -> None:
-    outcome = faulty.outcome(fault)
+def test_it_ends_with_its_reason_and_keeps_what_it_had(played: Faulty, fault: str, state: str, reason: str) -> None:
+    outcome = played.outcome(fault)
     assert outcome["state"] == state
     assert reason in outcome["reason"]
     assert "\n" not in outcome["reason"]
-    assert len(train_lines(faulty.folder(fault))) >= 8  # until its third score
+    assert len(train_lines(played.folder(fault))) >= 8  # until its third score
 
 
-def test_out_of_memory_is_tried_once_more_with_a_larger_share(faulty: Faulty) -> None:
-    faults = (faulty.folder("out of memory always") / "out-of-memory.txt").read_text().splitlines()
+def test_out_of_memory_is_tried_once_more_with_a_larger_share(played: Faulty) -> None:
+    faults = (played.folder("out of memory always") / "out-of-memory.txt").read_text().splitlines()
     assert len(faults) == 2
     assert all("no room for a tensor" in line for line in faults)
 
 
-def test_a_damaged_checkpoint_is_told_and_the_one_before_it_taken(faulty: Faulty) -> None:
-    notes = (faulty.folder("newest checkpoint damaged") / "notes.txt").read_text()
+def test_a_damaged_checkpoint_is_told_and_the_one_before_it_taken(played: Faulty) -> None:
+    notes = (played.folder("newest checkpoint damaged") / "notes.txt").read_text()
     assert "is damaged" in notes
     assert "going back to the checkpoint before it" in notes
-    assert "going back to the checkpoint before it" in faulty.text
+    assert "going back to the checkpoint before it" in played.text
