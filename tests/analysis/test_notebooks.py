@@ -38,7 +38,7 @@ def test_compare_trials_runs(smoke_study: Path, tmp_path: Path, monkeypatch: pyt
     assert drawn == {"history", "slices", "parallel", "importances-figure", "contour", "curves", "cost"}
     assert "The trials took" in outputs["cost-text-line"]["text/markdown"]
     trials = json.loads((smoke_study / "summary.json").read_text())["trials"]
-    rows = [outputs[cell]["text/html"].count("<tr>") - 2 for cell in ("complete", "stopped")]  # two rows of headings
+    rows = [outputs[cell]["text/html"].partition("<tbody>")[2].count("<tr>") for cell in ("complete", "stopped")]
     complete = sum(trial["state"] == "complete" for trial in trials)
     assert rows == [complete, len(trials) - complete]
 
@@ -64,7 +64,7 @@ def test_final_report_runs(smoke_study: Path, tmp_path: Path, monkeypatch: pytes
     final = json.loads((smoke_study / "summary.json").read_text())["final"]
     outputs = run("final_report", smoke_study, tmp_path, monkeypatch)
     assert final["verdict"] in outputs["verdict"]["text/markdown"]
-    assert f"{final['winner']['scores']['kernel_distance']['mean']:.4g}" in outputs["report-table"]["text/html"]
+    assert f"{final['winner']['scores']['frechet_distance']['mean']:.4g}" in outputs["report-table"]["text/html"]
     assert "image/png" in outputs["seeds"]
     assert "The sealed `report` group was looked at" in outputs["looks"]["text/markdown"]
     assert "reproduce RUN_ID" in outputs["reproduce"]["stdout"]
