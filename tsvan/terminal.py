@@ -24,7 +24,8 @@ def say(message: str) -> None:
 
 @contextmanager
 def progress(label: str) -> Iterator[Progress]:
-    """A bar that is moved by calling it with (done, total); without a terminal, a line every ten seconds."""
+    """A bar that is moved by calling it with (done, total), and is not there before: work that was done needs none.
+    Without a terminal, a line every ten seconds."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _plain(label)
@@ -38,13 +39,19 @@ def progress(label: str) -> Iterator[Progress]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Bar(*columns, console=console) as bar:
-        task = bar.add_task(label, total=None)
+    bar = Bar(*columns, console=console)
+    task = bar.add_task(label, total=None, start=False)
 
-        def move(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
+    def move(done: int, total: int) -> None:
+        if not bar.live.is_started:
+            bar.start_task(task)
+            bar.start()
+        bar.update(task, completed=done, total=total)
 
+    try:
         yield move
+    finally:
+        bar.stop()
 
 
 def _plain(label: str) -> Progress:
