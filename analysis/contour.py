@@ -187,7 +187,7 @@ def _hollow(axes: Axes, study: Study, names: tuple[str, str], scales: tuple[Scal
         rows = rest[(rest["state"] == PRUNED) == pruned]
         if len(rows):
             # White inside, as on a dark surface an empty circle can't be seen.
-            style: dict[str, Any] = {"facecolors": "white", "edgecolors": GREY} if pruned else {"color": "black"}
+            style: dict[str, Any] = {"facecolors": "white", "edgecolors": "black"} if pruned else {"color": "black"}
             style["clip_on"] = False
             axes.scatter(*_places(rows, names, scales), marker=marker, s=34, zorder=3, label=label, **style)
 

@@ -76,6 +76,11 @@ def seed_values(row: Reported, metric: str) -> dict[int, float]:
     return dict(zip(completed, values, strict=False))
 
 
+def origin(row: Reported) -> str:
+    """Where a config is from, short enough for a label: of a file the end of its path."""
+    return "/".join(Path(row.origin).parts[-2:])
+
+
 def seeds_text(final: Final) -> str:
     """What the numbers of the report are of, in a line."""
     rows = [final.result.winner] if final.result.same else [final.result.winner, final.result.published]

@@ -6,7 +6,7 @@ import shlex
 
 import pandas as pd
 
-from analysis.final import Final, seed_values
+from analysis.final import Final, origin, seed_values
 from analysis.reading import Study
 from analysis.rows import settings_text
 from analysis.store import ROOT
@@ -113,8 +113,8 @@ def reproduce_command(study: Study, run_id: str = "RUN_ID") -> str:
 def _sides(final: Final) -> dict[str, Reported]:
     winner, rival = final.result.winner, final.result.published
     if final.result.same:
-        return {f"best = published row ({rival.origin})": rival}
-    return {f"{BEST} ({winner.origin})": winner, f"{PUBLISHED} ({rival.origin})": rival}
+        return {f"best = published row ({origin(rival)})": rival}
+    return {f"{BEST} ({origin(winner)})": winner, f"{PUBLISHED} ({origin(rival)})": rival}
 
 
 def _real(final: Final, metric: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.final import Final, paired_seeds, seed_values
+from analysis.final import Final, origin, paired_seeds, seed_values
 from analysis.final_tables import NAMES
 from analysis.marks import BLUE, GREY, ORANGE, note_alone
 from sweeps.statistics import paired, shown
@@ -47,7 +47,8 @@ def _values(axes: Axes, final: Final, metric: str) -> None:
         axes.plot((0, 1), values, color=GREY, linewidth=1, zorder=1)
     axes.scatter([0] * len(rival), list(rival.values()), color=ORANGE, s=40, zorder=3)
     axes.scatter([1] * len(winner), list(winner.values()), color=BLUE, s=40, zorder=3)
-    axes.set_xticks([0, 1], [f"published row\n{final.result.published.origin}", f"best\n{final.result.winner.origin}"])
+    result = final.result
+    axes.set_xticks([0, 1], [f"published row\n{origin(result.published)}", f"best\n{origin(result.winner)}"])
     axes.set_xlim(-0.4, 1.4)
     _label(axes, metric)
 
@@ -55,7 +56,7 @@ def _values(axes: Axes, final: Final, metric: str) -> None:
 def _alone(axes: Axes, final: Final, metric: str) -> None:
     values = seed_values(final.result.winner, metric)
     axes.scatter([0] * len(values), list(values.values()), color=BLUE, s=40)
-    axes.set_xticks([0], [f"best = published row\n{final.result.winner.origin}"])
+    axes.set_xticks([0], [f"best = published row\n{origin(final.result.winner)}"])
     axes.set_xlim(-0.5, 0.5)
     _label(axes, metric)
 
@@ -80,7 +81,7 @@ def _differences(axes: Axes, final: Final, metric: str) -> None:
     kind = "mean and 95% t interval" if bounded else "mean"
     mean = shown(found, "+") if bounded else f"{found.mean:+.4g}"
     count = f"{len(differences)} seed{'s' if len(differences) > 1 else ''}"
-    axes.set_title(f"{count}; {kind} (diamond): {mean}", fontsize=9, loc="left")
+    axes.set_title(f"{count}; diamond: {kind}\n{mean}", fontsize=9, loc="left")
     axes.ticklabel_format(axis="x", useOffset=False)
     side = "right" if METRICS[metric].direction == "maximize" else "left"
     axes.set_xlabel(f"best - published: {side} of 0 is better")

@@ -10,9 +10,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.samples import Samples
+
+# A table is shown whole: pandas cuts long cells and more than 60 rows, and with them seeds and trials.
+pd.set_option("display.max_colwidth", None)
+pd.set_option("display.max_rows", None)
 
 _DPI = 160
 _PIXELS_PER_INCH = 96

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.final import Final, final_of, looks_text, paired_seeds, read_final, seed_values, seeds_text
+from analysis.final import Final, final_of, looks_text, origin, paired_seeds, read_final, seed_values, seeds_text
 from analysis.final_tables import (
     bounds_table,
     confirm_table,
@@ -40,6 +40,11 @@ def test_seeds_are_told_apart_and_paired(final: Final) -> None:
     assert paired_seeds(final, "inception_score") == {11: (12.0, 10.0), 12: (14.0, 11.0), 13: (13.0, 12.0)}
     assert final.result.published.failed == {14: "diverged: loss is nan"}
     assert paired_seeds(final, "kernel_distance") == {}
+
+
+def test_a_config_from_a_file_is_named_by_the_end_of_its_path(final: Final) -> None:
+    assert origin(final.result.winner) == "trial 19"
+    assert origin(replace(final.result.winner, origin="/somewhere/far/trials/003/config.yaml")) == "003/config.yaml"
 
 
 def test_the_report_has_means_intervals_and_paired_differences(final: Final) -> None:
@@ -131,7 +136,7 @@ def test_the_picture_has_every_seed_and_an_interval_only_where_one_is_right(fina
     joined = [line for line in values.lines if np.isfinite(line.get_ydata()).all()]
     assert len(joined) == 3  # the seed that failed on one side has no line
     assert sorted(differences.collections[0].get_offsets()[:, 0]) == [1.0, 2.0, 3.0]
-    assert "3 seeds; mean and 95% t interval (diamond): +2.0 [-0.5, 4.5]" in differences.get_title(loc="left")
+    assert "3 seeds; diamond: mean and 95% t interval\n+2.0 [-0.5, 4.5]" in differences.get_title(loc="left")
     assert list(differences.lines[1].get_xdata()) == pytest.approx([-0.484, 4.484], abs=1e-3)
     assert "interval" not in distances.get_title(loc="left")
     assert len(distances.lines) == 1  # the zero
