@@ -10,7 +10,7 @@ from sweeps.curves import draw_curves
 from sweeps.final import FinalResult
 from sweeps.job import scored_points
 from sweeps.paths import StudyPaths
-from sweeps.statistics import Interval
+from sweeps.statistics import WITHOUT_INTERVAL, Interval
 from tsvan.journal import Journal
 
 
@@ -33,6 +33,7 @@ def draw_figures(
         losses = paths.figures / "losses.png"
         draw_curves(paths.trial(best["number"]).metrics, losses)
         figures["losses"] = (f"Losses of trial {best['number']}", losses)
+    (paths.figures / "final.png").unlink(missing_ok=True)
     if final is not None and config.objective.metric in final.winner.scores:
         figures["final"] = ("Every seed's score, and the paired differences", _seeds(final, config, paths.figures))
     return figures
@@ -46,11 +47,11 @@ def _seeds(final: FinalResult, config: SweepConfig, folder: Path) -> Path:
     rows = [final.winner] if final.same else [final.published, final.winner]
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    scores = [row.scores[metric].values if metric in row.scores else [] for row in rows]
-    if len(scores) == 2 and len(scores[0]) == len(scores[1]):
-        for pair in zip(*scores, strict=True):
-            left.plot((0, 1), pair, color="0.7", linewidth=1, zorder=1)
-    for place, values in enumerate(scores):
+    scores = [row.by_seed(metric) for row in rows]
+    for seed in scores[0] if len(scores) == 2 else ():
+        if seed in scores[1]:
+            left.plot((0, 1), [values[seed] for values in scores], color="0.7", linewidth=1, zorder=1)
+    for place, values in enumerate(list(row.values()) for row in scores):
         left.scatter([place] * len(values), values, zorder=2)
         if values:
             left.hlines(sum(values) / len(values), place - 0.15, place + 0.15, color="black", linewidth=1.5)
@@ -64,7 +65,7 @@ def _seeds(final: FinalResult, config: SweepConfig, folder: Path) -> Path:
     else:
         right.axhline(0, color="0.6", linewidth=0.8)
         right.scatter([0] * len(difference.values), difference.values, color="0.5", label="each seed")
-        right.errorbar([0.3], [difference.mean], yerr=_bars(difference), fmt="o", capsize=4, label="mean, 95% interval")
+        right.errorbar([0.3], [difference.mean], yerr=_bars(metric, difference), fmt="o", capsize=4, label=_LABEL)
         right.set_xlim(-0.4, 0.7)
         right.set_xticks([])
         right.set_title("winner - published, paired by seed", fontsize=9)
@@ -74,9 +75,12 @@ def _seeds(final: FinalResult, config: SweepConfig, folder: Path) -> Path:
     return out
 
 
-def _bars(value: Interval) -> list[list[float]] | None:
-    """Below and above the mean; None: one value has no interval."""
-    if value.low is None or value.high is None:
+_LABEL = "mean, 95% interval"
+
+
+def _bars(metric: str, value: Interval) -> list[list[float]] | None:
+    """Below and above the mean; None: one value has no interval, and none is shown of a Frechet distance."""
+    if value.low is None or value.high is None or metric in WITHOUT_INTERVAL:
         return None
     return [[value.mean - value.low], [value.high - value.mean]]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sweeps.choice import Candidate, final_job
@@ -74,6 +75,19 @@ class Reported:
     bootstrap: list[dict[str, list[float]]] = field(default_factory=list)
     failed: dict[int, str] = field(default_factory=dict)
     folders: list[str] = field(default_factory=list)
+
+
+    def by_seed(self, metric: str) -> dict[int, float]:
+        """Training seed -> value; a run that did not complete has none."""
+        completed = [seed for seed in self.seeds if seed not in self.failed]
+        values = self.scores[metric].values if metric in self.scores else []
+        return dict(zip(completed, values, strict=False))
+
+    @property
+    def completed(self) -> list[TrialPaths]:
+        """Folders of the runs that completed, in the order of the seeds."""
+        pairs = zip(self.seeds, self.folders, strict=True)
+        return [TrialPaths(Path(folder)) for seed, folder in pairs if seed not in self.failed]
 
 
 @dataclass(frozen=True)
@@ -151,7 +165,7 @@ def report(
     confirmed: dict[str, float] | None = None,
 ) -> FinalResult:
     """Train winner and rival with the same fresh seeds and score each run once on the `report` group."""
-    _write_choice(paths, winner, published)
+    _write_choice(paths, winner, published, config.final.report.seeds)
     jobs = {candidate.key: _jobs(candidate, "report", config, template, paths) for candidate in (winner, published)}
     run(FixedQueue([job for pair in zip(*jobs.values(), strict=True) for job in pair]))
     rows = [_reported(candidate, jobs[candidate.key]) for candidate in (winner, published)]
@@ -163,7 +177,13 @@ def report(
         same=same,
         differences=differences,
         num_clips=template.num_clips,
-        verdict=verdict(config.objective, differences.get(config.objective.metric), same),
+        verdict=verdict(
+            config.objective,
+            differences.get(config.objective.metric),
+            same,
+            lost=(len(rows[0].failed), len(rows[1].failed)),
+            seeds=len(rows[0].seeds),
+        ),
         confirm=confirmed or {},
     )
     text = json.dumps(result.to_dict(), indent=1)
@@ -230,8 +250,14 @@ def _by_metric(outcomes: dict[int, Outcome]) -> dict[str, dict[int, float]]:
     return table
 
 
-def _write_choice(paths: StudyPaths, winner: Candidate, published: Candidate) -> None:
-    """Before `report` is looked at: what it is about. Every choice stays in the list."""
+def _write_choice(paths: StudyPaths, winner: Candidate, published: Candidate, seeds: int) -> None:
+    """Before `report` is looked at: what it is about. Every choice stays in the list; more seeds after a look are
+    another one, as whoever adds them has seen the verdict."""
     rows = {"winner": winner, "published": published}
-    entry = {role: {"key": c.key, "hash": c.config.settings_hash, "origin": c.origin} for role, c in rows.items()}
-    write_down(paths.choice, entry)
+    write_down(
+        paths.choice,
+        {
+            role: {"key": c.key, "hash": c.config.settings_hash, "origin": c.origin, "seeds": str(seeds)}
+            for role, c in rows.items()
+        },
+    )

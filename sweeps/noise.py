@@ -8,10 +8,11 @@ from typing import Any
 
 from sweeps.config import SweepConfig
 from sweeps.cost import train_gflop
-from sweeps.job import Outcome
+from sweeps.job import Outcome, read_job
 from sweeps.paths import StudyPaths, TrialPaths
 from sweeps.space import train_config
 from sweeps.statistics import Noise, indistinguishable, margin, measured_noise
+from tsvan.config import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -56,17 +57,19 @@ def near_best(
     return NearBest(noise, margin(len(scores), noise), found, len(scores), cheapest, gflop)
 
 
-def seed_scores(paths: StudyPaths, metric: str) -> dict[tuple[str, str], list[float]]:
-    """(stage, config's key) -> the metric of each completed rerun, by the reruns' own folders."""
+def seed_scores(paths: StudyPaths, metric: str, num_clips: int) -> dict[tuple[str, str], list[float]]:
+    """(stage, config's hash) -> the metric of each completed rerun of `num_clips` clips, by the reruns' own folders."""
     groups: dict[tuple[str, str], list[float]] = {}
-    for folder in sorted(paths.root.glob("final/*-*-*")):
-        outcome = Outcome.read(TrialPaths(folder))
-        stage, key, _ = folder.name.split("-")
-        if outcome is not None and outcome.state == "complete" and metric in outcome.values:
-            groups.setdefault((stage, key), []).append(outcome.values[metric])
+    for folder in map(TrialPaths, sorted(paths.root.glob("final/*"))):
+        job, outcome = read_job(folder), Outcome.read(folder)
+        if job is None or outcome is None or outcome.state != "complete" or job.num_clips != num_clips:
+            continue
+        if metric in outcome.values:
+            key = TrainConfig.from_dict(job.config).settings_hash
+            groups.setdefault((job.stage, key), []).append(outcome.values[metric])
     return groups
 
 
-def study_noise(paths: StudyPaths, metric: str) -> Noise | None:
-    """The noise that a study measured; None: no config was trained with two seeds."""
-    return measured_noise(seed_scores(paths, metric))
+def study_noise(paths: StudyPaths, metric: str, num_clips: int) -> Noise | None:
+    """The noise that a study measured in scores of `num_clips` clips; None: no config was trained with two seeds."""
+    return measured_noise(seed_scores(paths, metric, num_clips))

@@ -51,7 +51,8 @@ def write_page(report: Path, out: Path) -> None:
     for kind, mark in (("table_open", '<div class="wide"><table>'), ("table_close", "</table></div>")):
         parser.add_render_rule(kind, _fixed(mark))
     body = parser.renderer.render(tokens, parser.options, {})
-    title = next((token.content for token in tokens if token.type == "inline"), "report")
+    heading = next((token for token in tokens if token.type == "inline"), None)
+    title = _words(heading.children) if heading is not None else "report"
     links = "".join(f'<a href="#{name}">{html.escape(words)}</a>' for name, words in titles)
     write_atomically(
         out,
@@ -99,10 +100,16 @@ def _with_films(tokens: list[Token], folder: Path) -> list[Token]:
 def _picture(folder: Path) -> Any:
     def rule(self: RendererHTML, tokens: Sequence[Token], place: int, options: Any, env: Any) -> str:
         token = tokens[place]
-        words, source = html.escape(token.content), _embedded(folder / str(token.attrGet("src")))
+        words = html.escape(_words(token.children))
+        source = _embedded(folder / str(token.attrGet("src")))
         return f'<figure><figcaption>{words}</figcaption><img src="{source}" alt="{words}"></figure>'
 
     return rule
+
+
+def _words(tokens: Sequence[Token] | None) -> str:
+    """As people read them."""
+    return "".join(token.content for token in tokens or ())
 
 
 def _fixed(mark: str) -> Any:

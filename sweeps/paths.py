@@ -67,11 +67,6 @@ class StudyPaths:
         return self.stages / "memory.json"
 
     @property
-    def calibration(self) -> Path:
-        """The published row's scores by training seed."""
-        return self.stages / "calibration.json"
-
-    @property
     def choice(self) -> Path:
         """The winner, written down before the `report` group is scored."""
         return self.root / CHOICES
@@ -80,6 +75,11 @@ class StudyPaths:
     def final_result(self) -> Path:
         """Scores and intervals of the final stage."""
         return self.stages / "final.json"
+
+    @property
+    def stage(self) -> Path:
+        """The stage at work: jobs in all, those done before, and since when."""
+        return self.stages / "now.json"
 
     @property
     def tracking(self) -> Path:

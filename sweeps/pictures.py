@@ -7,6 +7,7 @@ VoxCeleb, whose clips have no class, 20 videos.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from tsvan.masks import motion_masks
 from tsvan.pictures import mask_sheet, random_frames, titled_films, titled_rows
 from tsvan.sampling import generate
 from tsvan.scoring.groups import sample_group
+from tsvan.strict import UserError
 from tsvan.video import Pixels
 
 SHOWN_TRIALS = 3
@@ -43,18 +45,23 @@ class Picture:
 
 @dataclass(frozen=True)
 class _Subject:
-    """A trained config: `name` of its files, `title` for people, folder of the run."""
+    """A trained config: `name` of its files, `title` for people, its networks."""
 
     name: str
     title: str
-    folder: TrialPaths
+    loaded: Checkpoint
+    file: Path
 
 
 @dataclass(frozen=True)
 class _Shown:
     subject: _Subject
-    loaded: Checkpoint
     clips: Pixels
+
+    @property
+    def loaded(self) -> Checkpoint:
+        """Its networks."""
+        return self.subject.loaded
 
 
 def draw_pictures(
@@ -71,14 +78,18 @@ def draw_pictures(
     subjects = _subjects(config, result, trials, paths)
     if not subjects:
         return []
-    names = {subject.title: _saved(subject.folder)[0].name for subject in subjects}
+    names = {subject.title: subject.file.name for subject in subjects}  # a checkpoint's name has its checksum
     drawn, note = {"format": _FORMAT, "networks": names}, paths.figures / "pictures.json"
     known = json.loads(note.read_text()) if note.exists() else {}
     if {key: known.get(key) for key in drawn} == drawn:
         return [Picture(title, paths.figures / name) for title, name in known["pictures"]]
+    note.unlink(missing_ok=True)  # what is drawn over is not what it lists
     paths.figures.mkdir(parents=True, exist_ok=True)
     shown = [_show(subject) for subject in subjects]
     pictures = [*_side_by_side(shown, paths), *_of_each(shown, result, config, paths), *_masks(shown[0], paths)]
+    for name in known.get("pictures", []):
+        if name[1] not in {picture.file.name for picture in pictures}:
+            (paths.figures / name[1]).unlink(missing_ok=True)
     listed = [(picture.title, picture.file.name) for picture in pictures]
     write_atomically(note, json.dumps({**drawn, "pictures": listed}, indent=1))
     return pictures
@@ -88,32 +99,36 @@ def _subjects(
     config: SweepConfig, result: FinalResult | None, trials: list[dict[str, Any]], paths: StudyPaths
 ) -> list[_Subject]:
     """Winner and published row by their final runs, then the best trials of the sweep."""
-    found = []
+    found: list[_Subject] = []
     rows = [] if result is None else [result.winner] if result.same else [result.winner, result.published]
     for row in rows:
-        folders = (TrialPaths(Path(name)) for name in row.folders)
-        found += [_Subject(row.role, f"{row.role} ({row.origin})", folder) for folder in folders if _saved(folder)][:1]
+        subjects = (_subject(row.role, f"{row.role} ({row.origin})", folder) for folder in row.completed)
+        found += list(filter(None, subjects))[:1]
     there = {row.trial for row in rows}
     sign = -1 if config.objective.direction == "maximize" else 1
     complete = [trial for trial in trials if trial["state"] == "complete" and trial["score"] is not None]
     for trial in sorted(complete, key=lambda trial: sign * trial["score"])[:SHOWN_TRIALS]:
         number = trial["number"]
-        if number not in there and _saved(paths.trial(number)):
-            found.append(_Subject(f"trial-{number:03d}", f"trial {number}", paths.trial(number)))
+        if number not in there:
+            subject = _subject(f"trial-{number:03d}", f"trial {number}", paths.trial(number))
+            found += [subject] if subject is not None else []
     return found
 
 
-def _saved(folder: TrialPaths) -> list[Path]:
-    """Its networks, newest first."""
-    return list_checkpoints(folder.checkpoints)
+def _subject(name: str, title: str, folder: TrialPaths) -> _Subject | None:
+    """By the newest sound networks of a run; None: there are none. A damaged file costs a picture, not the report."""
+    for file in list_checkpoints(folder.checkpoints):
+        with suppress(UserError):
+            return _Subject(name, title, load(file), file)
+    return None
 
 
 def _show(subject: _Subject) -> _Shown:
-    loaded = load(_saved(subject.folder)[0])
+    loaded = subject.loaded
     seeds, labels = _latents(len(loaded.classes))
     networks = loaded.build_networks(torch.device("cpu"))
     clips = torch.cat([*generate(networks, seeds, labels, precision=loaded.config.precision)])
-    return _Shown(subject, loaded, video.to_uint8(clips))
+    return _Shown(subject, video.to_uint8(clips))
 
 
 def _latents(num_classes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

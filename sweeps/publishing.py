@@ -12,7 +12,7 @@ from sweeps.choice import describe_settings
 from sweeps.config import SweepConfig
 from sweeps.final import FinalResult
 from sweeps.page import write_page
-from sweeps.paths import StudyPaths, TrialPaths
+from sweeps.paths import StudyPaths
 from sweeps.pictures import Picture, draw_pictures
 from sweeps.report import near_best_lines, write_report
 from sweeps.scorer import ScorerResult
@@ -20,10 +20,10 @@ from sweeps.screen import Screen
 from sweeps.session import StudyRecord
 from sweeps.shipper import Shipper
 from sweeps.space import derived
-from sweeps.statistics import Interval
+from sweeps.statistics import WITHOUT_INTERVAL, Interval, shown
 from sweeps.storage import load_study
 from sweeps.summary import summarise, trial_rows
-from sweeps.tables import metrics_table
+from sweeps.tables import escaped, metrics_table
 from sweeps.uris import shown_uri
 from tsvan.checkpoint import list_checkpoints
 from tsvan.config import TrainConfig
@@ -68,17 +68,17 @@ def _write_chosen(result: FinalResult, paths: StudyPaths) -> None:
 
 
 def _register(result: FinalResult, config: SweepConfig, shipper: Shipper) -> str | None:
-    """The winner's first final run as a model; an earlier registration of the same run stands."""
+    """The winner's first final run that completed as a model; an earlier registration of the same run stands."""
     objective = config.objective
     tags = {"config": result.winner.key, "preset": config.preset, "verdict": result.verdict}
-    folder = TrialPaths(Path(result.winner.folders[0]))
-    checkpoints = list_checkpoints(folder.checkpoints)
-    if not checkpoints:
+    saved = (folder for folder in result.winner.completed if list_checkpoints(folder.checkpoints))
+    folder = next(saved, None)
+    if folder is None:
         return None
     score = result.winner.scores.get(objective.metric)
     if score is not None:
         tags[objective.metric] = f"{score.mean:.6g}"
-    return shipper.register(folder, f"tsvan-{config.dataset}", checkpoints[0], tags)
+    return shipper.register(folder, f"tsvan-{config.dataset}", list_checkpoints(folder.checkpoints)[0], tags)
 
 
 def _deliver(
@@ -93,10 +93,10 @@ def _deliver(
     if summary["best"] is not None:
         values["sweep.best_score"] = summary["best"]["score"]
     if result is not None:
-        values |= _final_values(result.winner.scores.get(config.objective.metric), "score")
+        values |= _final_values(config.objective.metric, result.winner.scores.get(config.objective.metric))
         for role, row in (("best", result.winner), ("published", result.published)):
             values |= {f"final.{role}.{name}": cell.mean for name, cell in row.scores.items()}
-    tags = {"state": "complete" if result is not None else "failed"}
+    tags = {"state": "complete" if result is not None and result.winner.scores else "failed"}
     if (near := summary["near_best"]) is not None:
         values |= {"noise.spread": near["noise"]["spread"], "noise.margin": near["margin"]}
         tags |= {"near_best": ", ".join(map(str, near["trials"])), "near_best.cheapest": str(near["cheapest"])}
@@ -110,12 +110,12 @@ def _deliver(
     shipper.finish(values, tags, [file for file in files if file.exists()])
 
 
-def _final_values(score: Interval | None, prefix: str) -> dict[str, float]:
+def _final_values(metric: str, score: Interval | None) -> dict[str, float]:
     if score is None:
         return {}
-    values = {f"{prefix}_mean": score.mean, f"{prefix}_seeds": float(len(score.values))}
-    if score.low is not None and score.high is not None:
-        values |= {f"{prefix}_low": score.low, f"{prefix}_high": score.high}
+    values = {"score_mean": score.mean, "score_seeds": float(len(score.values))}
+    if score.low is not None and score.high is not None and metric not in WITHOUT_INTERVAL:
+        values |= {"score_low": score.low, "score_high": score.high}
     return values
 
 
@@ -129,17 +129,20 @@ def _note(result: FinalResult, summary: dict[str, Any], pictures: list[Picture],
     lines = [
         f"**{result.verdict}**",
         "",
-        f"Best: {describe_settings(derived(TrainConfig.from_dict(result.winner.config)))} ({result.winner.origin}). "
-        "The whole report, with films: `report.html` under Artifacts.",
+        f"Best: {describe_settings(derived(TrainConfig.from_dict(result.winner.config)))} "
+        f"({escaped(result.winner.origin)}). The whole report, with films: `report.html` under Artifacts.",
         "",
         *metrics_table(result, summary),
         "",
+        *(f"**{escaped(one.title)}**\n\n![sheet]({_address(one, run)})\n" for one in sheets),
         *near_best_lines(summary, config),
-        "",
-        *(f"**{one.title}**\n\n![{one.title}](get-artifact?path={quote('figures/' + one.file.name)}&run_uuid={run})\n"
-          for one in sheets),
     ]
     return "\n".join(lines)
+
+
+def _address(picture: Picture, run: str) -> str:
+    """Of a picture on MLflow's own pages."""
+    return f"get-artifact?path={quote('figures/' + picture.file.name)}&run_uuid={run}"
 
 
 def _closing_lines(
@@ -148,17 +151,20 @@ def _closing_lines(
     trials, near = summary["trials"], summary["near_best"]
     lines = [f"5 report: {_shown(paths.page)}, {_shown(paths.report)}, {_shown(paths.summary)}"]
     if result is None or not result.winner.scores:
+        if result is not None:
+            failed = "; ".join(f"seed {seed}: {reason}" for seed, reason in result.winner.failed.items())
+            return [*lines, f"no final run of the winner completed ({failed})"]
         states = ", ".join(f"{trial['number']}: {trial['state']} {trial['reason']}".strip() for trial in trials[:8])
         return [*lines, f"no usable trial ({states})"]
     winner = result.winner
     settings = describe_settings(derived(TrainConfig.from_dict(winner.config)))
-    score = winner.scores[config.objective.metric]
-    bounds = "" if score.low is None else f" [{score.low:.4g}, {score.high:.4g}]"
+    metric = config.objective.metric
+    score = winner.scores[metric]
     seeds = f"{len(score.values)} seed{'s' if len(score.values) > 1 else ''}"
     return [
         *lines,
         f"best config: {settings} ({winner.origin}), in {_shown(paths.chosen_config)}",
-        f"final score: {config.objective.metric} {score.mean:.4g}{bounds} over {seeds}, {result.num_clips} clips",
+        f"final score: {metric} {shown(metric, score)} over {seeds}, {result.num_clips} clips",
         *([] if near is None else [_near_line(near)]),
         f"looks at the sealed report group: {summary['final']['looks']}, for {summary['final']['choices']} choice(s)",
         f"verdict: {result.verdict}",

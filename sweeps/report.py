@@ -13,9 +13,19 @@ from sweeps.figures import draw_figures
 from sweeps.final import FinalResult
 from sweeps.paths import StudyPaths
 from sweeps.pictures import Picture
-from sweeps.tables import final_table, metrics_table, reproduce_table, seeds_lines, settings_table, trials_table
+from sweeps.tables import (
+    escaped,
+    final_table,
+    metrics_table,
+    reproduce_table,
+    seeds_lines,
+    settings_table,
+    trials_table,
+)
 from sweeps.trust import trust_lines
 from tsvan.files import write_atomically
+
+_LISTED = 20  # trials of a set that are named
 
 
 def write_report(
@@ -43,11 +53,11 @@ def write_report(
         "Samples": [line for picture in pictures for line in _shown(picture.title, picture.file, paths)],
         "Trials": [*trials_table(summary["trials"], config), "", *plots],
         "Can the scorer be trusted?": trust_lines(summary["scorer"]),
-        "How to reproduce each row": reproduce_table(final, summary, uri),
+        "How to reproduce each row": reproduce_table(summary, uri),
         "All settings": ["```yaml", *yaml.safe_dump(summary["config"], sort_keys=False).splitlines(), "```"],
         "Versions": [", ".join(f"{name} {value}" for name, value in summary["versions"].items())],
     }
-    text = [f"# {config.dataset}: study {paths.root.name}", ""]
+    text = [f"# {config.dataset}: study {escaped(paths.root.name)}", ""]
     for title, lines in sections.items():
         text += [*([f"## {title}", ""] if title else []), *lines, ""]
     write_atomically(paths.report, "\n".join(text))
@@ -80,7 +90,7 @@ def _result(
     lines = [
         f"**{final.verdict}**",
         "",
-        f"Best: {final.winner.origin}. {'It was' if final.same else 'Both configs were'} trained with "
+        f"Best: {escaped(final.winner.origin)}. {'It was' if final.same else 'Both configs were'} trained with "
         f"{'' if final.same else 'the same '}{seeds} fresh seed(s); every run was scored once, at its end, on the "
         f"sealed `report` group of {final.num_clips:,} clips.",
         "",
@@ -104,17 +114,20 @@ def _result(
 def near_best_lines(summary: dict[str, Any], config: SweepConfig) -> list[str]:
     """The noise between seeds, the trials that can't be told from the best, and the cheapest of them."""
     found, metric = summary["near_best"], config.objective.metric
+    if summary["noise"] is not None and found is None:
+        return [f"The noise between training seeds is known ({summary['noise']['source']}), but no trial is complete."]
     if found is None:
         return [
-            "The noise between training seeds is not known: no config was trained with two. `--calibrate 5` trains the "
-            "published row with five seeds before the sweep; without it small differences between trials mean nothing."
+            "The noise between training seeds is not known: no config was trained with two and scored as trials are. "
+            "`--calibrate 5` trains the published row with five; without it, small differences say nothing."
         ]
     if found["complete"] == 1:
         return [f"Only trial {found['cheapest']} is complete."]
     noise, near = found["noise"], found["trials"]
     by_number = {trial["number"]: trial for trial in summary["trials"]}
     cheapest = by_number[found["cheapest"]]
-    others = ", ".join(f"{number} ({by_number[number]['score']:.4g})" for number in near)
+    others = ", ".join(f"{number} ({by_number[number]['score']:.4g})" for number in near[:_LISTED])
+    others += f" and {len(near) - _LISTED} more" if len(near) > _LISTED else ""
     saved = 1 - found["gflop"][found["cheapest"]] / found["gflop"][near[0]]
     cheaper = f", {saved:.0%} less work than trial {near[0]}" if saved > 0.005 else ""
     return [
@@ -143,4 +156,4 @@ def _caution(config: SweepConfig, summary: dict[str, Any]) -> str:
 def _shown(title: str, file: Path, paths: StudyPaths) -> list[str]:
     """A picture, or a link to a film: Markdown has no films, the page plays them."""
     mark = "" if file.suffix == ".mp4" else "!"
-    return [f"{mark}[{title}]({file.relative_to(paths.root)})", ""] if file.exists() else []
+    return [f"{mark}[{escaped(title)}]({file.relative_to(paths.root)})", ""] if file.exists() else []

@@ -62,8 +62,9 @@ class Screen:
     def started(self, job: Job) -> None:
         """A job was handed out."""
         settings = describe_settings(derived(TrainConfig.from_dict(job.config)))
+        journal = Journal(job.paths.metrics)
         row = {"settings": settings, "state": "running", "iteration": 0, "last": job.save_at[-1], "score": None}
-        row["journal"] = Journal(job.paths.metrics)
+        row |= {"journal": journal, "before": journal.last_iteration()}  # an earlier process's says nothing of the pace
         with self._lock:
             self._rows[job.name] = row
         if self._live is None:
@@ -92,11 +93,13 @@ class Screen:
         if self._done >= self._total:
             return f"took {duration(spent)}"
         with self._lock:
-            running = sum(row["iteration"] / row["last"] for row in self._rows.values() if row["state"] == "running")
-        done = self._done - self._before + running
-        if done < _SOME:
+            running = [dict(row) for row in self._rows.values() if row["state"] == "running"]
+            earlier = sum(row["before"] / row["last"] for row in self._rows.values())
+        done = self._done - self._before + sum(row["iteration"] / row["last"] for row in running)
+        here = done - earlier
+        if here < _SOME:
             return "time left not known yet"
-        return f"about {duration(spent / done * (self._total - self._before - done))} left"
+        return f"about {duration(spent / here * (self._total - self._before - done))} left"
 
     def _look(self) -> None:
         """How far the running jobs are by their own files: scores are far apart."""

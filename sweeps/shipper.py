@@ -78,7 +78,7 @@ class Shipper:
         self.ended(job, outcome)
 
     def register(self, folder: TrialPaths, name: str, checkpoint: Path, tags: Mapping[str, str]) -> str | None:
-        """The networks of a run into the model registry, once.
+        """The networks of a run into the model registry, once; it is the champion then, also if another one was since.
 
         Returns:
             `models:/NAME/VERSION`, or None when the server did not take it.
@@ -88,8 +88,6 @@ class Shipper:
         delivery = found[0] if found else Delivery.read(folder.tracking)
         if delivery.parent != self._parent.run_id or not delivery.run_id:
             return None
-        if delivery.model:
-            return delivery.model
 
         def log() -> None:
             self._tracker.open()

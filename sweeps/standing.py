@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -147,7 +148,7 @@ def standing(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: s
         driver=driver,
         asked=asked,
         best=_best(trials, config),
-        left_s=None if driver is None else _left(paths, asked, trials, finals),
+        left_s=None if driver is None else _left(paths),
         trials=trials,
         final=finals,
         parent=None if parent is None else parent.status.lower(),
@@ -163,16 +164,15 @@ def _best(trials: list[RunStanding], config: SweepConfig) -> str | None:
     return pick(scores, key=lambda name: scores[name]) if scores else None
 
 
-def _left(paths: StudyPaths, asked: int, trials: list[RunStanding], finals: list[RunStanding]) -> float | None:
-    """As many seconds as the runs that the driver has ended took, for each that is left; its lock tells its start."""
-    since = paths.lock.stat().st_mtime
-    runs = trials if len(trials) < asked or any(run.state not in STATUS for run in trials) else finals
-    files = [paths.root / run.name / "outcome.json" for run in runs]
-    ended = [file.stat().st_mtime for file in files if file.exists()]
-    here, left = [time for time in ended if time > since], (asked if runs is trials else len(runs)) - len(ended)
-    if not here:
+def _left(paths: StudyPaths) -> float | None:
+    """As many seconds as each run took that ended in the stage at work, for each that is left of it."""
+    if not paths.stage.exists():
         return None
-    return (max(here) - since) / len(here) * left
+    stage = json.loads(paths.stage.read_text())
+    times = [file.stat().st_mtime for file in paths.root.glob("*/*/outcome.json")]
+    here = [time for time in times if time > stage["since"]]
+    left = stage["total"] - stage["done"] - len(here)
+    return (max(here) - stage["since"]) / len(here) * left if here and left > 0 else None
 
 
 def _asked_optuna(paths: StudyPaths) -> tuple[dict[int, FrozenTrial] | None, list[str]]:

@@ -13,6 +13,8 @@ import numpy as np
 from sweeps.config import Objective
 
 LEVEL = 0.95
+WITHOUT_INTERVAL = ("frechet_distance", "fvd_i3d")
+"""Resampling biases a Frechet distance, so none of its intervals is shown."""
 KEEP_PUBLISHED = "no evidence; keep the published setting"
 
 
@@ -64,48 +66,69 @@ def paired(one: Mapping[int, float], other: Mapping[int, float]) -> Interval | N
 
 
 def pooled(groups: Sequence[Sequence[float]], source: str) -> Noise | None:
-    """The noise between seeds, from the scores of configs that were trained with several; None: none was."""
+    """The noise between seeds, from the scores of configs that were trained with several; None: none was.
+
+    The configs share their seeds, so that their deviations may move together: the degrees of freedom are those of the
+    one with most seeds alone.
+    """
     several = [group for group in groups if len(group) > 1]
-    freedom = sum(len(group) - 1 for group in several)
-    if not freedom:
+    if not several:
         return None
+    total = sum(len(group) - 1 for group in several)
     squares = math.fsum((len(group) - 1) * _deviation(group) ** 2 for group in several)
-    return Noise(math.sqrt(squares / freedom), freedom, source)
+    return Noise(math.sqrt(squares / total), max(len(group) - 1 for group in several), source)
 
 
 def measured_noise(groups: Mapping[tuple[str, str], Sequence[float]]) -> Noise | None:
-    """The noise between seeds as a study measured it: by its calibration, else by the reruns of its final stage, of
-    which only the spread within each config is used and never which is better.
+    """The noise between seeds as a study measured it: by its calibration, else by its `confirm` stage, of which only
+    the spread within each config is used and never which is better. Never by `report`: its more clips hide noise.
 
     Args:
-        groups: (stage, config) -> scores, one a training seed.
+        groups: (stage, config) -> scores, one a training seed, each of as many clips as a trial's score.
     """
     calibration = [values for (stage, _), values in groups.items() if stage == "calibrate"]
-    others = [values for (stage, _), values in groups.items() if stage != "calibrate"]
+    confirm = [values for (stage, _), values in groups.items() if stage == "confirm"]
     seeds = sum(map(len, calibration))
     measured = pooled(calibration, f"{seeds} seeds of the published row, before the sweep")
-    return measured or pooled(others, "the seeds of the final stage's configs")
+    return measured or pooled(confirm, "the seeds of the confirm stage's configs")
 
 
-def verdict(objective: Objective, difference: Interval | None, same: bool) -> str:
-    """Adopt or keep, in a line: `adopt` only where the whole interval of winner - published is on the better side."""
+def verdict(
+    objective: Objective, difference: Interval | None, same: bool, lost: tuple[int, int] = (0, 0), seeds: int = 0
+) -> str:
+    """Adopt or keep, in a line: `adopt` only where the whole interval of winner - published is on the better side.
+
+    Args:
+        same: winner and published row are the same settings.
+        lost: seeds of the winner and of the published row without a score.
+        seeds: that both were to be trained with.
+    """
     if same:
         return "the best config is the published setting: keep it"
     if difference is None:
         return "no verdict: not both configs have a final score"
+    if lost[0] > lost[1]:  # what is left of it was selected by luck
+        return f"{KEEP_PUBLISHED}: {lost[0]} of {seeds} seeds of the best config failed"
+    over = f" over {len(difference.values)} of {seeds} seeds" if any(lost) else ""
     if difference.low is None or difference.high is None:
         return f"{KEEP_PUBLISHED}: {difference.mean:+.3g} from one seed"
     better = difference.low > 0 if objective.direction == "maximize" else difference.high < 0
-    return f"{'adopt' if better else KEEP_PUBLISHED}: {shown(difference, sign='+')}"
+    return f"{'adopt' if better else KEEP_PUBLISHED}: {shown(objective.metric, difference, sign='+')}{over}"
 
 
-def shown(value: Interval, sign: str = "") -> str:
+def shown(metric: str, value: Interval, sign: str = "") -> str:
     """`+0.31 [0.12, 0.50]`: as many decimals as the interval's width tells apart; without one, four digits."""
-    if value.low is None or value.high is None:
+    if value.low is None or value.high is None or metric in WITHOUT_INTERVAL:
         return f"{value.mean:{sign}.4g}"
-    half = (value.high - value.low) / 2
-    decimals = 4 if half <= 0 else min(max(1 - math.floor(math.log10(half)), 0), 9)
-    return f"{value.mean:{sign}.{decimals}f} [{value.low:.{decimals}f}, {value.high:.{decimals}f}]"
+    digits = f".{decimals(value)}f"
+    return f"{value.mean:{sign}{digits}} [{value.low:{digits}}, {value.high:{digits}}]"
+
+
+def decimals(value: Interval) -> int:
+    """How many the interval's width tells apart; four where it has none."""
+    if value.low is None or value.high is None or value.high <= value.low:
+        return 4
+    return min(max(1 - math.floor(math.log10((value.high - value.low) / 2)), 0), 9)
 
 
 def indistinguishable(scores: Mapping[int, float], noise: Noise, direction: str) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -38,6 +39,7 @@ from sweeps.wiring import make_shipper
 from sweeps.workers import Workers, join
 from tsvan.data.datasets import rules
 from tsvan.data.store import ClipStore
+from tsvan.files import write_atomically
 from tsvan.terminal import duration, progress
 
 DONE, NO_USABLE_TRIAL, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
@@ -199,9 +201,8 @@ class _Driver:
             self.screen.say(f"3 sweep: all {queue.total} trials are done")
         else:
             where = f"{workers.slots.workers} at a time on {'GPU' if workers.slots.gpus else 'CPU'}"
-            self.screen.begin(
-                f"3 sweep: {queue.total} trials, {queue.done} done before, {where}", queue.total, queue.done
-            )
+            title = f"3 sweep: {queue.total} trials, {queue.done} done before, {where}"
+            self._begin_runs(title, queue.total, queue.done)
             workers.run(queue, self.signals)
         forget_unfinished(paths)
         return bool(choice.best_candidates(config, study, 1))
@@ -212,7 +213,7 @@ class _Driver:
             return
         published = choice.published_candidate(config, None)
         final.calibrate(published, config, template, self.paths, self._reruns("calibrate", workers, shipper))
-        noise = study_noise(self.paths, config.objective.metric)
+        noise = study_noise(self.paths, config.objective.metric, template.num_clips)
         if noise is not None:
             self.screen.say(f"  noise between seeds: {config.objective.metric} ± {noise.spread:.3g} ({noise.source})")
 
@@ -225,12 +226,17 @@ class _Driver:
                 if outcome.state != "complete":
                     slim(job.paths)
             if len(queue):
-                self.screen.begin(f"{title}: {len(queue)} run(s) with fresh seeds", len(queue))
+                self._begin_runs(f"{title}: {len(queue)} run(s) with fresh seeds", len(queue))
                 workers.run(queue, self.signals)
             else:
                 self.screen.say(f"{title}: its runs are done")
 
         return run
+
+    def _begin_runs(self, title: str, total: int, done: int = 0) -> None:
+        """Say so here, and to `status` elsewhere."""
+        write_atomically(self.paths.stage, json.dumps({"total": total, "done": done, "since": time.time()}))
+        self.screen.begin(title, total, done)
 
     def _final(self, template: Job, workers: Workers, shipper: Shipper) -> final.FinalResult | None:
         config, paths = self.config, self.paths

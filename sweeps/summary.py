@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import optuna
 from sweeps.config import SweepConfig
 from sweeps.data import clips_summary
 from sweeps.final import FinalResult
+from sweeps.job import read_job
 from sweeps.noise import near_best, study_noise
 from sweeps.paths import StudyPaths, TrialPaths
+from sweeps.plan import num_clips
 from sweeps.session import StudyRecord
+from sweeps.statistics import Noise
 from sweeps.versions import versions
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
@@ -62,13 +66,17 @@ def summarise(
     model: str | None,
 ) -> dict[str, Any]:
     """Write `summary.json`."""
+    store = ClipStore.open(record.store)
+    noise = study_noise(paths, config.objective.metric, num_clips(config, "validation", store.num_classes))
     summary = {
         "dataset": config.dataset,
         "data_source": record.data_source,
         "trials": trials,
         "best": _best(trials, config),
-        "near_best": _near_best(trials, config, paths),
-        "final": None if final is None else {**final.to_dict(), **_runs(final, paths)},
+        "noise": None if noise is None else vars(noise),
+        "near_best": _near_best(trials, config, noise),
+        "final": None if final is None else {**final.to_dict(), **_looks(paths)},
+        "reruns": list(_reruns(paths)),
         "versions": versions(),
         "study_id": record.study_id,
         "preset": config.preset,
@@ -77,7 +85,7 @@ def summarise(
         "store": {
             "path": record.store,
             "content_hash": record.store_hash,
-            **clips_summary(ClipStore.open(record.store)),
+            **clips_summary(store),
         },
         "scorer": scorer,
         "mlflow_run_id": run_id(paths.tracking),
@@ -100,20 +108,25 @@ def _complete(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [trial for trial in trials if trial["state"] == "complete" and trial["score"] is not None]
 
 
-def _near_best(trials: list[dict[str, Any]], config: SweepConfig, paths: StudyPaths) -> dict[str, Any] | None:
+def _near_best(trials: list[dict[str, Any]], config: SweepConfig, noise: Noise | None) -> dict[str, Any] | None:
     scores = {trial["number"]: trial["score"] for trial in _complete(trials)}
     params = {trial["number"]: trial["params"] for trial in _complete(trials)}
-    found = near_best(config, study_noise(paths, config.objective.metric), scores, params)
+    found = near_best(config, noise, scores, params)
     return None if found is None else found.to_dict()
 
 
-def _runs(final: FinalResult, paths: StudyPaths) -> dict[str, Any]:
-    """MLflow runs of the reruns by seed, and how often the sealed group was looked at."""
-    rows = {"winner": final.winner, "published": final.published}
-    ids = {role: [run_id(TrialPaths(Path(name)).tracking) for name in row.folders] for role, row in rows.items()}
-    return {"mlflow_run_ids": ids, "looks": count_looks(paths), "choices": num_choices(paths.choice)}
+def _looks(paths: StudyPaths) -> dict[str, int]:
+    return {"looks": count_looks(paths), "choices": num_choices(paths.choice)}
+
+
+def _reruns(paths: StudyPaths) -> Iterator[dict[str, Any]]:
+    """Runs of calibration, confirm and report: name, training seed, MLflow run."""
+    for folder in map(TrialPaths, sorted(paths.root.glob("final/*"))):
+        job = read_job(folder)
+        if job is not None:
+            yield {"name": job.name, "seed": job.config["seed"], "mlflow_run_id": run_id(folder.tracking)}
 
 
 def count_looks(paths: StudyPaths) -> int:
     """Looks at the sealed group in the whole study, those again after an interruption among them."""
-    return sum(looks(TrialPaths(folder).looks) for folder in paths.root.glob("final/report-*"))
+    return sum(looks(TrialPaths(folder).looks) for folder in paths.root.glob("*/*"))

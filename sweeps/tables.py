@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import re
+import shlex
 from typing import Any
 
 from sweeps.config import SweepConfig
 from sweeps.final import FinalResult, Reported
-from sweeps.paths import TrialPaths
-from sweeps.statistics import Interval, shown
+from sweeps.statistics import WITHOUT_INTERVAL, Interval, decimals, shown
 from tsvan.config import published
 from tsvan.scoring.metrics import METRICS
-
-WITHOUT_INTERVAL = ("frechet_distance", "fvd_i3d")
-"""Resampling biases a Frechet distance, so none of its intervals is shown."""
 
 FEW_SEEDS = 5
 """With fewer, every point is shown."""
@@ -54,7 +51,7 @@ def metrics_table(final: FinalResult | None, summary: dict[str, Any]) -> list[st
     rows = []
     for row in configs:
         values = [cell(name, row.scores.get(name)) for name in names]
-        rows.append([f"**{row.role}** ({row.origin})", f"{final.num_clips if final else 0:,}", *values])
+        rows.append([f"**{row.role}** ({escaped(row.origin)})", f"{final.num_clips if final else 0:,}", *values])
     sizes = f"{bounds['num_clips']:,} ({bounds['num_distance_clips']:,})"
     for kind, bound in bounds["rows"].items():
         title = f"{kind}, held out" if kind == "real" else f"{kind} (real clips, broken)"
@@ -80,7 +77,7 @@ def settings_table(final: FinalResult | None, config: SweepConfig) -> list[str]:
     rows: list[tuple[str, dict[str, Any]]] = [("table 3", published(config.dataset).to_dict())]
     if final is not None:
         rivals = [final.winner] if final.same else [final.winner, final.published]
-        rows += [(f"{row.role} ({row.origin})", row.config) for row in rivals]
+        rows += [(f"{row.role} ({escaped(row.origin)})", row.config) for row in rivals]
     return table(
         ["", "λ1", "λ2", "λ3", "λ4", "λ5", "ngf", "z_c", "z_m", "iterations"],
         [[name, *_settings(values)] for name, values in rows],
@@ -102,20 +99,19 @@ def trials_table(trials: list[dict[str, Any]], config: SweepConfig) -> list[str]
             f"{trial['iteration']:,}",
             "-" if trial["seconds"] is None else f"{trial['seconds'] / 60:.1f}",
             trial["state"],
-            trial["reason"] or ("" if trial["origin"] == "sampler" else trial["origin"]),
+            escaped(trial["reason"] or ("" if trial["origin"] == "sampler" else trial["origin"])),
         ]
         for trial in [*complete, *rest]
     ]
     return table(["trial", *names, config.objective.metric, "iteration", "minutes", "state", ""], rows)
 
 
-def reproduce_table(final: FinalResult | None, summary: dict[str, Any], uri: str) -> list[str]:
+def reproduce_table(summary: dict[str, Any], uri: str) -> list[str]:
     """For each run that a number comes from, what trains it again."""
     runs = [(f"trial {trial['number']}", trial["mlflow_run_id"]) for trial in summary["trials"]]
-    for role, ids in summary["final"]["mlflow_run_ids"].items() if final is not None else ():
-        if role == "winner" or not final.same:  # type: ignore[union-attr]
-            runs += [(f"{role}, seed {place}", found) for place, found in enumerate(ids)]
-    rows = [[name, f"`python tune_runner.py reproduce {run} --tracking-uri {uri}`"] for name, run in runs if run]
+    runs += [(f"{run['name']} (seed {run['seed']})", run["mlflow_run_id"]) for run in summary["reruns"]]
+    command = "python tune_runner.py reproduce {} --tracking-uri " + shlex.quote(uri)
+    rows = [[name, f"`{command.format(run)}`"] for name, run in runs if run]
     return table(["run", "command"], rows) if rows else ["No run is in MLflow."]
 
 
@@ -123,9 +119,15 @@ def cell(name: str, value: Interval | None, sign: str = "") -> str:
     """A mean with its interval, and with few seeds every value."""
     if value is None:
         return "-"
-    text = f"{value.mean:{sign}.4g}" if name in WITHOUT_INTERVAL else shown(value, sign)
+    text = shown(name, value, sign)
+    digits = ".4g" if name in WITHOUT_INTERVAL else f".{decimals(value)}f"
     few = 1 < len(value.values) < FEW_SEEDS
-    return f"{text} ({', '.join(f'{v:{sign}.4g}' for v in value.values)})" if few else text
+    return f"{text} ({', '.join(f'{v:{sign}{digits}}' for v in value.values)})" if few else text
+
+
+def escaped(text: str) -> str:
+    """Text of somebody else for Markdown: shown as it is, on one line."""
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split()))
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
@@ -142,20 +144,21 @@ def _names(scores: dict[str, Interval]) -> list[str]:
 
 
 def _seeds(row: Reported, metric: str) -> list[str]:
-    values = row.scores[metric].values if metric in row.scores else []
+    values = row.by_seed(metric).values()
     swept = (
         ""
         if row.sweep_values is None
         else f"; in the sweep, by which it was chosen, {row.sweep_values.get(metric, float('nan')):.4g}"
     )
-    lines = [f"- {row.role} ({row.origin}), {metric} by seed: {', '.join(f'{v:.4g}' for v in values) or 'none'}{swept}"]
+    by_seed = ", ".join(f"{value:.4g}" for value in values) or "none"
+    lines = [f"- {row.role} ({escaped(row.origin)}), {metric} by seed: {by_seed}{swept}"]
     clips = [bounds[metric] for bounds in row.bootstrap if metric in bounds and metric not in WITHOUT_INTERVAL]
     if clips:
         lines.append(
             "  - bootstrap over clips, for display, by seed: "
             + ", ".join(f"[{low:.4g}, {high:.4g}]" for low, high in clips)
         )
-    return lines + [f"  - seed {seed}: {reason}" for seed, reason in row.failed.items()]
+    return lines + [f"  - seed {seed}: {escaped(reason)}" for seed, reason in row.failed.items()]
 
 
 def _settings(values: dict[str, Any]) -> list[str]:
@@ -167,8 +170,8 @@ def _settings(values: dict[str, Any]) -> list[str]:
 
 
 def _comparable(rows: list[Reported]) -> bool:
-    files = [TrialPaths(Path(folder)).scores for row in rows for folder in row.folders]
-    return bool(files) and all(file.exists() and json.loads(file.read_text())["frechet_comparable"] for file in files)
+    files = [folder.scores for row in rows for folder in row.completed if folder.scores.exists()]
+    return bool(files) and all(json.loads(file.read_text())["frechet_comparable"] for file in files)
 
 
 def _number(value: Any) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 from tsvan.strict import UserError
 
 _SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
-_USER = re.compile(r"://[^\s/'\"]*@")
-_QUERY = re.compile(r"\?\w+=[^\s'\")]*")  # libraries name the path of a request without its host
+_USER = re.compile(r"://[^\s'\"]*@")
+_QUERY = re.compile(r"\?[\w%.~+-]+=[^\s'\")]*")  # libraries name the path of a request without its host
+_REST = re.compile(r"(://[^\s'\"?#]*)[?#][^\s'\")]*")
 
 
 def default_uri(database: Path) -> str:
@@ -48,4 +49,4 @@ def shown_uri(uri: str) -> str:
 
 def without_secrets(text: str) -> str:
     """A text whose URIs have lost user, password and query: nothing else may reach a log, a file or a tag."""
-    return _QUERY.sub("", _USER.sub("://", text))
+    return _QUERY.sub("", _REST.sub(r"\1", _USER.sub("://", text)))

@@ -89,6 +89,8 @@ def test_a_seed_that_failed_is_named_and_not_counted(config: SweepConfig, paths:
 
     result = final.report(winner, rival, config, template, paths, run)
     assert list(result.winner.failed.values()) == ["diverged: nan"]
+    assert result.winner.completed == []
+    assert [folder.folder.name for folder in result.published.completed] == [f"report-{rival.key}-0"]
     assert result.winner.scores == {}
     assert result.differences == {}
 
@@ -103,23 +105,24 @@ def test_calibration_trains_the_published_row_and_scores_it_as_a_trial(
     jobs = [json.loads(file.read_text()) for file in paths.root.glob(f"final/calibrate-{row.key}-*/job.json")]
     assert len({job["config"]["seed"] for job in jobs}) == 3
     assert {(job["group"], job["seal"]) for job in jobs} == {("validation", "")}
-    noise = study_noise(paths, "inception_score")
+    noise = study_noise(paths, "inception_score", template.num_clips)
     assert noise is not None
     assert (noise.spread, noise.freedom) == (1.0, 2)
+    assert study_noise(paths, "inception_score", 9_000) is None  # a group of another size
 
 
-def test_the_noise_of_the_final_stages_seeds_serves_where_nothing_was_calibrated(
+def test_the_noise_of_the_confirm_stages_seeds_serves_where_nothing_was_calibrated(
     config: SweepConfig, paths: StudyPaths
 ) -> None:
     template = swept(config, paths)
-    assert study_noise(paths, "inception_score") is None
+    assert study_noise(paths, "inception_score", template.num_clips) is None
     candidates = best_candidates(config, load_study(paths), 2)
     scores = {candidates[0].key: [1.0, 2.0, 3.0], candidates[1].key: [12.0, 10.0, 14.0]}
     final.confirm(candidates, config, template, paths, run_all(scores))
-    noise = study_noise(paths, "inception_score")
+    noise = study_noise(paths, "inception_score", template.num_clips)
     assert noise is not None
-    # (2 x 1 + 2 x 4) / 4 = 2.5: the spread within each config, not between them.
-    assert (noise.spread**2, noise.freedom) == (pytest.approx(2.5), 4)
+    # (2 x 1 + 2 x 4) / 4 = 2.5: the spread within each config, not between them; the seeds are the same.
+    assert (noise.spread**2, noise.freedom) == (pytest.approx(2.5), 2)
 
 
 def test_confirm_ranks_on_its_own_group(config: SweepConfig, paths: StudyPaths) -> None:
@@ -259,3 +262,34 @@ def test_more_trials_run_the_final_stage_again_only_for_another_winner(
     winner = best_candidates(better, load_study(paths), 1)[0]
     assert final_runs(better, {winner.key: [6.0]}) == ([winner.key], "trial 7")
     assert len(json.loads(paths.choice.read_text())) == 2  # both looks at `report` stay on record
+
+
+def test_values_belong_to_their_seeds_also_when_one_failed(config: SweepConfig, paths: StudyPaths) -> None:
+    config = replace(config, final=replace(config.final, report=replace(config.final.report, seeds=3)))
+    template = swept(config, paths)
+    study = load_study(paths)
+    winner, rival = best_candidates(config, study, 1)[0], published_candidate(config, study)
+
+    def run(queue: final.FixedQueue) -> None:
+        while (job := queue.next()) is not None:
+            bad = winner.key in job.name and job.number == 0
+            values, reason = {"inception_score": 9.0 + job.number}, "nan" if bad else ""
+            Outcome("diverged" if bad else "complete", 100, values, reason).write(job.paths)
+
+    result = final.report(winner, rival, config, template, paths, run)
+    seeds = result.winner.seeds
+    assert result.winner.by_seed("inception_score") == {seeds[1]: 10.0, seeds[2]: 11.0}
+    assert [folder.folder.name[-1] for folder in result.winner.completed] == ["1", "2"]
+    assert result.differences["inception_score"].values == [0.0, 0.0]
+    assert result.verdict == "no evidence; keep the published setting: 1 of 3 seeds of the best config failed"
+
+
+def test_more_seeds_after_a_look_are_another_choice(config: SweepConfig, paths: StudyPaths) -> None:
+    template = swept(config, paths)
+    study = load_study(paths)
+    winner, rival = best_candidates(config, study, 1)[0], published_candidate(config, study)
+    for seeds in (1, 1, 2):
+        more = replace(config, final=replace(config.final, report=replace(config.final.report, seeds=seeds)))
+        scores = {winner.key: [5.0], rival.key: [4.0]} if seeds == 2 or not paths.choice.exists() else {}
+        final.report(winner, rival, more, template, paths, run_all(scores))
+    assert [entry["winner"]["seeds"] for entry in json.loads(paths.choice.read_text())] == ["1", "2"]

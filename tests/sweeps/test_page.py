@@ -15,7 +15,7 @@ from tsvan import video
 
 pytest_plugins = ["tests.browser"]
 
-REPORT = """# weizmann: study <b>one</b>
+REPORT = """# weizmann: study \\<b\\>one</b>
 
 ## Result
 
@@ -27,7 +27,7 @@ REPORT = """# weizmann: study <b>one</b>
 
 ## Samples
 
-[All configs & more](figures/film.mp4)
+[All configs \\[a\\|b\\] & more](figures/film.mp4)
 
 ![A sheet](figures/sheet.png)
 """
@@ -61,6 +61,6 @@ def test_it_opens_from_the_disk_and_plays(page: Path, browser: Chrome) -> None:
     assert browser.execute_script("return document.querySelector('img').naturalWidth") == 32
     assert [link.text for link in browser.find_elements("css selector", "nav a")] == ["Result", "Samples"]
     assert browser.find_element("css selector", "td").text == "H(y|v)"
-    assert browser.find_element("css selector", "figcaption").text == "All configs & more"
+    assert browser.find_element("css selector", "figcaption").text == "All configs [a|b] & more"
     asked = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
     assert all(name.startswith("data:") for name in asked)

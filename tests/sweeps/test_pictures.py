@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from sweeps.config import SweepConfig, load
 from sweeps.paths import StudyPaths
 from sweeps.pictures import draw_pictures
 from tests.sweeps.test_tables import final
-from tsvan.checkpoint import Checkpoint, save
+from tsvan.checkpoint import Checkpoint, list_checkpoints, save
 from tsvan.config import TrainConfig
 from tsvan.models.networks import Networks
 
@@ -77,19 +78,30 @@ def test_the_best_trials_are_shown_from_the_same_latents(
 def test_winner_and_published_row_are_shown_by_their_final_runs(
     config: SweepConfig, paths: StudyPaths, trials: list[dict[str, Any]], tiny_config: TrainConfig
 ) -> None:
-    result = final()
-    folders = {role: str(paths.final(f"report-{role}-0").folder) for role in ("best", "published")}
-    for role in folders:
-        train(tiny_config, paths.final(f"report-{role}-0").checkpoints, 9)
+    result = final(seeds=2)
+    folders = {role: [paths.final(f"report-{role}-{place}") for place in range(2)] for role in ("best", "published")}
+    for seed, (role, place) in enumerate((("best", 1), ("published", 0), ("published", 1))):
+        train(tiny_config, folders[role][place].checkpoints, 9 + seed)
+    folders["best"][0].checkpoints.mkdir(parents=True)
+    (folders["best"][0].checkpoints / "000000016.0123456789abcdef.pt").write_bytes(b"damaged")
+    (paths.figures).mkdir(parents=True)
+    (paths.figures / "trial-099_frames.png").touch()
+    listed = {"pictures": [["of an older choice", "trial-099_frames.png"]]}
+    (paths.figures / "pictures.json").write_text(json.dumps(listed))
+    rows = {role: [str(folder.folder) for folder in found] for role, found in folders.items()}
     result = replace(
         result,
-        winner=replace(result.winner, folders=[folders["best"]]),
-        published=replace(result.published, folders=[folders["published"]]),
+        winner=replace(result.winner, folders=rows["best"]),
+        published=replace(result.published, folders=rows["published"], failed={0: "diverged: nan"}, seeds=[0, 1]),
     )
     titles = [picture.title for picture in draw_pictures(config, result, trials, paths)]
+    drawn = json.loads((paths.figures / "pictures.json").read_text())["networks"]
+    assert drawn["best (trial 3)"] == list_checkpoints(folders["best"][1].checkpoints)[0].name  # the other is damaged
+    assert drawn["published (table 3)"] == list_checkpoints(folders["published"][1].checkpoints)[0].name  # diverged
+    assert not (paths.figures / "trial-099_frames.png").exists()
     assert "best (trial 3): 2 videos for each class" in titles
     assert "published (table 3): 40 random frames" in titles
-    assert not any(title.startswith("trial") for title in titles)
+    assert any(title.startswith("trial 1") or "same latents" in title for title in titles)
 
 
 def test_clips_without_classes_are_twenty(paths: StudyPaths, tiny_config: TrainConfig) -> None:

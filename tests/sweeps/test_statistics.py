@@ -57,30 +57,48 @@ def test_verdicts(difference: Interval | None, same: bool, words: str) -> None:
     assert verdict(HIGHER, difference, same) == words
 
 
+def test_a_winner_that_lost_seeds_is_not_adopted() -> None:
+    better = Interval(0.5, 0.4, 0.6, [0.5, 0.5])
+    lost = verdict(HIGHER, better, False, lost=(3, 0), seeds=5)
+    assert lost == "no evidence; keep the published setting: 3 of 5 seeds of the best config failed"
+    assert verdict(HIGHER, better, False, lost=(0, 3), seeds=5) == "adopt: +0.50 [0.40, 0.60] over 2 of 5 seeds"
+    assert verdict(HIGHER, better, False, lost=(1, 1), seeds=5).startswith("adopt")
+
+
+def test_a_frechet_distance_decides_without_showing_an_interval() -> None:
+    objective = Objective("frechet_distance", "minimize")
+    assert verdict(objective, Interval(-3.0, -5.0, -1.0, []), False) == "adopt: -3"
+
+
 def test_lower_is_adopted_where_it_is_minimised() -> None:
     assert verdict(LOWER, Interval(-0.3, -0.5, -0.1, []), False).startswith("adopt")
     assert verdict(LOWER, Interval(0.3, 0.1, 0.5, []), False).startswith("no evidence")
 
 
 def test_decimals_follow_the_width() -> None:
-    assert shown(Interval(1234.5678, 1230.0, 1239.0, [])) == "1234.6 [1230.0, 1239.0]"
-    assert shown(Interval(0.0012345, 0.00120, 0.00126, [])) == "0.001234 [0.001200, 0.001260]"
-    assert shown(Interval(2.0, 2.0, 2.0, [])) == "2.0000 [2.0000, 2.0000]"
-    assert shown(Interval(0.123456, None, None, [])) == "0.1235"
+    assert shown("x", Interval(1234.5678, 1230.0, 1239.0, [])) == "1234.6 [1230.0, 1239.0]"
+    assert shown("x", Interval(0.0012345, 0.00120, 0.00126, [])) == "0.001234 [0.001200, 0.001260]"
+    assert shown("x", Interval(2.0, 2.0, 2.0, [])) == "2.0000 [2.0000, 2.0000]"
+    assert shown("frechet_distance", Interval(5.0, 4.0, 6.0, [])) == "5"
+    assert shown("x", Interval(0.123456, None, None, [])) == "0.1235"
 
 
 def test_noise_is_pooled_within_configs() -> None:
-    # Variances 1 (2 degrees of freedom) and 4 (1): (2 x 1 + 1 x 8 / 2) / 3.
+    # Variances 1 (2 degrees of freedom) and 4 (1): (2 x 1 + 1 x 8 / 2) / 3; the configs share their seeds.
     noise = pooled([[1.0, 2.0, 3.0], [10.0, 10.0 + 8**0.5], [7.0]], "")
     assert noise is not None
-    assert (noise.spread**2, noise.freedom) == (pytest.approx(2.0), 3)
+    assert (noise.spread**2, noise.freedom) == (pytest.approx(2.0), 2)
     assert pooled([[1.0], [2.0]], "") is None
 
 
-def test_calibration_goes_before_the_reruns() -> None:
-    noise = measured_noise({("calibrate", "a"): [1.0, 3.0], ("report", "b"): [1.0, 100.0, 3.0]})
-    assert noise is not None
-    assert noise.freedom == 1
+def test_calibration_goes_before_confirm_and_report_is_not_used() -> None:
+    groups = {("calibrate", "a"): [1.0, 3.0], ("confirm", "b"): [1.0, 2.0, 3.0], ("report", "b"): [1.0, 100.0, 3.0]}
+    for stage, freedom in (("calibrate", 1), ("confirm", 2)):
+        noise = measured_noise(groups)
+        assert noise is not None
+        assert noise.freedom == freedom
+        groups = {key: values for key, values in groups.items() if key[0] != stage}
+    assert measured_noise(groups) is None
 
 
 @pytest.mark.parametrize(
@@ -109,13 +127,16 @@ def test_intervals_cover_the_truth_in_95_of_100_studies() -> None:
     assert 0.94 < covered < 0.96
 
 
+@pytest.mark.parametrize("stage", ["calibrate", "confirm"])
 @pytest.mark.parametrize("step", [0.0, 0.5, 2.0])
-def test_the_truly_best_config_stays_in_the_set_in_95_of_100_studies(step: float) -> None:
+def test_the_truly_best_config_stays_in_the_set_in_95_of_100_studies(step: float, stage: str) -> None:
     chance = np.random.default_rng(1)
     truth = -step * np.arange(16)  # config 0 is the best; with step 0 all are
     kept, sizes = [], []
     for _ in range(1000):
-        noise = measured_noise({("calibrate", "row"): list(chance.normal(0, 1, 5))})
+        shared = chance.normal(0, 0.9, 5)  # what a seed does to every config alike
+        own = chance.normal(0, (1 - 0.9**2) ** 0.5, (3 if stage == "confirm" else 1, 5))
+        noise = measured_noise({(stage, str(number)): list(shared + row) for number, row in enumerate(own)})
         assert noise is not None
         scores = dict(enumerate(truth + chance.normal(0, 1, 16)))
         found = indistinguishable(scores, noise, "maximize")
@@ -141,7 +162,7 @@ def simulated(chance: np.random.Generator, truth: np.ndarray, kind: str, seeds: 
 def test_a_config_that_is_no_better_is_adopted_in_at_most_5_of_100_studies(kind: str) -> None:
     chance = np.random.default_rng(2)
     verdicts = [simulated(chance, np.zeros(32), kind) for _ in range(2000)]
-    assert np.mean([text.startswith("adopt") for text in verdicts]) <= 0.05
+    assert np.mean([text.startswith("adopt") for text in verdicts]) <= 0.035
 
 
 def test_a_config_that_is_clearly_better_is_adopted() -> None:

@@ -165,8 +165,9 @@ def test_while_a_driver_lives_looking_is_safe_and_mending_is_refused(
 def test_a_study_at_work_tells_its_best_and_the_time_left(
     paths: StudyPaths, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    now = time.time()
+    write_atomically(paths.stage, json.dumps({"total": 6, "done": 1, "since": now}))
     with only_driver(paths):
-        now = paths.lock.stat().st_mtime
         os.utime(paths.trial(0).outcome, (now + 60, now + 60))
         os.utime(paths.trial(3).outcome, (now - 60, now - 60))  # before this driver
         found = as_json(paths, capsys)

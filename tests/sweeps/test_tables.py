@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sweeps.config import load
@@ -23,6 +24,7 @@ def reported(role: str, values: list[float], **others: Any) -> Reported:
         sweep_values={"inception_score": 9.5},
         seeds=list(range(len(values))),
         scores=scores,
+        folders=[f"/nowhere/final/report-{role}-{place}" for place in range(len(values))],
         bootstrap=[{"inception_score": [1.0, 2.0], "frechet_distance": [3.0, 4.0]}],
         **others,
     )
@@ -36,7 +38,7 @@ def final(seeds: int = 5, same: bool = False) -> FinalResult:
 
 def test_with_fewer_than_five_seeds_every_value_is_shown() -> None:
     # Of 2, 3, 4: s = 1, half = 4.30265 / √3 = 2.48.
-    assert cell("inception_score", interval([2.0, 3.0, 4.0])) == "3.0 [0.5, 5.5] (2, 3, 4)"
+    assert cell("inception_score", interval([2.0, 3.0, 4.0])) == "3.0 [0.5, 5.5] (2.0, 3.0, 4.0)"
     assert cell("inception_score", interval([1.0, 2.0, 3.0, 4.0, 5.0])) == "3.0 [1.0, 5.0]"
     assert cell("inception_score", Interval(3.0, None, None, [3.0])) == "3"
     assert cell("inception_score", None) == "-"
@@ -93,14 +95,21 @@ def test_complete_trials_come_first_and_best_first() -> None:
 
 
 def test_each_run_says_how_to_train_it_again() -> None:
-    ids = {"winner": ["w0", None], "published": ["p0", "p1"]}
-    summary = {"trials": [trial(4, "complete", 1.0)], "final": {"mlflow_run_ids": ids}}
-    lines = reproduce_table(final(), summary, "sqlite:///runs/mlflow.db")
+    reruns = [{"name": f"final/{stage}-ab-0", "seed": 77, "mlflow_run_id": stage[0]} for stage in ("confirm", "report")]
+    lost = {"name": "final/report-ab-1", "seed": 78, "mlflow_run_id": None}
+    summary = {"trials": [trial(4, "complete", 1.0)], "reruns": [*reruns, lost]}
+    lines = reproduce_table(summary, "sqlite:///runs/mlflow.db")
     assert "| trial 4 | `python tune_runner.py reproduce r4 --tracking-uri sqlite:///runs/mlflow.db` |" in lines
     assert [line.split("|")[1].strip() for line in lines[2:]] == [
         "trial 4",
-        "winner, seed 0",
-        "published, seed 0",
-        "published, seed 1",
+        "final/confirm-ab-0 (seed 77)",
+        "final/report-ab-0 (seed 77)",
     ]
-    assert not any("published" in line for line in reproduce_table(final(same=True), summary, "x"))
+    assert "--tracking-uri 'sqlite:///my runs/m.db'`" in reproduce_table(summary, "sqlite:///my runs/m.db")[2]
+
+
+def test_what_others_wrote_is_shown_as_it_is() -> None:
+    row = {**trial(0, "failed", None), "reason": "unsupported operand type(s) for |: <class 'int'>\nand more"}
+    line = trials_table([row], CONFIG)[2]
+    assert "for \\|: \\<class 'int'\\> and more |" in line
+    assert re.sub(r"\\.", "", line).count("|") == trials_table([row], CONFIG)[0].count("|")
