@@ -65,15 +65,8 @@ def final_of(summary: Mapping[str, Any]) -> Final:
 
 def paired_seeds(final: Final, metric: str) -> dict[int, tuple[float, float]]:
     """Training seed -> (winner's value, published row's value), of the seeds that both completed."""
-    winner, rival = (seed_values(row, metric) for row in (final.result.winner, final.result.published))
+    winner, rival = (row.by_seed(metric) for row in (final.result.winner, final.result.published))
     return {seed: (value, rival[seed]) for seed, value in winner.items() if seed in rival}
-
-
-def seed_values(row: Reported, metric: str) -> dict[int, float]:
-    """Training seed -> value. A run that did not complete has none."""
-    completed = [seed for seed in row.seeds if seed not in row.failed]
-    values = row.scores[metric].values if metric in row.scores else []
-    return dict(zip(completed, values, strict=False))
 
 
 def origin(row: Reported) -> str:

@@ -6,7 +6,7 @@ import shlex
 
 import pandas as pd
 
-from analysis.final import Final, origin, seed_values
+from analysis.final import Final, origin
 from analysis.reading import Study
 from analysis.rows import settings_text
 from analysis.store import ROOT
@@ -49,7 +49,7 @@ def seeds_table(final: Final) -> pd.DataFrame:
     rows = []
     for title, row in _sides(final).items():
         for seed in row.seeds:
-            values = {NAMES.get(m, m): seed_values(row, m).get(seed) for m in report_metrics(final)}
+            values = {NAMES.get(m, m): row.by_seed(m).get(seed) for m in report_metrics(final)}
             cells = {name: "-" if value is None else f"{value:.6g}" for name, value in values.items()}
             rows.append({"config": title, "seed": seed, **cells, "note": row.failed.get(seed, "")})
     return pd.DataFrame(rows).set_index(["config", "seed"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -11,8 +11,10 @@ from analysis.ranking import best_trial, completed, trial, trials_table
 from analysis.reading import Study
 from sweeps import noise as sweep_noise
 from sweeps.cost import train_gflop
+from sweeps.plan import num_clips
 from sweeps.space import train_config
 from sweeps.statistics import Noise, measured_noise
+from tsvan.data.datasets import rules
 
 SHARE = 0.1
 """Without a measured noise: near the best means within this share of the way from the best to the median."""
@@ -99,9 +101,11 @@ def seed_scores(study: Study) -> dict[tuple[str, str], list[float]]:
 
 
 def study_noise(study: Study) -> Noise | None:
-    """The noise between training seeds: of the calibration, else of the final stage's reruns, of which only the spread
-    within each config is used and never which of them is better. None: no config was trained with two seeds."""
-    return measured_noise(seed_scores(study))
+    """The noise between training seeds: of the calibration, else of the confirm stage, if that was scored on as many
+    clips as the trials were; only the spread within each config is used and never which of them is better. None: no
+    config was trained with two seeds."""
+    clips = num_clips(study.config, "validation", len(rules(study.config.dataset).classes))
+    return measured_noise(seed_scores(replace(study, reruns=study.reruns[study.reruns["clips"] == clips])))
 
 
 def best_set(study: Study) -> BestSet:

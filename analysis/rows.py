@@ -62,6 +62,7 @@ def rerun_row(run: Run, config: SweepConfig) -> dict[str, Any]:
         "key": name.split("-")[1] if name.count("-") == 2 else "",
         "place": int(tags.get("trial", -1)),
         "seed": int(tags.get("train.seed", -1)),
+        "clips": int(run.data.params.get("score.clips", 0)),
         "score": run.data.metrics.get("score", math.nan),
         **_metrics(run),
         "run_id": run.info.run_id,

@@ -6,11 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.final import Final, origin, paired_seeds, seed_values
+from analysis.final import Final, origin, paired_seeds
 from analysis.final_tables import NAMES
 from analysis.marks import BLUE, GREY, ORANGE, note_alone
-from sweeps.statistics import paired, shown
-from sweeps.tables import WITHOUT_INTERVAL
+from sweeps.statistics import WITHOUT_INTERVAL, paired, shown
 from tsvan.scoring.metrics import METRICS
 
 
@@ -41,7 +40,7 @@ def draw_seeds(final: Final, metrics: list[str]) -> Figure:
 
 def _values(axes: Axes, final: Final, metric: str) -> None:
     """A line joins the two runs of a seed; a run whose partner did not complete stands alone."""
-    winner, rival = (seed_values(row, metric) for row in (final.result.winner, final.result.published))
+    winner, rival = (row.by_seed(metric) for row in (final.result.winner, final.result.published))
     for seed in dict.fromkeys([*rival, *winner]):
         values = (rival.get(seed, np.nan), winner.get(seed, np.nan))
         axes.plot((0, 1), values, color=GREY, linewidth=1, zorder=1)
@@ -54,7 +53,7 @@ def _values(axes: Axes, final: Final, metric: str) -> None:
 
 
 def _alone(axes: Axes, final: Final, metric: str) -> None:
-    values = seed_values(final.result.winner, metric)
+    values = final.result.winner.by_seed(metric)
     axes.scatter([0] * len(values), list(values.values()), color=BLUE, s=40)
     axes.set_xticks([0], [f"best = published row\n{origin(final.result.winner)}"])
     axes.set_xlim(-0.5, 0.5)
@@ -79,7 +78,7 @@ def _differences(axes: Axes, final: Final, metric: str) -> None:
         axes.plot(ends, [-0.5] * len(ends), color=ORANGE, linewidth=2.5, zorder=2)
     axes.scatter([found.mean], [-0.5], color=ORANGE, marker="D", s=46, zorder=4)
     kind = "mean and 95% t interval" if bounded else "mean"
-    mean = shown(found, "+") if bounded else f"{found.mean:+.4g}"
+    mean = shown(metric, found, "+")
     count = f"{len(differences)} seed{'s' if len(differences) > 1 else ''}"
     axes.set_title(f"{count}; diamond: {kind}\n{mean}", fontsize=9, loc="left")
     axes.ticklabel_format(axis="x", useOffset=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.final import Final, final_of, looks_text, origin, paired_seeds, read_final, seed_values, seeds_text
+from analysis.final import Final, final_of, looks_text, origin, paired_seeds, read_final, seeds_text
 from analysis.final_tables import (
     bounds_table,
     confirm_table,
@@ -36,7 +36,7 @@ def made_summary(study: Study) -> dict[str, dict[str, object]]:
 
 
 def test_seeds_are_told_apart_and_paired(final: Final) -> None:
-    assert seed_values(final.result.winner, "inception_score") == {11: 12.0, 12: 14.0, 13: 13.0, 14: 17.0}
+    assert final.result.winner.by_seed("inception_score") == {11: 12.0, 12: 14.0, 13: 13.0, 14: 17.0}
     assert paired_seeds(final, "inception_score") == {11: (12.0, 10.0), 12: (14.0, 11.0), 13: (13.0, 12.0)}
     assert final.result.published.failed == {14: "diverged: loss is nan"}
     assert paired_seeds(final, "kernel_distance") == {}
