@@ -38,8 +38,8 @@ class Study:
             `gpu_gib` (peak GPU memory; NaN: not measured), `weights` (of all networks, counted), `origin`, `reason`,
             `name`, `run_id`.
         reruns: one row a completed run with a fresh seed: `stage` (`calibrate`, `confirm`, `report`), `config` (names
-            equal settings), `key` (hash of the settings), `place` (number of the seed), `seed`, `score`, `score/...`,
-            `run_id`. For the noise between seeds, and for the final report: whoever chooses must not rank by them.
+            equal settings), `key` (hash of the settings), `place` (number of the seed), `seed`, `clips` (N of its group), `score`,
+            `score/...`, `run_id`. For the noise between seeds, and for the final report: whoever chooses must not rank by them.
     """
 
     uri: str
@@ -137,7 +137,7 @@ def _trials(client: MlflowClient, runs: list[Run], config: SweepConfig) -> pd.Da
 def _reruns(runs: list[Run], config: SweepConfig) -> pd.DataFrame:
     chosen = [run for run in runs if run.data.tags.get("stage") in RERUNS and run.data.tags.get("state") == COMPLETE]
     rows = [rerun_row(run, config) for run in chosen]
-    columns = ["stage", "config", "key", "place", "seed", "score", *_metrics(rows), "run_id"]
+    columns = ["stage", "config", "key", "place", "seed", "clips", "score", *_metrics(rows), "run_id"]
     return pd.DataFrame(rows, columns=columns).sort_values(["stage", "config", "place"], ignore_index=True)
 
 
