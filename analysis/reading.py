@@ -38,8 +38,9 @@ class Study:
             `gpu_gib` (peak GPU memory; NaN: not measured), `weights` (of all networks, counted), `origin`, `reason`,
             `name`, `run_id`.
         reruns: one row a completed run with a fresh seed: `stage` (`calibrate`, `confirm`, `report`), `config` (names
-            equal settings), `key` (hash of the settings), `place` (number of the seed), `seed`, `clips` (N of its group), `score`,
-            `score/...`, `run_id`. For the noise between seeds, and for the final report: whoever chooses must not rank by them.
+            equal settings), `key` (hash of the settings), `place` (number of the seed), `seed`, `clips` (N of its
+            group), `score`, `score/...`, `run_id`. For the noise between seeds, and for the final report: whoever
+            chooses must not rank by them.
     """
 
     uri: str
