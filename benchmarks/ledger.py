@@ -63,6 +63,25 @@ def audit(study: Path, trials: int, tracking: Path | None = None) -> Audit:
     return found
 
 
+def written(study: Path) -> set[tuple[str, str, int]]:
+    """(folder, kind, iteration) of every line that the runs of a study wrote."""
+    return {
+        (folder, line["kind"], line["iteration"]) for folder in _folders(study) for line in _journal(study / folder)
+    }
+
+
+def delivered(study: Path, tracking: Path) -> set[tuple[str, str, int]]:
+    """The same of what MLflow has."""
+    study_id = yaml.safe_load((study / "study.yaml").read_text())["study_id"]
+    found = set()
+    for key, same in _runs(tracking, study_id).items():
+        for metric, steps in same[0]["steps"].items():
+            group = metric.partition("/")[0]
+            kind = group if group in ("score", "system") else "train"
+            found |= {(key.partition("/")[2], kind, step) for step in steps}
+    return found
+
+
 def leftovers(study: Path) -> Iterator[Path]:
     """Files that only a living process may have."""
     yield from study.rglob(".*.tmp")
@@ -77,7 +96,7 @@ def _job(found: Audit, study: Path, name: str, runs: dict[str, list[dict[str, An
     outcome: dict[str, Any] = json.loads(file.read_text())
     found.counts[outcome["state"]] += 1
     lines = _journal(study / name)
-    for kind in ("train", "score"):
+    for kind in ("train", "score", "system"):
         iterations = [line["iteration"] for line in lines if line["kind"] == kind]
         found.expect(f"{name}: {kind} lines", iterations, sorted(set(iterations)))
         found.counts[f"{kind} lines"] += len(iterations)

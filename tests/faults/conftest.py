@@ -1,8 +1,8 @@
 """Scenes are played side by side, and a test looks at what its scene left.
 
 A study waits for its processes most of the time, so a machine has room for several. What happens to a study is a
-function, a scene; `@pytest.mark.plays(scene)` names it at the tests that look at it, and they get what it returned as
-`played`. What a scene asserts on the way fails all of its tests.
+function, a scene; `@pytest.mark.plays(scene=...)` names it at the tests that look at it, and they get what it returned
+as `played`. What a scene asserts on the way fails all of its tests.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from tests.faults.harness import TINY, Driver
 from tsvan.data import standin
 from tsvan.scoring.training import train_or_load
 
-SIDE_BY_SIDE = 2
+SIDE_BY_SIDE = 3
 
 Start = Callable[..., Driver]
 Scene = Callable[[Path, Start], Any]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "plays(scene, seconds): looks at a scene, which takes about so long alone")
+    config.addinivalue_line("markers", "plays(scene=...): looks at what a scene left")
 
 
 class Stage:
     """Where scenes are played.
 
     Args:
-        scenes: the longest first.
+        scenes: to play.
         runs: folder that holds their studies.
     """
 
@@ -83,8 +83,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     """Plays the scenes of the selected tests from now on, beside the tests that need none."""
     marks = [mark for item in request.session.items for mark in item.iter_markers("plays")]
-    seconds = {mark.args[0]: mark.kwargs["seconds"] for mark in marks}
-    scenes = sorted(seconds, key=lambda scene: -seconds[scene])
+    scenes = list(dict.fromkeys(mark.kwargs["scene"] for mark in marks))
     stage = Stage(scenes, request.getfixturevalue("runs") if scenes else Path())
     yield stage
     stage.close()
@@ -95,7 +94,7 @@ def played(request: pytest.FixtureRequest, stage: Stage) -> Any:
     """What the test's scene returned."""
     mark = request.node.get_closest_marker("plays")
     assert mark is not None
-    return stage.of(mark.args[0])
+    return stage.of(mark.kwargs["scene"])
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -13,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -157,6 +159,22 @@ def in_checkpoint(out: Path) -> Callable[[], object]:
 def in_final(out: Path) -> Callable[[], object]:
     """Whether a final run is at work."""
     return lambda: next(out.glob("final/*/metrics.jsonl"), None)
+
+
+def train_lines(folder: Path) -> list[dict[str, Any]]:
+    file = folder / "metrics.jsonl"
+    texts = file.read_text().splitlines(keepends=True) if file.exists() else []
+    lines = [json.loads(text) for text in texts if text.endswith("\n")]
+    return [line for line in lines if line["kind"] == "train"]
+
+
+def status(out: Path, server: str = "") -> dict[str, Any]:
+    command = [sys.executable, "tune_runner.py", "status", "--out", str(out), "--json"]
+    command += ["--tracking-uri", server] if server else []
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    values: dict[str, Any] = json.loads(done.stdout)
+    return values
 
 
 def moment(kind: str, driver: Driver, chance: random.Random) -> None:

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.faults.harness import Driver, at_work
-
 
 class Server:
     """`mlflow server` on this machine; its database outlives it.
@@ -56,15 +54,6 @@ class Server:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
-
-    def go_away(self, seconds: float, driver: Driver) -> None:
-        """Away for so long, while a driver's trials train."""
-        self.kill()
-        until = time.monotonic() + seconds
-        progress = at_work(driver.out)
-        assert driver.wait_for(progress, timeout_s=seconds), "training waited for the server"
-        time.sleep(max(until - time.monotonic(), 0))
-        self.start()
 
     def _answers(self) -> bool:
         try:

@@ -6,17 +6,14 @@ import json
 import random
 import shutil
 import sqlite3
-import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from benchmarks.ledger import audit
 from tests.faults.conftest import Start
-from tests.faults.harness import ROOT, TOTAL, at_work, moment
+from tests.faults.harness import TOTAL, at_work, moment, status, train_lines
 
 FEW = ["start", "work", "checkpoint", "work", "final"]
 MANY = [*["start"] * 3, *["work"] * 7, *["checkpoint"] * 7, "work", "checkpoint", "work", "final", "final", "final"]
@@ -33,7 +30,7 @@ def many_kills(runs: Path, start: Start) -> None:
     survive(runs / "often" / "killed", start, MANY, trials=12, seed=random.randrange(10**6))
 
 
-@pytest.mark.plays(five_kills, seconds=110)
+@pytest.mark.plays(scene=five_kills)
 def test_five_kills_lose_nothing_and_the_audit_would_see_it(played: Path) -> None:
     out = played
     journal = out / "trials" / "000" / "metrics.jsonl"
@@ -54,7 +51,7 @@ def test_five_kills_lose_nothing_and_the_audit_would_see_it(played: Path) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.plays(many_kills, seconds=500)
+@pytest.mark.plays(scene=many_kills)
 def test_more_than_twenty_kills_lose_nothing(played: None) -> None:
     """All is asserted on the way."""
 
@@ -95,19 +92,3 @@ def up_to_checkpoint(folder: Path) -> dict[int, int]:
     """Iteration -> when it was trained, as far as the newest checkpoint goes."""
     kept = max((int(file.name.split(".")[0]) for file in folder.glob("checkpoints/*.pt")), default=0)
     return {line["iteration"]: line["time_ms"] for line in train_lines(folder) if line["iteration"] <= kept}
-
-
-def train_lines(folder: Path) -> list[dict[str, Any]]:
-    file = folder / "metrics.jsonl"
-    texts = file.read_text().splitlines(keepends=True) if file.exists() else []
-    lines = [json.loads(text) for text in texts if text.endswith("\n")]
-    return [line for line in lines if line["kind"] == "train"]
-
-
-def status(out: Path, server: str = "") -> dict[str, Any]:
-    command = [sys.executable, "tune_runner.py", "status", "--out", str(out), "--json"]
-    command += ["--tracking-uri", server] if server else []
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    values: dict[str, Any] = json.loads(done.stdout)
-    return values

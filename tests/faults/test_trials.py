@@ -2,53 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-from benchmarks.ledger import audit
-from tests.faults.conftest import Start
-from tests.faults.faulty import FAULTS, MARK
-from tests.faults.harness import TOTAL
-from tests.faults.test_driver_killed import status, train_lines
+from tests.faults.faulty import MARK
+from tests.faults.harness import TOTAL, train_lines
+from tests.faults.scenes import Faulty, faulty
 
-
-@dataclass
-class Faulty:
-    """The study when it has ended."""
-
-    out: Path
-    text: str
-    code: int
-
-    def folder(self, fault: str) -> Path:
-        return self.out / "trials" / f"{FAULTS.index(fault):03d}"
-
-    def outcome(self, fault: str) -> dict[str, Any]:
-        values: dict[str, Any] = json.loads((self.folder(fault) / "outcome.json").read_text())
-        return values
-
-
-def faulty(runs: Path, start: Start) -> Faulty:
-    out = runs / "faulty"
-    arguments = ["--trials", str(len(FAULTS)), "--workers", "2"]
-    arguments += ["--set", "scheduler.kind=none", "--set", "resources.retries=1"]
-    driver = start(out, *arguments, program=("-m", "tests.faults.faulty"))
-    code = driver.finish()
-    return Faulty(out, driver.text, code)
-
-
-pytestmark = pytest.mark.plays(faulty, seconds=80)
+pytestmark = pytest.mark.plays(scene=faulty)
 
 
 def test_the_study_goes_on_and_all_agree(played: Faulty) -> None:
-    assert played.code == 0, played.text
-    assert audit(played.out, len(FAULTS)).wrong == []
-    assert status(played.out)["agree"] is True
-    assert "Traceback" not in played.text
+    assert played.first.code == 0, played.first.text
+    assert "Traceback" not in played.first.text
+    assert played.wrong == []
+    assert played.agree
 
 
 @pytest.mark.parametrize(
@@ -89,4 +56,4 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_it_taken(played: Faulty
     notes = (played.folder("newest checkpoint damaged") / "notes.txt").read_text()
     assert "is damaged" in notes
     assert "going back to the checkpoint before it" in notes
-    assert "going back to the checkpoint before it" in played.text
+    assert "going back to the checkpoint before it" in played.first.text
