@@ -36,11 +36,13 @@ def mount(folder: Path, options: str) -> str:
 
 def fill(filler: Path, while_runs: Driver) -> None:
     """Take every byte that is free or becomes free, until the driver has ended."""
+    deadline = time.monotonic() + 300
     with open(filler, "wb", buffering=0) as file:
         while while_runs.process.poll() is None:
             try:
                 file.write(bytes(1 << 20))
             except OSError:
+                assert time.monotonic() < deadline, f"it works on without room:\n{while_runs.text}"
                 time.sleep(0.05)
 
 

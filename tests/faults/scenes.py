@@ -130,7 +130,7 @@ def faulty(runs: Path, start: Start) -> Faulty:
         assert driver.wait_for(at_work(out))
         be_away(server, driver, AWAY_S)
         server.kill()
-        assert driver.wait_for(in_final(out))
+        assert driver.wait_for(in_final(out), timeout_s=600)
         assert driver.wait_for(driver.says(r"final/.* complete"))
         trained = time.monotonic()
         first = Ended.of(driver)

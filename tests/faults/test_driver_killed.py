@@ -66,10 +66,10 @@ def survive(out: Path, start: Start, kinds: list[str], trials: int, seed: int) -
         moment(kind, driver, chance)
         assert driver.process.poll() is None, f"the study ended before it could be killed in {kind}:\n{driver.text}"
         seconds = driver.kill()
-        lost = sum(len(train_lines(folder)) - len(up_to_checkpoint(folder)) for folder in out.glob("*/*"))
+        lost = sum(len(train_lines(folder)) - len(safe(folder)) for folder in out.glob("*/*"))
         print(f"killed in {kind}; its last process went {seconds:.1f} s later; {lost} iteration(s) to train again")
         ended |= {str(file): file.read_bytes() for file in out.glob("*/*/outcome.json")}
-        trained |= {str(folder): up_to_checkpoint(folder) for folder in out.glob("*/*") if folder.is_dir()}
+        trained |= {str(folder): safe(folder) for folder in out.glob("*/*") if folder.is_dir()}
     last = start(out, "--trials", str(trials))
     last.wait_for(at_work(out))
     print(f"the same command was at work after {time.monotonic() - last.started:.1f} s")
@@ -78,7 +78,7 @@ def survive(out: Path, start: Start, kinds: list[str], trials: int, seed: int) -
     for folder, times in trained.items():
         now = {line["iteration"]: line["time_ms"] for line in train_lines(Path(folder))}
         again = [iteration for iteration, time in times.items() if now.get(iteration) != time]
-        assert not again, f"{folder} trained iterations again that its checkpoint held: {again}"
+        assert not again, f"{folder} trained iterations again that were safe: {again}"
     for file in out.glob("*/*/outcome.json"):
         outcome = json.loads(file.read_text())
         iterations = [line["iteration"] for line in train_lines(file.parent)]
@@ -88,7 +88,8 @@ def survive(out: Path, start: Start, kinds: list[str], trials: int, seed: int) -
     assert status(out)["agree"] is True
 
 
-def up_to_checkpoint(folder: Path) -> dict[int, int]:
-    """Iteration -> when it was trained, as far as the newest checkpoint goes."""
+def safe(folder: Path) -> dict[int, int]:
+    """Iteration -> when it was trained, as far as the newest checkpoint goes; of a run that has ended, all."""
     kept = max((int(file.name.split(".")[0]) for file in folder.glob("checkpoints/*.pt")), default=0)
-    return {line["iteration"]: line["time_ms"] for line in train_lines(folder) if line["iteration"] <= kept}
+    ended = (folder / "outcome.json").exists()
+    return {line["iteration"]: line["time_ms"] for line in train_lines(folder) if ended or line["iteration"] <= kept}
