@@ -69,7 +69,7 @@ class DoubleDraws(Draws):
 
 def make(config, dtype=torch.float64):
     """Networks whose kernels start small: as drawn, roll-outs amplify rounding a hundredfold a frame; at a tenth, one
-    bit of the input still moves gradients by 4e-7 of the largest, which processors that round otherwise exceed."""
+    bit of the input still moves gradients by 4e-7 of the largest."""
     torch.manual_seed(0)
     networks = Networks(config, 3).to(dtype).train()
     for subnet in networks.motion_decoder.subnets.values():
@@ -90,6 +90,8 @@ def test_gradients_are_those_of_the_straightforward_trainer(variant, case):
     networks = make(VARIANTS[variant])
     clips, labels = some_clips()
     fast, slow, schedule = CASES[case]
+    # Ten generated frames feed each other, and how far rounding gets with them differs between processors.
+    bound = 1e-5 if case == "sequence, free" else 1e-8
     torch.set_default_dtype(torch.float64)  # the reference makes its one-hot labels in the default type
     try:
         ours = fast(networks, clips, labels, DoubleDraws(3, 5, CPU), OPEN, **schedule).gradients
@@ -100,7 +102,7 @@ def test_gradients_are_those_of_the_straightforward_trainer(variant, case):
     for owner, gradients in ours.items():
         largest = max(float(gradient.abs().max()) for gradient in theirs[owner])
         for one, other in zip(gradients, theirs[owner], strict=True):
-            torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6 * largest)
+            torch.testing.assert_close(one, other, rtol=bound, atol=bound * largest)
 
 
 @pytest.mark.parametrize(("step", "kind"), [(steps.content_step, "content"), (steps.one_step, "one_step")])
