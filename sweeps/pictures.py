@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sweeps.config import SweepConfig
 from sweeps.final import FinalResult
 from sweeps.paths import StudyPaths, TrialPaths
+from sweeps.summary import ranked
 from tsvan import video
 from tsvan.checkpoint import Checkpoint, list_checkpoints, load
 from tsvan.files import write_atomically
@@ -105,9 +106,7 @@ def _subjects(
         subjects = (_subject(row.role, f"{row.role} ({row.origin})", folder) for folder in row.completed)
         found += list(filter(None, subjects))[:1]
     there = {row.trial for row in rows}
-    sign = -1 if config.objective.direction == "maximize" else 1
-    complete = [trial for trial in trials if trial["state"] == "complete" and trial["score"] is not None]
-    for trial in sorted(complete, key=lambda trial: sign * trial["score"])[:SHOWN_TRIALS]:
+    for trial in ranked(trials, config)[:SHOWN_TRIALS]:
         number = trial["number"]
         if number not in there:
             subject = _subject(f"trial-{number:03d}", f"trial {number}", paths.trial(number))

@@ -72,7 +72,7 @@ def summarise(
         "dataset": config.dataset,
         "data_source": record.data_source,
         "trials": trials,
-        "best": _best(trials, config),
+        "best": next(iter(ranked(trials, config)), None),
         "noise": None if noise is None else vars(noise),
         "near_best": _near_best(trials, config, noise),
         "final": None if final is None else {**final.to_dict(), **_looks(paths)},
@@ -96,21 +96,17 @@ def summarise(
     return summary
 
 
-def _best(trials: list[dict[str, Any]], config: SweepConfig) -> dict[str, Any] | None:
-    complete = _complete(trials)
-    if not complete:
-        return None
-    pick = max if config.objective.direction == "maximize" else min
-    return pick(complete, key=lambda trial: trial["score"])
-
-
-def _complete(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [trial for trial in trials if trial["state"] == "complete" and trial["score"] is not None]
+def ranked(trials: list[dict[str, Any]], config: SweepConfig) -> list[dict[str, Any]]:
+    """The complete trials with a score, best first."""
+    complete = [trial for trial in trials if trial["state"] == "complete" and trial["score"] is not None]
+    sign = -1 if config.objective.direction == "maximize" else 1
+    return sorted(complete, key=lambda trial: sign * trial["score"])
 
 
 def _near_best(trials: list[dict[str, Any]], config: SweepConfig, noise: Noise | None) -> dict[str, Any] | None:
-    scores = {trial["number"]: trial["score"] for trial in _complete(trials)}
-    params = {trial["number"]: trial["params"] for trial in _complete(trials)}
+    complete = ranked(trials, config)
+    scores = {trial["number"]: trial["score"] for trial in complete}
+    params = {trial["number"]: trial["params"] for trial in complete}
     found = near_best(config, noise, scores, params)
     return None if found is None else found.to_dict()
 

@@ -10,6 +10,7 @@ from typing import Any
 from sweeps.config import SweepConfig
 from sweeps.final import FinalResult, Reported
 from sweeps.statistics import WITHOUT_INTERVAL, Interval, decimals, shown
+from sweeps.summary import ranked
 from tsvan.config import published
 from tsvan.scoring.metrics import METRICS
 
@@ -86,9 +87,7 @@ def settings_table(final: FinalResult | None, config: SweepConfig) -> list[str]:
 
 def trials_table(trials: list[dict[str, Any]], config: SweepConfig) -> list[str]:
     """Complete trials, best first; then the others, which had less budget."""
-    sign = -1 if config.objective.direction == "maximize" else 1
-    complete = [trial for trial in trials if trial["state"] == "complete" and trial["score"] is not None]
-    complete.sort(key=lambda trial: sign * trial["score"])
+    complete = ranked(trials, config)
     rest = [trial for trial in trials if trial not in complete]
     names = list(config.space)
     rows = [
