@@ -11,7 +11,7 @@ import hashlib
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import optuna
@@ -47,6 +47,7 @@ class SweepQueue:
 
     def __init__(self, study: optuna.Study, config: SweepConfig, make_job: MakeJob, stopper: Stopper) -> None:
         self._study, self._config, self._make_job, self._stopper = study, config, make_job, stopper
+        self._live: dict[int, _Live] = {}
         for trial in study.trials:
             for iteration, score in trial.intermediate_values.items():
                 stopper.record(trial.number, iteration, score)
@@ -56,24 +57,27 @@ class SweepQueue:
     @property
     def total(self) -> int:
         """Trials wanted."""
-        return max(self._config.trials, self._begun())
+        return max(self._config.trials, _begun(_trials(self._study)))
 
     @property
     def done(self) -> int:
         """Trials that have ended."""
-        return self._begun() - len(self._unfinished)
+        return _begun(_trials(self._study)) - len(self._unfinished)
 
     def next(self) -> Job | None:
         """The next job to start; None: no more."""
         if self._unfinished:
             left = self._unfinished.pop(0)
+            self._live[left.number] = _Live.of(self._study, left)
             return self._job(left.number, left.params)
-        if self._begun() >= self._config.trials:
+        known = _trials(self._study)
+        if _begun(known) >= self._config.trials:
             return None
         # A sampler of its own for every trial: the draw depends on the seed, the number and what is known by then,
         # not on how often the driver died before.
-        self._study.sampler = _sampler(self._config, len(_trials(self._study)))
+        self._study.sampler = _sampler(self._config, len(known))
         trial = self._study.ask(distributions(self._config))
+        self._live[trial.number] = _Live(trial)
         return self._job(trial.number, trial.params)
 
     def progress(self, job: Job, point: Point) -> bool:
@@ -84,21 +88,23 @@ class SweepQueue:
         if not math.isfinite(score):
             return True  # nothing to judge by: it ends as diverged
         goes_on = self._stopper.goes_on(job.number, point.iteration, score)
+        live = self._live[job.number]
         if not goes_on:  # noted first, should the driver die before the outcome is written
-            _live(self._study, job.number).set_user_attr(_STOPPED, asdict(point))
-        _report(self._study, job.number, point.iteration, score)
+            live.trial.set_user_attr(_STOPPED, asdict(point))
+        live.report(point.iteration, score)
         return goes_on
 
     def finished(self, job: Job, outcome: Outcome) -> None:
         """Tell Optuna, once."""
         tell(self._study, job, outcome)
+        self._live.pop(job.number, None)
 
     def _job(self, number: int, params: dict[str, Any]) -> Job:
         job = self._make_job(number, params)
         job.write()
-        live = _live(self._study, number)
-        live.set_user_attr("folder", job.folder)
-        live.set_user_attr("train_seed", job.config["seed"])
+        trial = self._live[number].trial
+        trial.set_user_attr("folder", job.folder)
+        trial.set_user_attr("train_seed", job.config["seed"])
         return job
 
     def _enqueue_published(self) -> None:
@@ -107,21 +113,20 @@ class SweepQueue:
         params, origin = published_params(self._config)
         self._study.enqueue_trial(params, user_attrs={"origin": origin})
 
-    def _begun(self) -> int:
-        return sum(trial.state != TrialState.WAITING and TORN not in trial.user_attrs for trial in _trials(self._study))
 
 
 def tell(study: optuna.Study, job: Job, outcome: Outcome) -> None:
     """Tell Optuna how a job ended, once."""
-    if _trials(study)[job.number].state.is_finished():
+    known = _trials(study)[job.number]
+    if known.state.is_finished():
         return
-    live = _live(study, job.number)
+    live = _Live.of(study, known)
     for point in scored_points(Journal(job.paths.metrics)) if len(job.objectives) == 1 else []:
         score = point.values.get(job.objectives[0], math.nan)
         if point.iteration <= outcome.iteration and math.isfinite(score):
-            _report(study, job.number, point.iteration, score)  # what a driver that died did not hear of
+            live.report(point.iteration, score)  # what a driver that died did not hear of
     for name, value in attributes(job, outcome).items():
-        live.set_user_attr(name, value)
+        live.trial.set_user_attr(name, value)
     values = [outcome.values[name] for name in job.objectives] if outcome.state == "complete" else None
     study.tell(job.number, values=values, state=STATES.get(outcome.state, TrialState.FAIL))
 
@@ -143,7 +148,7 @@ def reconcile(
             continue
         if not set(distributions(config)) <= set(trial.params):
             # The driver died while the parameters were drawn: it was no trial, and another takes its place.
-            _live(study, trial.number).set_user_attr(TORN, True)
+            _Live.of(study, trial).trial.set_user_attr(TORN, True)
             study.tell(trial.number, state=TrialState.FAIL)
             told[trial.number] = "that it was none: the driver died while its settings were drawn"
             continue
@@ -162,16 +167,28 @@ def _stopped(study: optuna.Study, trial: FrozenTrial, job: Job) -> Outcome | Non
     if _STOPPED not in trial.user_attrs:
         return None
     point = Point(**trial.user_attrs[_STOPPED])
-    _report(study, trial.number, point.iteration, point.values[job.objectives[0]])
+    _Live.of(study, trial).report(point.iteration, point.values[job.objectives[0]])
     outcome = pruned(job, point)
     outcome.write(job.paths)
     return outcome
 
 
-def _report(study: optuna.Study, number: int, iteration: int, score: float) -> None:
-    trial = _trials(study)[number]
-    if iteration not in trial.intermediate_values:
-        optuna.Trial(study, trial._trial_id).report(score, iteration)
+@dataclass(frozen=True)
+class _Live:
+    """A trial that has not ended, and the iterations whose scores Optuna has: asking it each time reads all that is
+    unfinished from the database."""
+
+    trial: optuna.Trial
+    heard: set[int] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, study: optuna.Study, known: FrozenTrial) -> _Live:
+        return cls(optuna.Trial(study, known._trial_id), set(known.intermediate_values))
+
+    def report(self, iteration: int, score: float) -> None:
+        if iteration not in self.heard:
+            self.trial.report(score, iteration)
+            self.heard.add(iteration)
 
 
 def _trials(study: optuna.Study) -> list[FrozenTrial]:
@@ -179,8 +196,8 @@ def _trials(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False)
 
 
-def _live(study: optuna.Study, number: int) -> optuna.Trial:
-    return optuna.Trial(study, _trials(study)[number]._trial_id)
+def _begun(trials: list[FrozenTrial]) -> int:
+    return sum(trial.state != TrialState.WAITING and TORN not in trial.user_attrs for trial in trials)
 
 
 def _sampler(config: SweepConfig, number: int) -> BaseSampler:

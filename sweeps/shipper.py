@@ -16,6 +16,7 @@ from sweeps.tracking import Tracker
 from sweeps.uris import without_secrets
 
 POLL_S = 1.0
+YIELD_S = 0.2  # a score is answered, and a free worker gets its next job, before MLflow takes the processor
 FIRST_S = 10.0  # MLflow takes seconds to load, and until the first score nobody needs it: the trials start first
 LONGEST_WAIT_S = 30.0
 PATIENCE_S = 20.0
@@ -45,7 +46,7 @@ class Shipper:
         self._parent_ready = False
         self._items: dict[str, Item] = {}
         self._lock = threading.Lock()
-        self._wake, self._closing = threading.Event(), threading.Event()
+        self._wake, self._hurry, self._closing = threading.Event(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="shipper", daemon=True)
         self._rounds, self._troubled_since = 0, 0.0
         self.trouble = ""
@@ -105,11 +106,13 @@ class Shipper:
             Names of the jobs that are not wholly delivered.
         """
         deadline, rounds = time.monotonic() + timeout_s, self._rounds
+        self._hurry.set()
         while time.monotonic() < deadline and self._undelivered() and self._thread.is_alive():
             if self._rounds > rounds and self.trouble and time.monotonic() - self._troubled_since > PATIENCE_S:
                 break
             self._wake.set()
-            time.sleep(0.05)
+            time.sleep(0.01)
+        self._hurry.clear()
         return self._undelivered()
 
     def close(self, state: Literal["complete", "failed", "interrupted"], timeout_s: float = 30.0) -> list[str]:
@@ -123,6 +126,7 @@ class Shipper:
                 item.state = item.state or "interrupted"
         left = self.settle(timeout_s)
         self._closing.set()
+        self._hurry.set()
         self._wake.set()
         self._thread.join(timeout=5)
         if not self._thread.is_alive() and self._parent.run_id and not self.trouble:
@@ -165,7 +169,8 @@ class Shipper:
     def _work(self) -> None:
         wait = FIRST_S
         while not self._closing.is_set():
-            self._wake.wait(wait)
+            if self._wake.wait(wait):
+                self._hurry.wait(YIELD_S)
             self._wake.clear()
             wait = POLL_S if self._guarded(self._round) else min(wait * 2, LONGEST_WAIT_S)
             self._rounds += 1

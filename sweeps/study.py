@@ -42,6 +42,10 @@ from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
 from tsvan.terminal import duration, progress
 
+_TURN_S = 0.0005
+"""How long a thread may keep another one from Python; with the usual 5 ms each of the many short waits for the disk
+between two trials ends 5 ms late while MLflow is being told of others."""
+
 DONE, NO_USABLE_TRIAL, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -76,6 +80,7 @@ class _Driver:
 
     def run(self) -> int:
         """All stages."""
+        sys.setswitchinterval(_TURN_S)
         with self.signals.installed(), ExitStack() as stack:
             try:
                 store = self._prepare(stack)
