@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import logging
 import os
 import shutil
@@ -33,7 +34,7 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 
 import ray  # noqa: E402
-from ray._private import ray_constants  # noqa: E402
+from ray._private import node, parameter, ray_constants  # noqa: E402
 
 from tsvan.strict import UserError  # noqa: E402
 
@@ -74,7 +75,7 @@ def connected(address: str | None, slots: Slots | None) -> Iterator[None]:
             assert slots is not None
             scratch, held = _own_folder()
             _own_token(scratch)
-            with _other_process_group(), _on_loopback(), _in_time():
+            with _other_process_group(), _on_loopback(), _without_onlookers(), _in_time():
                 ray.init(
                     address="local",
                     num_cpus=slots.workers * slots.cpus,
@@ -162,6 +163,27 @@ def _on_loopback() -> Iterator[None]:
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
         os.environ.pop(name)
+
+
+@contextmanager
+def _without_onlookers() -> Iterator[None]:
+    """Three processes that Ray starts beside a cluster, and that no option of `ray.init` leaves out, do nothing for one
+    machine's study: the autoscaler's monitor, the forwarder of logs that `log_to_driver=False` does not read, and the
+    server of the dashboard that `include_dashboard=False` does not want. They take 150 MiB, and seconds to start."""
+    unasked: dict[str, Any] = {"no_monitor": True, "include_log_monitor": False}
+    params = functools.partial(parameter.RayParams, **unasked)
+    with _replaced(parameter, "RayParams", params), _replaced(node.Node, "start_api_server", lambda *_, **__: None):
+        yield
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
 
 
 @contextmanager

@@ -114,7 +114,6 @@ class SweepQueue:
         self._study.enqueue_trial(params, user_attrs={"origin": origin})
 
 
-
 def tell(study: optuna.Study, job: Job, outcome: Outcome) -> None:
     """Tell Optuna how a job ended, once."""
     known = _trials(study)[job.number]

@@ -16,7 +16,7 @@ from sweeps.tracking import Tracker
 from sweeps.uris import without_secrets
 
 POLL_S = 1.0
-YIELD_S = 0.2  # a score is answered, and a free worker gets its next job, before MLflow takes the processor
+YIELD_S = 0.5  # scores of a moment travel together, and a worker that waits is answered first
 FIRST_S = 10.0  # MLflow takes seconds to load, and until the first score nobody needs it: the trials start first
 LONGEST_WAIT_S = 30.0
 PATIENCE_S = 20.0

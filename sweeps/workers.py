@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import math
@@ -86,6 +87,7 @@ class Workers:
         self._connect()
         from sweeps.dispatch import run_jobs
 
+        gc.freeze()  # what is imported stays: each look at it takes a tenth of a second, and a trial may be waiting
         signals.install()
         retries = self._config.resources.retries
         try:
