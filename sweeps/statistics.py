@@ -45,13 +45,13 @@ class Noise:
 
 def interval(values: Sequence[float]) -> Interval:
     """Mean and 95% t interval (n - 1 degrees of freedom); one value has no interval."""
-    from scipy import stats
+    from scipy import special  # `scipy.stats` has these too, and takes a second to load
 
     count = len(values)
     mean = math.fsum(values) / count
     if count < 2:
         return Interval(mean, None, None, list(values))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, count - 1)) * _deviation(values) / math.sqrt(count)
+    half = float(special.stdtrit(count - 1, (1 + LEVEL) / 2)) * _deviation(values) / math.sqrt(count)
     return Interval(mean, mean - half, mean + half, list(values))
 
 
@@ -160,15 +160,15 @@ def margin(configs: int, noise: Noise) -> float:
 def dunnett(comparisons: int, freedom: int, level: float = LEVEL) -> float:
     """One-sided critical value of Dunnett's test: P(max_i (Z_i - Z_0) / (√2 S) <= d) = level, with independent
     standard normal Z and freedom S² ~ chi². With one comparison it is Student's t quantile."""
-    from scipy import optimize, stats
+    from scipy import optimize, special
 
     nodes, weights = np.polynomial.hermite_e.hermegauss(80)
     weights = weights / weights.sum()
     steps = (np.arange(400) + 0.5) / 400  # quantiles of S, in the middle of slices of equal probability
-    deviations = np.sqrt(stats.chi2.ppf(steps, freedom) / freedom)
+    deviations = np.sqrt(special.chdtri(freedom, 1 - steps) / freedom)  # its second argument is the upper tail
 
     def probability(d: float) -> float:
-        inner = stats.norm.cdf(nodes[:, None] + math.sqrt(2) * d * deviations[None, :]) ** comparisons
+        inner = special.ndtr(nodes[:, None] + math.sqrt(2) * d * deviations[None, :]) ** comparisons
         return float((weights @ inner).mean())
 
     return float(optimize.brentq(lambda d: probability(d) - level, 0.0, 1e4, xtol=1e-6))
