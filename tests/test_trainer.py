@@ -183,3 +183,14 @@ def test_graphs_train_as_steps_without_them(precision, tiny_config, weizmann_sto
         for key, value in one.values.items():
             if "rate" not in key:
                 assert value == pytest.approx(other.values[key], rel=0.02, abs=1e-3), (one.iteration, key)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_one_graph_serves_scheduled_sampling(tiny_config, weizmann_store, tmp_path):
+    config = tiny_config.with_settings({"iterations": 40, "ramp_start": 0.1, "sequence_share_start": 0.5})
+    trainer = Trainer.open(config, weizmann_store, tmp_path, "cuda", log_every=1)
+    records = list(trainer.run(24))
+    assert min(record.values.get("schedule/epsilon", 1.0) for record in records) < 0.5
+    assert trainer._graphs is not None
+    assert not trainer._graphs._broken
+    assert any(key[:3] == ("sequence", (), False) for key in trainer._graphs._graphs)

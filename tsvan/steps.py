@@ -264,10 +264,14 @@ def _statistics_kept(module: nn.Module, coin: bool | Tensor) -> Iterator[None]:
         yield
         return
     buffers = list(module.buffers())
-    before = [buffer.clone() for buffer in buffers]
+    moments = [buffer for buffer in buffers if buffer.is_floating_point()]
+    counts = [buffer for buffer in buffers if not buffer.is_floating_point()]
+    before = torch.cat(moments), torch.stack(counts)
     yield
-    for buffer, value in zip(buffers, before, strict=True):
-        buffer.copy_(torch.where(coin, value, buffer))
+    kept = torch.where(coin, before[0], torch.cat(moments)), torch.where(coin, before[1], torch.stack(counts))
+    # Past autograd: PyTorch's norms save their running statistics, though their gradient in training never reads them.
+    torch._foreach_copy_([buffer.data for buffer in moments], torch.split(kept[0], [len(buffer) for buffer in moments]))
+    torch._foreach_copy_([buffer.data for buffer in counts], kept[1].unbind())
 
 
 def _generator_gradients(
