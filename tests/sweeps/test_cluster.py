@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sweeps import cluster
@@ -31,3 +32,12 @@ def test_another_failure_of_ray_is_passed_on(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(cluster.ray, "init", failing("no such thing"))
     with pytest.raises(Exception, match="no such thing"), cluster.connected(None, SLOTS):
         pass
+
+
+def test_only_the_processes_that_a_study_needs_are_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster.tempfile, "gettempdir", lambda: str(tmp_path))
+    cluster.ray.shutdown()
+    with cluster.connected(None, SLOTS):
+        started = [" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)]
+    assert any("gcs_server" in line for line in started)
+    assert not [line for line in started if "monitor.py" in line or "dashboard.py" in line]

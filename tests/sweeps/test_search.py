@@ -103,6 +103,28 @@ def test_scores_that_a_dead_driver_did_not_hear_reach_optuna_with_the_outcome(
     assert trial.intermediate_values == {10: 1.0, 20: 2.0}
 
 
+def test_a_score_that_comes_again_is_passed_over(config: SweepConfig, paths: StudyPaths) -> None:
+    first = open_queue(config, paths)
+    job = take(first)
+    for score in (1.0, 2.0):
+        first.progress(job, Point(10, {"inception_score": score}))
+    second = open_queue(config, paths)
+    again = take(second)
+    for iteration in (10, 20):
+        second.progress(again, Point(iteration, {"inception_score": 3.0}))
+    assert load_study(paths).trials[job.number].intermediate_values == {10: 1.0, 20: 3.0}
+
+
+def test_no_score_makes_the_driver_read_all_trials(
+    config: SweepConfig, paths: StudyPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = open_queue(config, paths)
+    jobs = [take(queue) for _ in range(3)]
+    monkeypatch.setattr(optuna.Study, "get_trials", lambda *_, **__: pytest.fail("all trials were read"))
+    for job in jobs:
+        assert queue.progress(job, Point(10, {"inception_score": 1.0}))
+
+
 def test_going_on_proposes_what_an_unbroken_study_would_have(config: SweepConfig, paths: StudyPaths) -> None:
     def run(folder: StudyPaths, restart: bool) -> list[dict[str, Any]]:
         folder.root.mkdir(parents=True, exist_ok=True)
