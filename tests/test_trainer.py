@@ -190,7 +190,7 @@ def test_one_graph_serves_scheduled_sampling(tiny_config, weizmann_store, tmp_pa
     config = tiny_config.with_settings({"iterations": 40, "ramp_start": 0.1, "sequence_share_start": 0.5})
     trainer = Trainer.open(config, weizmann_store, tmp_path, "cuda", log_every=1)
     records = list(trainer.run(24))
-    assert min(record.values.get("schedule/epsilon", 1.0) for record in records) < 0.5
+    assert min(record.values.get("schedule/epsilon", 1.0) for record in records) < 0.8
     assert trainer._graphs is not None
     assert not trainer._graphs._broken
     assert any(key[:3] == ("sequence", (), False) for key in trainer._graphs._graphs)

@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import torch
 
 from tsvan.models.joint import Joint
@@ -30,3 +33,16 @@ def test_a_use_without_a_gradient_counts_for_nothing():
     (ours,) = torch.autograd.grad(used.sum(), joint.linear.weight)
     (plain,) = torch.autograd.grad(joint(motion, content).sum(), joint.linear.weight)
     torch.testing.assert_close(ours, plain)
+
+
+def test_a_graph_whose_weight_nobody_asks_for_is_freed():
+    joint = Joint(6, ARCHITECTURES["tiny"])
+    content, motion = torch.randn(2, 6, requires_grad=True), torch.randn(2, joint.motion_width)
+    weight = joint.gathered()
+    used = weight(content, motion)
+    node = weakref.ref(used.grad_fn)
+    again = weight(used[:, :6], motion)  # frames feed each other
+    torch.autograd.grad(again.sum(), content)
+    del used, again, weight
+    gc.collect()
+    assert node() is None

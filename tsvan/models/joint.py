@@ -114,7 +114,9 @@ class _Use(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         content, motion, weight = ctx.saved_tensors
         gradient = gradients[0].to(weight.dtype)
-        ctx.uses[ctx.place] = (gradient, content, motion)  # a later pass over the same graph takes its place
+        # Detached: a factor's graph leads to earlier uses, and so back to this list; that would never be freed in a
+        # step whose weight nobody asks for. A later pass over the same graph takes this one's place.
+        ctx.uses[ctx.place] = (gradient, content.detach(), motion.detach())
         to_products = (gradient @ weight).view(len(content), -1, motion.shape[1])  # (B, H, M)
         to_content = torch.bmm(to_products, motion[:, :, None])[:, :, 0]
         to_motion = torch.bmm(content[:, None], to_products)[:, 0]
