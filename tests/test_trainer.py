@@ -11,7 +11,7 @@ from tsvan.data.batches import Batch
 from tsvan.models.networks import OWNERS
 from tsvan.steps import StepResult
 from tsvan.strict import UserError
-from tsvan.trainer import Diverged, Trainer, _restore
+from tsvan.trainer import Diverged, Trainer, _restore, pick_device
 
 # Roll-outs on their own frames amplify rounding at first, so what compares numbers stays where real frames are given.
 TEACHER_FORCED = {"iterations": 1000, "sequence_share_start": 0.5}
@@ -165,6 +165,18 @@ def test_states_saved_in_another_memory_format_go_on_alike(tiny_config, weizmann
         ours = restored.optimisers["motion_encoder"].state[parameter]["exp_avg"]
         assert torch.equal(ours, moment)
         assert ours.stride() == parameter.stride()
+
+
+@pytest.mark.parametrize(("name", "index"), [("auto", 0), ("cuda", 0), ("cuda:1", 1)])
+def test_a_cuda_device_has_its_index_and_becomes_the_current_one(name, index, monkeypatch):
+    current = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    assert pick_device(name) == torch.device("cuda", index)
+    assert current == [index]
+    with pytest.raises(UserError, match="no 'cuda:2' here, of CUDA devices there are 2"):
+        pick_device("cuda:2")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -257,18 +257,32 @@ class Trainer:
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto`: CUDA where there is one, else the CPU. Raises UserError for a device that is not there."""
+    """The device of that name, which a CUDA device's work then goes to: graphs and Triton's kernels ask for no other.
+
+    Args:
+        name: `cpu`, `cuda`, `cuda:1`; `auto`: CUDA where there is one, else the CPU.
+
+    Returns:
+        `cpu`, or a CUDA device with its index; it is the process's current one from here on.
+
+    Raises:
+        UserError: it is not there.
+    """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError:
         raise UserError(f"--device: unknown device '{name}'; use auto, cpu or cuda") from None
     if device.type not in ("cpu", "cuda"):
         raise UserError(f"--device: '{name}' is not supported; use auto, cpu or cuda")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"--device: no '{name}' here, of CUDA devices there are {torch.cuda.device_count()}; use cpu")
-    return device
+    if device.type == "cpu":
+        return device
+    index, count = device.index or 0, torch.cuda.device_count()
+    if index >= count:
+        raise UserError(f"--device: no '{name}' here, of CUDA devices there are {count}; use cpu")
+    torch.cuda.set_device(index)
+    return torch.device("cuda", index)
 
 
 def _initial_networks(config: TrainConfig, num_classes: int) -> Networks:
