@@ -113,7 +113,8 @@ def gradients_of(spec: Spec, networks: Networks) -> Callable[[Tensor, Tensor], d
 
     if device.type == "cuda":
         graphs, kind = Graphs(networks, device), spec.step.replace("-", "_")
-        return lambda clips, labels: graphs(kind, step, clips, labels, draw, spec.epsilon or 1.0, weight).gradients
+        epsilon = 1.0 if spec.epsilon is None else spec.epsilon
+        return lambda clips, labels: graphs(kind, step, clips, labels, draw, epsilon, weight).gradients
     return lambda clips, labels: step(clips, labels, draw(), **weight).gradients
 
 
