@@ -45,7 +45,7 @@ class Noise:
 
 def interval(values: Sequence[float]) -> Interval:
     """Mean and 95% t interval (n - 1 degrees of freedom); one value has no interval."""
-    from scipy import special  # `scipy.stats` has these too, and takes a second to load
+    from scipy import special  # `scipy.stats` has these too, but loads three times as long
 
     count = len(values)
     mean = math.fsum(values) / count
