@@ -100,6 +100,8 @@ class Graphs:
 
     def __init__(self, networks: nn.Module, device: torch.device) -> None:
         self._networks, self._device = networks, device
+        # One for all warm-ups and captures: libraries keep a workspace for each stream.
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._graphs: dict[tuple[Any, ...], _Graph] = {}
         self._pool: Any = None
         self._broken = False
@@ -116,6 +118,8 @@ class Graphs:
     ) -> StepResult:
         """A step's result, whose tensors hold until the next call. Where a capture fails, steps run without graphs.
 
+        Memory that runs out is no such failure: it is raised.
+
         Args:
             kind: of the step, as in `schedules.KINDS`, or `pretrain`.
             step: called as step(clips, labels, draws, **scalars).
@@ -129,8 +133,12 @@ class Graphs:
             try:
                 self._graphs[key] = self._capture(step, clips, labels, host, scalars)
             except RuntimeError as error:
+                cause = error.__context__ or error  # a capture that broke fails again at its end, and says less
+                if isinstance(error, torch.OutOfMemoryError) or isinstance(cause, torch.OutOfMemoryError):
+                    raise
                 self._broken = True
-                _log.warning("training goes on without CUDA graphs, more slowly: %s", str(error).splitlines()[0])
+                reason = next(iter(str(cause).splitlines()), repr(cause))
+                _log.warning("training goes on without CUDA graphs, more slowly: %s", reason)
         if key in self._graphs:
             return self._graphs[key].replay(clips, labels, draw(), host, scalars)
         return step(clips, labels, draw(), **scalars)
@@ -148,16 +156,16 @@ class Graphs:
 
         buffers = list(self._networks.buffers())
         before = [buffer.clone() for buffer in buffers]
-        side = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream(self._device))
-        with torch.cuda.stream(side):
-            for _ in range(WARM_UPS):
-                run()
-        torch.cuda.current_stream(self._device).wait_stream(side)
+        main = torch.cuda.current_stream(self._device)
+        self._stream.wait_stream(main)
         try:
-            with torch.cuda.graph(captured.graph, pool=self._pool):
-                captured.result = run()
+            with torch.cuda.stream(self._stream):  # also left after a failure, where PyTorch's own block stays inside
+                for _ in range(WARM_UPS):
+                    run()
+                with torch.cuda.graph(captured.graph, pool=self._pool, stream=self._stream):
+                    captured.result = run()
         finally:
+            main.wait_stream(self._stream)
             for buffer, value in zip(buffers, before, strict=True):
                 buffer.copy_(value)
         # Graphs share memory: what one leaves is used up before the next is replayed.
