@@ -21,15 +21,16 @@ from torch import Tensor
 
 from benchmarks import straightforward
 from tsvan import steps
-from tsvan.config import LossConfig, ModelConfig
+from tsvan.config import LossConfig, ModelConfig, OptimiserConfig
 from tsvan.draws import Draws
-from tsvan.graphs import Graphs
+from tsvan.graphs import Graphs, Step
 from tsvan.memory import keep_freed_memory
-from tsvan.models.layout import channels_last, laid_out_as
+from tsvan.models.layout import channels_last
 from tsvan.models.networks import Networks
+from tsvan.optimisers import make_capturable, optimisers_of, update
 
 OPEN = LossConfig(balance_margin=1e6, balance_margin_one_step=1e6)
-CLASSES, T_ONE_STEP = 10, 4
+CLASSES, T_ONE_STEP, KL_WEIGHT = 10, 4, 2.0
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,41 @@ def inputs_of(batch: int, device: str) -> tuple[Tensor, Tensor]:
 
 def gradients_of(spec: Spec, networks: Networks) -> Callable[[Tensor, Tensor], dict[str, Any]]:
     """The gradients of one step, by owner of weights."""
+    step, draw = _step_of(spec, networks), _draw_of(spec)
+    weight = {} if spec.epsilon is None else {"kl_weight": KL_WEIGHT}
+    return lambda clips, labels: step(clips, labels, draw(), **weight).gradients
+
+
+def whole_step(spec: Spec, networks: Networks) -> Callable[[Tensor, Tensor], object]:
+    """One step with its update, as a trainer takes it."""
+    optimisers = optimisers_of(networks, OptimiserConfig(lr=1e-7))
+    if spec.trainer == "straightforward":
+        optimisers = {
+            name: torch.optim.Adam(module.parameters(), lr=1e-7, betas=(0.5, 0.999))
+            for name, module in networks.named_children()
+        }
+
+    def updated(result: steps.StepResult) -> None:
+        if spec.update:
+            update(networks, optimisers, result)
+
+    if spec.trainer == "tsvan" and spec.device == "cuda":
+        for optimiser in optimisers.values():
+            make_capturable(optimiser)
+        graphs = Graphs(networks, torch.device(spec.device), updated)
+        kind, step, draw = spec.step.replace("-", "_"), _step_of(spec, networks), _draw_of(spec)
+        epsilon, weight = (1.0, {}) if spec.epsilon is None else (spec.epsilon, {"kl_weight": KL_WEIGHT})
+        return lambda clips, labels: graphs(kind, step, clips, labels, draw, epsilon, weight)
+    gradients = gradients_of(spec, networks)
+    return lambda clips, labels: updated(steps.StepResult(gradients(clips, labels), {}))
+
+
+def _draw_of(spec: Spec) -> Callable[[], Draws]:
+    return partial(FixedTime, 0, 1, torch.device(spec.device))
+
+
+def _step_of(spec: Spec, networks: Networks) -> Step:
+    """A kind of step of either trainer, in its precision."""
     fast: dict[str, Any] = {
         "content": steps.content_step, "one-step": steps.one_step, "sequence": steps.sequence_step,
     }  # fmt: skip
@@ -88,34 +124,15 @@ def gradients_of(spec: Spec, networks: Networks) -> Callable[[Tensor, Tensor], d
         "sequence": straightforward.sequence_gradients,
     }
     schedule = {} if spec.epsilon is None else {"epsilon": spec.epsilon}
-    weight = {} if spec.epsilon is None else {"kl_weight": 2.0}
-    device = torch.device(spec.device)
-
-    def autocast() -> torch.autocast:
-        return torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16")
-
-    def draw() -> Draws:
-        return FixedTime(0, 1, device)
-
-    if spec.trainer == "straightforward":
-
-        def plainly(clips: Tensor, labels: Tensor) -> dict[str, Any]:
-            with autocast():
-                return slow[spec.step](networks, clips, labels, draw(), OPEN, **schedule, **weight)
-
-        return plainly
-
-    function = partial(fast[spec.step], networks, **schedule)
 
     def step(clips: Tensor, labels: Tensor, draws: Draws, **scalars: Any) -> steps.StepResult:
-        with autocast():
-            return function(clips, labels, draws, OPEN, **scalars)
+        with torch.autocast(spec.device, torch.bfloat16, enabled=spec.precision == "bf16"):
+            if spec.trainer == "tsvan":
+                return fast[spec.step](networks, clips, labels, draws, OPEN, **schedule, **scalars)
+            gradients = slow[spec.step](networks, clips, labels, draws, OPEN, **schedule, **scalars)
+        return steps.StepResult(gradients, {})
 
-    if device.type == "cuda":
-        graphs, kind = Graphs(networks, device), spec.step.replace("-", "_")
-        epsilon = 1.0 if spec.epsilon is None else spec.epsilon
-        return lambda clips, labels: graphs(kind, step, clips, labels, draw, epsilon, weight).gradients
-    return lambda clips, labels: step(clips, labels, draw(), **weight).gradients
+    return step
 
 
 def launched_kernels(run: Callable[[], object]) -> int:
@@ -140,21 +157,7 @@ def main() -> None:
         channels_last(networks)
     if ours and cuda:
         torch.set_float32_matmul_precision("high")
-    inputs, gradients = inputs_of(spec.batch, spec.device), gradients_of(spec, networks)
-    fused = {"fused": True} if ours else {}
-    adam = {
-        name: torch.optim.Adam(module.parameters(), lr=1e-7, betas=(0.5, 0.999), **fused)
-        for name, module in networks.named_children()
-    }
-
-    def step() -> None:
-        for owner, values in gradients(*inputs).items():
-            for parameter, gradient in zip(getattr(networks, owner).parameters(), values, strict=True):
-                parameter.grad = None if gradient is None else laid_out_as(parameter, gradient)
-            if spec.update:
-                adam[owner].step()
-            adam[owner].zero_grad(set_to_none=True)
-
+    step = partial(whole_step(spec, networks), *inputs_of(spec.batch, spec.device))
     step()  # libraries choose their algorithms, kernels are compiled
     kernels = launched_kernels(step) if cuda else None
     print(json.dumps({"kernels": kernels}), flush=True)

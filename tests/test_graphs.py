@@ -1,5 +1,6 @@
 """What can be said of captures without a GPU: `test_trainer.py` compares whole runs where there is one."""
 
+import weakref
 from contextlib import contextmanager
 
 import pytest
@@ -71,31 +72,54 @@ def captures(monkeypatch):
     return made
 
 
-def make_step(norm):
+def make_step(norm, places=None):
+    """A step that leaves in `places` where it reads from, by its frame."""
+
     def step(clips, labels, draws, **scalars):
         norm(clips.mean(2))
-        frame = draws.integer(0, 8)
-        return StepResult({}, {"seen": draws.noise(2), "frame": torch.tensor(frame), "scalar": scalars["kl_weight"]})
+        frame, noise = draws.integer(0, 8), draws.noise(2)
+        if places is not None:
+            places[frame] = noise, scalars["kl_weight"]
+        return StepResult({}, {"frame": torch.tensor(frame), "constant": 0.5})
 
     return step
 
 
+def do_nothing(result):
+    pass
+
+
 def test_a_graph_serves_its_kind_and_its_places_are_filled_for_each_replay(captures):
-    norm = nn.BatchNorm2d(3)
-    run = graphs.Graphs(norm, CPU)
+    norm, places = nn.BatchNorm2d(3), {}
+    run = graphs.Graphs(norm, CPU, do_nothing)
     frames = [Draws(0, i, CPU).integer(0, 8) for i in range(1, 30)]
     for i, frame in enumerate(frames, start=1):
         def draw(i=i):
             return Draws(0, i, CPU)
 
-        result = run("content", make_step(norm), CLIPS, LABELS, draw, 1.0, {"kl_weight": float(i)})
-        assert int(result.values["frame"]) == frame
-        assert torch.equal(result.values["seen"], draw().noise(2))
-        assert float(result.values["scalar"]) == i
+        names, values = run("content", make_step(norm, places), CLIPS, LABELS, draw, 1.0, {"kl_weight": float(i)})
+        assert (names, values.dtype, values.tolist()) == (("frame", "constant"), torch.float32, [frame, 0.5])
+        noise, weight = places[frame]
+        assert torch.equal(noise, draw().noise(2))
+        assert float(weight) == i
     assert len(captures) == len(set(frames))
     assert sum(graph.replays for graph in captures) == len(frames)
     assert int(norm.num_batches_tracked) == 0  # warm-ups and captures leave running statistics alone
     assert len(streams) == 2  # one serves all captures
+
+
+def test_an_update_belongs_to_the_graph_not_to_its_warm_ups_and_gradients_are_not_kept(captures):
+    gradients, updates = [], []
+
+    def step(clips, labels, draws, **scalars):
+        gradient = torch.ones(3)
+        gradients.append(weakref.ref(gradient))
+        return StepResult({"owner": [gradient]}, {"loss": torch.tensor(1.0)})
+
+    run = graphs.Graphs(nn.BatchNorm2d(3), CPU, lambda result: updates.append(len(gradients)))
+    run("content", step, CLIPS, LABELS, lambda: Draws(0, 1, CPU), 1.0, {})
+    assert updates == [graphs.WARM_UPS + 1]
+    assert [gradient() for gradient in gradients] == [None] * (graphs.WARM_UPS + 1)
 
 
 def refused(monkeypatch, inside, at_its_end=None):
@@ -117,7 +141,7 @@ def refused(monkeypatch, inside, at_its_end=None):
 def test_without_captures_steps_run_as_they_are(captures, monkeypatch, caplog):
     refused(monkeypatch, RuntimeError("operation not permitted\nmore"), RuntimeError("capture invalidated"))
     norm, main = nn.BatchNorm2d(3), Stream.current
-    run = graphs.Graphs(norm, CPU)
+    run = graphs.Graphs(norm, CPU, do_nothing)
     for i in (1, 2):
         run("content", make_step(norm), CLIPS, LABELS, lambda i=i: Draws(0, i, CPU), 1.0, {"kl_weight": 1.0})
         assert Stream.current is main
@@ -130,7 +154,7 @@ def test_without_captures_steps_run_as_they_are(captures, monkeypatch, caplog):
 def test_memory_that_runs_out_is_not_taken_for_a_failed_capture(captures, monkeypatch, at_its_end):
     refused(monkeypatch, torch.OutOfMemoryError("CUDA out of memory"), at_its_end)
     norm, main = nn.BatchNorm2d(3), Stream.current
-    run = graphs.Graphs(norm, CPU)
+    run = graphs.Graphs(norm, CPU, do_nothing)
     with pytest.raises(RuntimeError) as error:
         run("content", make_step(norm), CLIPS, LABELS, lambda: Draws(0, 1, CPU), 1.0, {"kl_weight": 1.0})
     assert str(memory_trouble(error.value)).startswith("OutOfMemoryError")

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from tsvan import schedules
 from tsvan.data.batches import Batch
 from tsvan.models.networks import OWNERS
+from tsvan.optimisers import make_capturable, restore
 from tsvan.steps import StepResult
 from tsvan.strict import UserError
-from tsvan.trainer import Diverged, Trainer, _restore, pick_device
+from tsvan.trainer import Diverged, Trainer, pick_device
 
 # Roll-outs on their own frames amplify rounding at first, so what compares numbers stays where real frames are given.
 TEACHER_FORCED = {"iterations": 1000, "sequence_share_start": 0.5}
@@ -158,13 +159,56 @@ def test_states_saved_in_another_memory_format_go_on_alike(tiny_config, weizmann
         if values["exp_avg"].dim() == 4:
             values["exp_avg"] = values["exp_avg"].contiguous(memory_format=torch.channels_last)
     restored = Trainer.open(tiny_config, weizmann_store, tmp_path / "two", "cpu")
-    _restore(restored.optimisers["motion_encoder"], state)
+    restore(restored.optimisers["motion_encoder"], state)
     for parameter, (_, moment) in zip(
         restored.networks.motion_encoder.parameters(), sorted(expected.items()), strict=True
     ):
         ours = restored.optimisers["motion_encoder"].state[parameter]["exp_avg"]
         assert torch.equal(ours, moment)
         assert ours.stride() == parameter.stride()
+
+
+@pytest.mark.parametrize("trained", [0, 8])
+def test_an_optimiser_made_ready_for_graphs_goes_on_as_before_in_the_same_memory(
+    trained, tiny_config, weizmann_store, tmp_path
+):
+    trainer = Trainer.open(tiny_config, weizmann_store, tmp_path, "cpu")
+    run_to(trainer, trained)
+    trainer.save()
+    other = Trainer.open(tiny_config, weizmann_store, tmp_path, "cpu")
+    for optimiser in other.optimisers.values():
+        make_capturable(optimiser)
+    assert same(weights(trainer), weights(other))
+    states = [value for o in other.optimisers.values() for state in o.state.values() for value in state.values()]
+    places = [value.data_ptr() for value in states]
+    run_to(trainer, 16)
+    run_to(other, 16)
+    assert same(weights(trainer), weights(other))
+    assert len(states) == 3 * len(list(other.networks.parameters()))
+    after = [value for o in other.optimisers.values() for state in o.state.values() for value in state.values()]
+    assert [value.data_ptr() for value in after] == places
+
+
+def test_the_device_decides_what_an_optimiser_is_not_the_checkpoint(tiny_config, weizmann_store, tmp_path):
+    trainer = Trainer.open(tiny_config, weizmann_store, tmp_path, "cpu")
+    for optimiser in trainer.optimisers.values():
+        make_capturable(optimiser)
+    trainer.save()
+    restored = Trainer.open(tiny_config, weizmann_store, tmp_path, "cpu").optimisers["motion_encoder"]
+    assert restored.param_groups[0]["capturable"] is False
+    make_capturable(restored)
+    assert restored.param_groups[0]["capturable"] is True
+
+
+def test_values_of_a_graph_come_as_one_and_are_averaged_by_name(tiny_config, weizmann_store, tmp_path):
+    trainer = Trainer.open(tiny_config, weizmann_store, tmp_path, "cpu")
+    trainer._add(("content/a", "content/b"), torch.tensor([1.0, 2.0]))
+    trainer._add(("schedule/epsilon",), 0.5)
+    trainer._add(("content/a", "content/b"), torch.tensor([3.0, 6.0]))
+    trainer._add(("sequence/a",), torch.tensor(5.0))
+    values = trainer._record().values
+    del values["rate/iterations_per_s"]
+    assert values == {"content/a": 2.0, "content/b": 4.0, "schedule/epsilon": 0.5, "sequence/a": 5.0}
 
 
 @pytest.mark.parametrize(("name", "index"), [("auto", 0), ("cuda", 0), ("cuda:1", 1)])

@@ -1,4 +1,4 @@
-"""Training steps as captured CUDA graphs: one launch a step in place of thousands, no host between."""
+"""Training steps, updates included, as captured CUDA graphs: one launch in place of thousands, no host between."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ WARM_UPS = 3  # runs before a capture, in which libraries choose their algorithm
 
 Step = Callable[..., StepResult]
 """Called as step(clips, labels, draws, **scalars)."""
+
+Values = tuple[tuple[str, ...], Tensor]
+"""Names, and their values on the device, (n,) float32."""
 
 
 class HeldDraws(Draws):
@@ -96,10 +99,11 @@ class Graphs:
     Args:
         networks: whose running statistics a warm-up must leave alone.
         device: a CUDA device.
+        update: takes the gradients of a step into the weights, on the device alone and into memory that exists already.
     """
 
-    def __init__(self, networks: nn.Module, device: torch.device) -> None:
-        self._networks, self._device = networks, device
+    def __init__(self, networks: nn.Module, device: torch.device, update: Callable[[StepResult], None]) -> None:
+        self._networks, self._device, self._update = networks, device, update
         # One for all warm-ups and captures: libraries keep a workspace for each stream.
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._graphs: dict[tuple[Any, ...], _Graph] = {}
@@ -115,8 +119,8 @@ class Graphs:
         draw: Callable[[], Draws],
         epsilon: float,
         scalars: dict[str, float],
-    ) -> StepResult:
-        """A step's result, whose tensors hold until the next call. Where a capture fails, steps run without graphs.
+    ) -> Values:
+        """Take a step, update included. Where a capture fails, steps run without graphs.
 
         Memory that runs out is no such failure: it is raised.
 
@@ -126,6 +130,9 @@ class Graphs:
             draw: makes this iteration's draws, each time from their beginning.
             epsilon: probability of a real input (sequences).
             scalars: what the schedules say of this iteration.
+
+        Returns:
+            The step's values, in memory that holds until the next call.
         """
         host = HostDraws.of(kind, draw(), clips.shape[2], epsilon)
         key = (*host.key(kind), clips.shape)
@@ -141,7 +148,16 @@ class Graphs:
                 _log.warning("training goes on without CUDA graphs, more slowly: %s", reason)
         if key in self._graphs:
             return self._graphs[key].replay(clips, labels, draw(), host, scalars)
-        return step(clips, labels, draw(), **scalars)
+        return self._updated(step(clips, labels, draw(), **scalars))
+
+    def _updated(self, result: StepResult) -> Values:
+        """Update the weights; of the step only the values are kept, so that its gradients' memory is free again."""
+        self._update(result)
+        values = [
+            value.float() if isinstance(value, Tensor) else torch.full((), value, device=self._device)
+            for value in result.values.values()
+        ]
+        return tuple(result.values), torch.stack(values)
 
     def _capture(
         self, step: Step, clips: Tensor, labels: Tensor, host: HostDraws, scalars: dict[str, float]
@@ -163,7 +179,7 @@ class Graphs:
                 for _ in range(WARM_UPS):
                     run()
                 with torch.cuda.graph(captured.graph, pool=self._pool, stream=self._stream):
-                    captured.result = run()
+                    captured.values = self._updated(run())
         finally:
             main.wait_stream(self._stream)
             for buffer, value in zip(buffers, before, strict=True):
@@ -180,16 +196,16 @@ class _Graph:
     labels: Tensor
     held: HeldDraws
     scalars: dict[str, Tensor]
-    result: StepResult | None = None
+    values: Values | None = None
 
     def replay(
         self, clips: Tensor, labels: Tensor, draws: Draws, host: HostDraws, scalars: dict[str, float]
-    ) -> StepResult:
+    ) -> Values:
         self.clips.copy_(clips)
         self.labels.copy_(labels)
         self.held.fill(draws, host.coins)
         for name, place in self.scalars.items():
             place.fill_(scalars[name])
         self.graph.replay()
-        assert self.result is not None
-        return self.result
+        assert self.values is not None
+        return self.values

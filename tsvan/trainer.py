@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,9 @@ from tsvan.data.store import ClipStore
 from tsvan.draws import Draws
 from tsvan.graphs import Graphs, Step
 from tsvan.memory import keep_freed_memory
-from tsvan.models.layout import channels_last, laid_out_as
-from tsvan.models.networks import OWNERS, Networks
+from tsvan.models.layout import channels_last
+from tsvan.models.networks import Networks
+from tsvan.optimisers import make_capturable, optimisers_of, restore, update
 from tsvan.strict import UserError
 
 _log = logging.getLogger(__name__)
@@ -81,15 +82,20 @@ class Trainer:
         channels_last(self.networks.to(device).train())
         if device.type == "cuda":
             torch.set_float32_matmul_precision("high")  # TF32, as cuDNN's convolutions have it already
-        self.optimisers = {owner: _adam(self.networks, owner, config) for owner in OWNERS}
+        self.optimisers = optimisers_of(self.networks, config.optimiser)
         if start and start.optimisers:
             for owner, optimiser in self.optimisers.items():
-                _restore(optimiser, start.optimisers[owner])
-        self._graphs = Graphs(self.networks, device) if device.type == "cuda" else None
+                restore(optimiser, start.optimisers[owner])
+        self._update = partial(update, self.networks, self.optimisers)
+        self._graphs = None
+        if device.type == "cuda":
+            for optimiser in self.optimisers.values():
+                make_capturable(optimiser)
+            self._graphs = Graphs(self.networks, device, self._update)
         self._batches = Batches(store, config.data, config.optimiser.batch_size, config.seed, device)
         self._plan = schedules.step_plan(config.seed, config.schedule)
         self._log_every = log_every
-        self._sums: dict[str, Tensor | float] = {}
+        self._sums: dict[tuple[str, ...], Tensor | float] = {}
         self._counts: dict[str, int] = {}
         self._since = time.perf_counter(), self.iteration
 
@@ -149,7 +155,7 @@ class Trainer:
         Raises:
             Diverged: a loss since the last record, or a weight, is not finite.
         """
-        self._check_finite({name: float(value) for name, value in self._sums.items()})
+        self._check_finite(self._totals())
         self._check_finite({name: float(weight.detach().sum()) for name, weight in self.networks.named_parameters()})
         return checkpoints.save(self.snapshot(), self.folder / "checkpoints")
 
@@ -169,12 +175,13 @@ class Trainer:
         batch = self._batches.at(self.iteration)
         kind, epsilon, scalars = self._scheduled()
         step = self._step_of(kind, epsilon)
-        if self._graphs is None:
-            result = step(*batch, self._draw(), **scalars)
-        else:
-            result = self._graphs(kind, step, batch.clips, batch.labels, self._draw, epsilon, scalars)
+        if self._graphs is not None:
+            names, values = self._graphs(kind, step, *batch, self._draw, epsilon, scalars)
+            self._add(tuple(f"{kind}/{name}" for name in names), values)
+            return
+        result = step(*batch, self._draw(), **scalars)
         for name, value in result.values.items():
-            self._add(f"{kind}/{name}", value)
+            self._add((f"{kind}/{name}",), value)
         self._update(result)
 
     def _draw(self) -> Draws:
@@ -186,14 +193,14 @@ class Trainer:
         i = self.iteration - schedule.pretrain_iterations
         if i <= 0:
             kl_weight = schedules.pretrain_lambda2(self.iteration, schedule, loss)
-            self._add("schedule/lambda2", kl_weight)
+            self._add(("schedule/lambda2",), kl_weight)
             return "pretrain", 1.0, {"kl_weight": kl_weight}
         kind = schedules.KINDS[self._plan[i - 1]]
         if kind != "sequence":
             return kind, 1.0, {}
         epsilon, kl_weight = schedules.teacher_share(i, schedule), schedules.lambda5(i, schedule, loss)
-        self._add("schedule/epsilon", epsilon)
-        self._add("schedule/lambda5", kl_weight)
+        self._add(("schedule/epsilon",), epsilon)
+        self._add(("schedule/lambda5",), kl_weight)
         return kind, epsilon, {"kl_weight": kl_weight}
 
     def _step_of(self, kind: str, epsilon: float) -> Step:
@@ -207,41 +214,18 @@ class Trainer:
 
         def step(clips: Tensor, labels: Tensor, draws: Draws, **scalars: Any) -> steps.StepResult:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-                result = functions[kind](self.networks, clips, labels, draws, self.config.loss, **scalars)
-            return replace(result, gradients=self._laid_out(result.gradients))
+                return functions[kind](self.networks, clips, labels, draws, self.config.loss, **scalars)
 
         return step
 
-    def _laid_out(self, gradients: steps.Gradients) -> steps.Gradients:
-        """Each gradient with its weight's strides: fused Adam reads others in the wrong order, without a word."""
-        return {
-            owner: [
-                None if gradient is None else laid_out_as(parameter, gradient)
-                for parameter, gradient in zip(getattr(self.networks, owner).parameters(), values, strict=True)
-            ]
-            for owner, values in gradients.items()
-        }
-
-    def _update(self, result: steps.StepResult) -> None:
-        for owner, values in result.gradients.items():
-            optimiser = self.optimisers[owner]
-            for parameter, gradient in zip(getattr(self.networks, owner).parameters(), values, strict=True):
-                parameter.grad = gradient
-            # What fused Adam does for a scaler that found an overflow: on the device, all of this step is left out.
-            optimiser.found_inf = (~result.gates[owner]).float() if owner in result.gates else None  # type: ignore[attr-defined]
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-
-    def _add(self, name: str, value: Tensor | float) -> None:
-        self._sums[name] = self._sums.get(name, 0.0) + value
-        self._counts[name] = self._counts.get(name, 0) + 1
+    def _add(self, names: tuple[str, ...], values: Tensor | float) -> None:
+        """Add one value (), or one for each name (n,)."""
+        self._sums[names] = self._sums.get(names, 0.0) + values
+        for name in names:
+            self._counts[name] = self._counts.get(name, 0) + 1
 
     def _record(self) -> Record:
-        on_device = {name: total for name, total in self._sums.items() if isinstance(total, Tensor)}
-        sums: dict[str, Any] = {**self._sums}
-        if on_device:  # read at once: a GPU is waited for a single time
-            sums |= zip(on_device, torch.stack(list(on_device.values())).tolist(), strict=True)
-        values = {name: total / self._counts[name] for name, total in sums.items()}
+        values = {name: total / self._counts[name] for name, total in self._totals().items()}
         self._sums.clear()
         self._counts.clear()
         self._check_finite(values)
@@ -249,6 +233,16 @@ class Trainer:
         values["rate/iterations_per_s"] = (self.iteration - done) / max(now - then, 1e-9)
         self._since = now, self.iteration
         return Record(self.iteration, values)
+
+    def _totals(self) -> dict[str, float]:
+        """Sums since the last record, read at once: a GPU is waited for a single time."""
+        on_device = [total.reshape(-1) for total in self._sums.values() if isinstance(total, Tensor)]
+        read = iter(torch.cat(on_device).tolist() if on_device else [])
+        return {
+            name: next(read) if isinstance(total, Tensor) else total
+            for names, total in self._sums.items()
+            for name in names
+        }
 
     def _check_finite(self, values: dict[str, float]) -> None:
         for name, value in values.items():
@@ -289,27 +283,6 @@ def _initial_networks(config: TrainConfig, num_classes: int) -> Networks:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return Networks(config.model, num_classes)
-
-
-def _adam(networks: Networks, owner: str, config: TrainConfig) -> torch.optim.Adam:
-    settings = config.optimiser
-    return torch.optim.Adam(
-        getattr(networks, owner).parameters(),
-        lr=settings.lr,
-        betas=(settings.beta1, settings.beta2),
-        eps=settings.eps,
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
-
-
-def _restore(optimiser: torch.optim.Adam, state: dict[str, Any]) -> None:
-    """Load the state of an optimiser; it may have been saved where weights lie in another order in memory."""
-    optimiser.load_state_dict(state)
-    for parameter, values in optimiser.state.items():
-        for name, value in values.items():
-            if value.shape == parameter.shape:
-                values[name] = laid_out_as(parameter, value)
 
 
 def _check_same_run(start: Checkpoint, config: TrainConfig, store: ClipStore, folder: Path) -> None:
