@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sweeps.cluster import Slots
     from sweeps.job import JobQueue, Listener
 
-_MARGIN = 1.15  # of the measured peak: the allocator's fragments, cuDNN's workspaces
+_MARGIN = 1.15  # of the measured peak: the graphs and the gaps of a longer run
 _CONTEXT_BYTES = 600 * 2**20  # of a process on a GPU before it allocates anything
 
 
@@ -137,12 +137,12 @@ def _fraction(config: SweepConfig, paths: StudyPaths) -> float:
     if not paths.memory.exists():
         write_atomically(paths.memory, json.dumps({"peak_bytes": _measure(largest(config), paths)}))
     peak = json.loads(paths.memory.read_text())["peak_bytes"] * _MARGIN + _CONTEXT_BYTES
-    total = int(torch.cuda.get_device_properties(0).total_memory)
+    total = int(torch.cuda.get_device_properties(0).total_memory) - _CONTEXT_BYTES  # this process has one as well
     return float(1 / max(1, math.floor(total / peak)))
 
 
 def _measure(train: TrainConfig, paths: StudyPaths) -> int:
-    """Peak bytes of a short run of a configuration, which has each kind of step once."""
+    """Peak bytes that PyTorch takes for a short run of a configuration, which has each kind of step once."""
     import tempfile
     from dataclasses import replace
     from pathlib import Path
@@ -154,12 +154,14 @@ def _measure(train: TrainConfig, paths: StudyPaths) -> int:
     assert record is not None
     pretrain = min(train.schedule.pretrain_iterations, 1)
     short = replace(train, schedule=replace(train.schedule, iterations=3, pretrain_iterations=pretrain))
+    torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_reserved()
     with tempfile.TemporaryDirectory(prefix="tsvan-memory-") as folder:
         trainer = Trainer.open(short, ClipStore.open(record.store), Path(folder), "cuda")
         for _ in trainer.run(short.schedule.total):
             pass
         del trainer
-    peak = torch.cuda.max_memory_allocated()
+    peak = torch.cuda.max_memory_reserved() - before  # with the gaps: what is allocated alone would not fit
     torch.cuda.empty_cache()
     return peak
