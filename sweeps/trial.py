@@ -104,6 +104,9 @@ def _checked_store(job: Job) -> ClipStore:
 def _open(job: Job, store: ClipStore) -> Trainer:
     if job.threads:
         torch.set_num_threads(job.threads)
+    device = pick_device(job.device)
+    if device.type == "cuda":  # without a bound it would take the memory of the trials beside it
+        torch.cuda.set_per_process_memory_fraction(_share(job), device)
     config = TrainConfig.from_dict(job.config, str(job.paths.job))
     log_every = min(max(config.schedule.total // RECORDS_PER_RUN, 1), LONGEST_SILENCE)
 
@@ -142,6 +145,7 @@ def _score(job: Job, trainer: Trainer) -> Point:
     scores = _evaluator(job).score(clips, group.labels, group=group.name, intervals=job.group != "validation")
     write_atomically(job.paths.scores, json.dumps(scores.to_dict(), indent=1))
     write_samples(job.paths.samples / f"iter-{trainer.iteration:07d}", torch.cat(shown)[:SHOWN_CLIPS])
+    torch.cuda.empty_cache()  # what sampling took is free for the trials beside this one
     return Point(trainer.iteration, {**scores.values, "score_seconds": time.monotonic() - started})
 
 
@@ -153,8 +157,13 @@ def _generated(job: Job, trainer: Trainer, group: SampleGroup) -> Iterator[Tenso
         group.labels,
         batch_size=job.batch_size,
         precision=config.precision,
-        share=1.0 if job.larger_share else job.memory_share,
+        share=_share(job),
     )
+
+
+def _share(job: Job) -> float:
+    """Of the device's memory, that the job may use."""
+    return 1.0 if job.larger_share else job.memory_share
 
 
 def write_samples(stem: Path, clips: Tensor) -> None:

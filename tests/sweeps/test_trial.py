@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sweeps.job import SCORE, SYSTEM, Interrupted, Job, Outcome, spent
-from sweeps.trial import train_and_score
+from sweeps.trial import _open, train_and_score
 from tsvan.checkpoint import NewerFormat, list_checkpoints, newest
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
@@ -91,6 +91,18 @@ def test_every_checkpoint_says_how_busy_the_machine_was_once(job: Job) -> None:
     values = lines[-1]["values"]
     assert 0 <= values["system/cpu_utilization_percentage"] <= 100
     assert values["system/process_memory_megabytes"] > 50
+
+
+def test_a_job_on_a_gpu_is_held_to_its_share(
+    job: Job, weizmann_store: ClipStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[float] = []
+    monkeypatch.setattr("sweeps.trial.pick_device", lambda name: torch.device("cuda", 0))
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda share, device: held.append(share))
+    shared = replace(job, memory_share=0.25)
+    for each in (shared, replace(shared, larger_share=True), shared):  # one process runs many
+        _open(each, weizmann_store)
+    assert held == [0.25, 1.0, 0.25]
 
 
 def test_the_sealed_group_is_not_scored_for_a_config_that_was_not_written_down(job: Job) -> None:
