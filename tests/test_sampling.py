@@ -91,10 +91,14 @@ def test_little_free_memory_makes_small_batches(tiny_networks, monkeypatch):
 
 def test_on_a_gpu_the_batch_is_bounded_by_free_memory_and_by_the_share(tiny_networks, monkeypatch):
     gib = 2**30
-    state = {"free": 100 * gib, "allocated": 0, "reserved": 0}
+    state = {"free": 100 * gib, "cached": 0, "pools": 0}
+
+    def empty_cache():
+        state["free"], state["cached"] = state["free"] + state["cached"], 0
+
+    monkeypatch.setattr(torch.cuda, "empty_cache", empty_cache)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (state["free"], 140 * gib))
-    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: state["allocated"])
-    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: state["reserved"])
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: state["cached"] + state["pools"])
 
     def fitting(share=1.0, **changes):
         state.update(changes)
@@ -103,9 +107,10 @@ def test_on_a_gpu_the_batch_is_bounded_by_free_memory_and_by_the_share(tiny_netw
     assert fitting() == sampling.CUDA_BATCH
     half = fitting(free=2 * gib)
     assert 2 <= half < sampling.CUDA_BATCH
-    assert fitting(reserved=2 * gib) == pytest.approx(2 * half, abs=1)  # what the allocator keeps is free to it
-    assert fitting(share=1 / 140) == pytest.approx(half / 2, abs=1)
-    assert fitting(share=1 / 140, allocated=2 * gib) == 1
+    assert fitting(cached=2 * gib) == pytest.approx(2 * half, abs=1)
+    assert fitting(share=1 / 140, pools=0) == pytest.approx(half / 2, abs=1)
+    assert fitting(share=3 / 140, pools=2 * gib) == pytest.approx(half / 2, abs=1)  # graphs' memory is nobody else's
+    assert fitting(share=1 / 140, pools=2 * gib) == 1
 
 
 def test_in_bf16_no_weight_is_converted_twice(tiny_networks):

@@ -82,15 +82,18 @@ def generate(
 def fitting_batch(networks: Networks, device: torch.device, share: float = 1.0) -> int:
     """Clips that can be sampled at once on a device: by its free memory, on a CPU at most as many as are fastest.
 
+    What PyTorch keeps for later is given back before: what captured graphs keep is free to nobody else.
+
     Args:
         share: of the device's memory that may be used.
     """
     a_clip = _LIVE_MAPS * 4 * 64 * 64 * (networks.config.ngf + 64)
     if device.type != "cuda":
         return _clamped(psutil.virtual_memory().available * _USED * share / a_clip, CPU_BATCH)
+    torch.cuda.empty_cache()
     free, total = torch.cuda.mem_get_info(device)
-    used, cached = torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
-    return _clamped(min(free + cached - used, share * total - used) * _USED / a_clip, CUDA_BATCH)
+    room = min(free, share * total - torch.cuda.memory_reserved(device))
+    return _clamped(room * _USED / a_clip, CUDA_BATCH)
 
 
 def _clamped(fitting: float, most: int) -> int:
