@@ -39,6 +39,6 @@ class Meter:
             "system/gpu_0_memory_usage_percentage": 100 * (total - free) / total,
             "system/process_gpu_memory_megabytes": torch.cuda.max_memory_allocated(self._device) / 1e6,
         }
-        with suppress(ImportError, RuntimeError):  # needs NVIDIA's management library
+        with suppress(Exception):  # NVIDIA's library may be missing, or refuse with errors of its own
             values["system/gpu_0_utilization_percentage"] = float(torch.cuda.utilization(self._device))
         return values
