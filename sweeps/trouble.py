@@ -15,8 +15,11 @@ _NO_WRITING = (errno.EROFS, errno.EACCES, errno.EPERM)
 _TORCH_CANNOT_WRITE = ("PytorchStreamWriter failed", "file write failed", "iostream error")
 _NO_MEMORY = (
     "CUDA error: out of memory",
+    "Triton Error [CUDA]: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED",  # its handle found no room
     "CUDNN_STATUS_ALLOC_FAILED",
+    "DEVICE_ALLOCATION_FAILED",  # the end of cuDNN's later name for it
     "DefaultCPUAllocator: can't allocate memory",
 )
 _DATABASE = {

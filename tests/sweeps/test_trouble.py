@@ -69,6 +69,9 @@ def test_bugs_are_no_trouble_of_the_storage(error: Exception) -> None:
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB. GPU 0"), "OutOfMemoryError: CUDA out of"),
         (MemoryError(), "MemoryError"),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling x"), "RuntimeError: CUBLAS_STATUS_ALLOC"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling x"), "RuntimeError: CUBLAS_STATUS_NOT"),
+        (RuntimeError("Triton Error [CUDA]: out of memory"), "RuntimeError: Triton Error [CUDA]: out of memory"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"), "RuntimeError: DEVICE_AL"),
     ],
 )
 def test_small_memory_is_told_from_other_errors(error: Exception, line: str) -> None:
