@@ -228,7 +228,7 @@ class Evaluator:
         )
 
     def _real_clips(self, kind: str) -> Iterator[Tensor]:
-        reader = FrameReader(self.store, self.device)
+        reader = FrameReader(self.store, self.device, resident_share=0)  # they are read once
         spoil = spoilers()[kind]
         for first in range(0, len(self._windows), self._batch_size):
             yield spoil(load(reader, self._windows[first : first + self._batch_size]), first)
