@@ -14,6 +14,7 @@ from torch import Tensor
 from tsvan.models.compiled import Array, compiled, in_threads
 
 BLOCK = 32  # rows whose sum in the data's own type goes into the float64 one
+WIDE = 256  # values of a row: narrow rows are looked at several at a time, since short loops cost more than their work
 
 
 def forward(rows: Tensor, weight: Tensor, bias: Tensor, eps: float, slope: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -27,9 +28,9 @@ def forward(rows: Tensor, weight: Tensor, bias: Tensor, eps: float, slope: float
     Returns:
         The result (R, C), and the mean and the biased variance of each channel, (C,) float64.
     """
-    source, kind = rows.detach().numpy(), _kind(rows)
-    mean = sum(in_threads(_sum, [source])) / len(source)
-    variance = sum(in_threads(_spread, [source], mean.astype(kind))) / len(source)
+    source, kind, count = _wide(rows), _kind(rows), len(rows)
+    mean = _by_channel(sum(in_threads(_sum, [source])), rows) / count
+    variance = _by_channel(sum(in_threads(_spread, [source], _tiled(mean.astype(kind), source))), rows) / count
     moments = torch.from_numpy(mean), torch.from_numpy(variance)
     return apply(rows, weight, bias, *moments, eps, slope), *moments
 
@@ -39,9 +40,9 @@ def apply(
 ) -> Tensor:
     """The result of `forward`, with the moments that it returned."""
     scale, shift = _affine(weight, bias, mean.numpy(), variance.numpy(), eps)
-    kind, result = _kind(rows), torch.empty_like(rows)
-    constants = scale.astype(kind), shift.astype(kind), kind.type(slope)
-    in_threads(_apply, [rows.detach().numpy(), result.numpy()], *constants)
+    source, kind, result = _wide(rows), _kind(rows), torch.empty_like(rows)
+    constants = [_tiled(item.astype(kind), source) for item in (scale, shift)]
+    in_threads(_apply, [source, _wide(result)], *constants, kind.type(slope))
     return result
 
 
@@ -56,15 +57,35 @@ def backward(
     slope: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of rows (R, C), weight (C,) and bias (C,); mean and variance as `forward` returned them."""
-    source, arriving, kind = rows.detach().numpy(), gradient.numpy(), _kind(rows)
+    source, arriving, kind = _wide(rows), _wide(gradient), _kind(rows)
     scale, shift = _affine(weight, bias, mean.numpy(), variance.numpy(), eps)
     inverse = 1 / np.sqrt(variance.numpy() + eps)
-    constants = [item.astype(kind) for item in (scale, shift, mean.numpy(), inverse)]
-    sums = sum(in_threads(_sums_back, [arriving, source], *constants, kind.type(slope)))  # (2, C)
+    constants = [_tiled(item.astype(kind), source) for item in (scale, shift, mean.numpy(), inverse)]
+    plain, product = sum(in_threads(_sums_back, [arriving, source], *constants, kind.type(slope)))
+    sums = _by_channel(plain, rows), _by_channel(product, rows)
+    means = [_tiled((item / len(rows)).astype(kind), source) for item in sums]
     result = torch.empty_like(rows)
-    means = (sums / len(source)).astype(kind)
-    in_threads(_apply_back, [arriving, source, result.numpy()], *constants, means, kind.type(slope))
+    in_threads(_apply_back, [arriving, source, _wide(result)], *constants, *means, kind.type(slope))
     return result, torch.from_numpy(sums[1]).to(weight.dtype), torch.from_numpy(sums[0]).to(bias.dtype)
+
+
+def _wide(rows: Tensor) -> Array:
+    """Rows (R, C) as (R / n, n C), several in one."""
+    count, channels = rows.shape
+    together = 1
+    while count % (2 * together) == 0 and 2 * together * channels <= WIDE:
+        together *= 2
+    return rows.detach().numpy().reshape(count // together, together * channels)
+
+
+def _tiled(values: Array, wide: Array) -> Array:
+    """A value of each channel, (C,), for every place of such a row, (n C,)."""
+    return np.tile(values, wide.shape[1] // len(values))
+
+
+def _by_channel(sums: Array, rows: Tensor) -> Array:
+    """Sums over such rows, (n C,) -> of each channel, (C,)."""
+    return sums.reshape(-1, rows.shape[1]).sum(axis=0)
 
 
 def _kind(rows: Tensor) -> np.dtype[np.floating]:
@@ -147,7 +168,8 @@ def _apply_back(
     shift: Array,
     mean: Array,
     inverse: Array,
-    means: Array,
+    mean_plain: Array,
+    mean_product: Array,
     slope: float,
 ) -> None:
     count, channels = rows.shape
@@ -155,4 +177,4 @@ def _apply_back(
         for c in range(channels):
             value, g = rows[row, c], gradient[row, c]
             g = g if value * scale[c] + shift[c] > 0 else g * slope
-            result[row, c] = scale[c] * (g - means[0, c] - (value - mean[c]) * inverse[c] * means[1, c])
+            result[row, c] = scale[c] * (g - mean_plain[c] - (value - mean[c]) * inverse[c] * mean_product[c])
