@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tsvan.draws import Draws
+from tsvan.memory import sent
 from tsvan.steps import StepResult
 
 _log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class HeldDraws(Draws):
         for place in self._noise:
             place.copy_(draws.noise(*place.shape))
         if coins and not self._fixed:
-            self._coins.copy_(torch.tensor(coins), non_blocking=True)
+            self._coins.copy_(sent(torch.tensor(coins), self._device))
 
     def rewind(self) -> None:
         """The next calls return the first values again."""

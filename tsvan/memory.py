@@ -1,4 +1,4 @@
-"""Memory of a training process."""
+"""Memory of a training process, and the way from the host's to a GPU's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import ctypes
 import os
 import sys
 from functools import cache
+
+import torch
+from torch import Tensor
 
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8  # mallopt(3)
 
@@ -28,3 +31,10 @@ def keep_freed_memory() -> bool:
     if mallopt is None:
         return False
     return all([mallopt(_MMAP_MAX, 0), mallopt(_TRIM_THRESHOLD, 2**31 - 1), mallopt(_ARENA_MAX, 1)])
+
+
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """The host's values on the device. A GPU is not waited for, as it would be with memory that the system may move."""
+    if device.type != "cuda":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)

@@ -20,6 +20,7 @@ from tsvan.config import DataConfig, TrainConfig
 from tsvan.data.datasets import CROP, rules, span
 from tsvan.data.store import FRAMES, Clip, ClipStore
 from tsvan.draws import stream
+from tsvan.memory import sent
 from tsvan.strict import UserError
 
 Ints = npt.NDArray[np.int64]
@@ -81,10 +82,7 @@ class FrameReader:
 
     def _from_file(self, rows: Ints, tops: Ints, lefts: Ints) -> Tensor:
         """Crops (B, 3, T, 64, 64) uint8, sent to the device."""
-        clips = torch.from_numpy(self.crops(rows, tops, lefts))
-        if self.device.type == "cuda":
-            clips = clips.pin_memory().to(self.device, non_blocking=True)
-        return clips.permute(0, 4, 1, 2, 3)
+        return sent(torch.from_numpy(self.crops(rows, tops, lefts)), self.device).permute(0, 4, 1, 2, 3)
 
     def crops(self, rows: Ints, tops: Ints, lefts: Ints) -> npt.NDArray[np.uint8]:
         """Crops (B, T, 64, 64, 3) of the mapped file.
@@ -110,7 +108,7 @@ class FrameReader:
         """Crops (B, 3, T, 64, 64) uint8 of the frames that are on the device."""
         assert self._frames is not None
         where = torch.from_numpy(np.stack([rows, *(np.broadcast_to(x[:, None], rows.shape) for x in (tops, lefts))]))
-        row, top, left = where.to(self.device)
+        row, top, left = sent(where, self.device)
         # Every possible crop, as a view without a copy: (F, S-63, S-63, 3, 64, 64).
         crops = self._frames.unfold(1, CROP, 1).unfold(2, CROP, 1)
         return crops[row, top, left].permute(0, 2, 1, 3, 4)
@@ -163,7 +161,7 @@ class Batches:
     def at(self, iteration: int) -> Batch:
         """The batch of an iteration, counted from 1."""
         draw = self.drawn(iteration)
-        labels = torch.from_numpy(self._labels[draw.chosen]).to(self.reader.device)
+        labels = sent(torch.from_numpy(self._labels[draw.chosen]), self.reader.device)
         return Batch(self.reader.read(draw.rows, draw.tops, draw.lefts), labels)
 
     def drawn(self, iteration: int) -> Draw:
