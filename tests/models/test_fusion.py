@@ -1,10 +1,12 @@
 import importlib
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from tsvan.models import adaptive_torch
+from tsvan.models import adaptive_torch, fusion
 from tsvan.models.fusion import adaptive_convolution, fuse
 
 
@@ -91,6 +93,43 @@ def test_kernels_of_a_device_compute_what_pytorch_does(shape, device, kernels):
     expected = adaptive_torch.backward(gradient, *inputs)
     for one, other in zip(theirs.backward(gradient, *inputs), expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-3)
+
+
+@pytest.fixture
+def triton(monkeypatch):
+    """In place of the Triton kernels, with a device of ours: what a launch does."""
+    launch = SimpleNamespace(forward=lambda *inputs: None)
+    monkeypatch.setitem(sys.modules, "tsvan.models.adaptive_cuda", launch)
+    monkeypatch.setattr("tsvan.models.adaptive_cuda", launch, raising=False)
+    zeros = torch.zeros
+    monkeypatch.setattr(torch, "zeros", lambda *shape, device: zeros(*shape))
+    fusion._kernels_of.cache_clear()
+    yield launch
+    fusion._kernels_of.cache_clear()
+
+
+def test_triton_that_runs_is_used(triton, caplog):
+    assert fusion._kernels_of("cuda") is triton
+    assert caplog.records == []
+
+
+def test_without_a_c_compiler_pytorch_fuses_and_a_line_says_so_once(triton, caplog):
+    def fail(*inputs):
+        raise RuntimeError("Failed to find C compiler.\nPlease specify via CC environment variable.")
+
+    triton.forward = fail
+    assert [fusion._kernels_of("cuda") for _ in range(2)] == [adaptive_torch] * 2
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith("motion is fused without Triton, more slowly: Failed to find C compiler.; it needs")
+
+
+def test_memory_that_runs_out_is_not_taken_for_a_missing_compiler(triton):
+    def fail(*inputs):
+        raise torch.OutOfMemoryError
+
+    triton.forward = fail
+    with pytest.raises(torch.OutOfMemoryError):
+        fusion._kernels_of("cuda")
 
 
 def test_kernels_of_another_size(inputs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -15,6 +16,8 @@ from tsvan.models import adaptive_torch
 from tsvan.models.precision import full
 from tsvan.models.stack import Stack
 from tsvan.models.tables import KERNEL_SIZE, Architecture
+
+_log = logging.getLogger(__name__)
 
 
 def fuse(features: Tensor, vertical: Tensor, horizontal: Tensor, mask: Tensor | None) -> Tensor:
@@ -72,12 +75,25 @@ def _kernels_of(device: str) -> ModuleType:
 
         return adaptive_cpu
     if device == "cuda":
-        try:
-            from tsvan.models import adaptive_cuda
-        except ImportError:  # Triton comes with PyTorch's CUDA build on Linux only
-            return adaptive_torch
-        return adaptive_cuda
+        return _triton_kernels() or adaptive_torch
     return adaptive_torch
+
+
+def _triton_kernels() -> ModuleType | None:
+    """None, said in a line, where they do not run: Triton comes with PyTorch's CUDA build on Linux only, and calls a C
+    compiler when a kernel is first launched."""
+    try:
+        from tsvan.models import adaptive_cuda
+
+        pixel, taps = torch.zeros(1, 1, 1, 1, device="cuda"), torch.zeros(1, 1, 1, KERNEL_SIZE, device="cuda")
+        adaptive_cuda.forward(pixel, taps, taps, pixel[..., 0])
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), repr(error))
+        _log.warning("motion is fused without Triton, more slowly: %s; it needs a C compiler such as gcc", reason)
+        return None
+    return adaptive_cuda
 
 
 class Subnet(nn.Module):
