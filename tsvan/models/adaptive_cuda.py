@@ -7,22 +7,20 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from tsvan.models.adaptive_torch import fold
 from tsvan.models.tables import KERNEL_SIZE
 
-PIXELS = 32  # of one program
-MAX_CHANNELS = 128  # of one program; more are left to further programs
+ELEMENTS = 1024  # of one program: pixels times channels, which are shared between few programs
+MAX_CHANNELS, MAX_PIXELS = 128, 64  # of one program
 
 
 def forward(features: Tensor, vertical: Tensor, horizontal: Tensor, mask: Tensor) -> Tensor:
     """Features (B, H, W, C), kernels (B, H, W, 5) each, mask (B, H, W) -> (B, H, W, C); contiguous float32."""
-    batch, height, width, channels = features.shape
-    result = torch.empty_like(features)
-    block = _block(channels)
-    grid = triton.cdiv(batch * height * width, PIXELS), triton.cdiv(channels, block)
-    _forward[grid](
-        features, vertical, horizontal, mask, result, batch * height * width, height, width, channels,
-        TAPS=KERNEL_SIZE, PIXELS=PIXELS, BLOCK=block,
+    _, height, width, channels = features.shape
+    result, count = torch.empty_like(features), mask.numel()
+    pixels, block = _tile(channels)
+    _forward[triton.cdiv(count, pixels), triton.cdiv(channels, block)](
+        features, vertical, horizontal, mask, result, count, height, width, channels,
+        TAPS=KERNEL_SIZE, PIXELS=pixels, BLOCK=block,
     )  # fmt: skip
     return result
 
@@ -31,26 +29,26 @@ def backward(
     gradient: Tensor, features: Tensor, vertical: Tensor, horizontal: Tensor, mask: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gradients of the four inputs of `forward`, in their order and shapes."""
-    batch, height, width, channels = features.shape
-    pad = KERNEL_SIZE // 2
-    to_padded = features.new_empty(batch, height + 2 * pad, width + 2 * pad, channels)
-    block = _block(channels)
-    count = to_padded.numel() // channels
-    _to_padded[triton.cdiv(count, PIXELS), triton.cdiv(channels, block)](
-        gradient, vertical, horizontal, mask, to_padded, count, height, width, channels,
-        TAPS=KERNEL_SIZE, PIXELS=PIXELS, BLOCK=block,
+    _, height, width, channels = features.shape
+    count = mask.numel()
+    pixels, block = _tile(channels)
+    to_features, to_vertical, to_horizontal, to_mask = map(torch.empty_like, (features, vertical, horizontal, mask))
+    _to_features[triton.cdiv(count, pixels), triton.cdiv(channels, block)](
+        gradient, vertical, horizontal, mask, to_features, count, height, width, channels,
+        TAPS=KERNEL_SIZE, PIXELS=pixels, BLOCK=block,
     )  # fmt: skip
-    to_vertical, to_horizontal, to_mask = (torch.empty_like(item) for item in (vertical, horizontal, mask))
-    _to_kernels[(triton.cdiv(mask.numel(), PIXELS),)](
+    _to_kernels[(triton.cdiv(count, pixels),)](
         gradient, features, vertical, horizontal, mask, to_vertical, to_horizontal, to_mask,
-        mask.numel(), height, width, channels,
-        TAPS=KERNEL_SIZE, PIXELS=PIXELS, BLOCK=block,
+        count, height, width, channels,
+        TAPS=KERNEL_SIZE, PIXELS=pixels, BLOCK=block,
     )  # fmt: skip
-    return fold(to_padded, pad), to_vertical, to_horizontal, to_mask
+    return to_features, to_vertical, to_horizontal, to_mask
 
 
-def _block(channels: int) -> int:
-    return min(triton.next_power_of_2(channels), MAX_CHANNELS)
+def _tile(channels: int) -> tuple[int, int]:
+    """Pixels and channels of one program."""
+    block = min(triton.next_power_of_2(channels), MAX_CHANNELS)
+    return min(max(ELEMENTS // block, 1), MAX_PIXELS), block
 
 
 @triton.jit
@@ -86,28 +84,44 @@ def _forward(
 
 
 @triton.jit
-def _to_padded(
-    gradient, vertical, horizontal, mask, to_padded, count, height, width, channels,
+def _to_features(
+    gradient, vertical, horizontal, mask, to_features, count, height, width, channels,
     TAPS: tl.constexpr, PIXELS: tl.constexpr, BLOCK: tl.constexpr,  # noqa: N803
 ):  # fmt: skip
-    """The gradient in the padded features: each of its pixels gathers from the pixels whose kernels reached it."""
-    padded = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
+    """The gradient in the features: each pixel gathers from the pixels whose kernels read it, or its replicas beyond a
+    border."""
+    pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    valid, inside = padded < count, channel < channels
-    wide, high = width + TAPS - 1, height + TAPS - 1
-    x, y, b = padded % wide, (padded // wide) % high, padded // (wide * high)
+    valid, inside = pixel < count, channel < channels
+    x, y, b = pixel % width, (pixel // width) % height, pixel // (width * height)
     total = tl.zeros((PIXELS, BLOCK), tl.float32)
     for i in range(TAPS):
-        row = y - i
+        row = y + TAPS // 2 - i  # of the pixel that reads this one with its tap (i, j)
         for j in range(TAPS):
-            column = x - j
+            column = x + TAPS // 2 - j
             there = valid & (row >= 0) & (row < height) & (column >= 0) & (column < width)
-            pixel = (b * height + row) * width + column
+            reader = (b * height + row) * width + column
+            v = _reading(vertical, reader, there, i, y == 0, y == height - 1, TAPS, PIXELS)
+            h = _reading(horizontal, reader, there, j, x == 0, x == width - 1, TAPS, PIXELS)
+            share = tl.load(mask + reader, mask=there, other=0.0)
+            centre = (i == TAPS // 2) & (j == TAPS // 2)
+            weight = share * v * h + tl.where(there & centre, 1.0 - share, 0.0)
             arriving = tl.load(
-                gradient + pixel[:, None] * channels + channel[None], mask=there[:, None] & inside[None], other=0.0
+                gradient + reader[:, None] * channels + channel[None], mask=there[:, None] & inside[None], other=0.0
             )
-            total += _weight(vertical, horizontal, mask, pixel, there, i, j, TAPS)[:, None] * arriving
-    tl.store(to_padded + padded[:, None] * channels + channel[None], total, mask=valid[:, None] & inside[None])
+            total += weight[:, None] * arriving
+    tl.store(to_features + pixel[:, None] * channels + channel[None], total, mask=valid[:, None] & inside[None])
+
+
+@triton.jit
+def _reading(kernel, reader, there, straight, first, last, TAPS: tl.constexpr, PIXELS: tl.constexpr):  # noqa: N803
+    """Along one axis, the sum of a reader's taps (P,) that read the pixel: the straight one, and for the first or last
+    pixel all that reach beyond it."""
+    total = tl.zeros((PIXELS,), tl.float32)
+    for tap in range(TAPS):
+        reads = there & ((tap == straight) | (first & (tap < straight)) | (last & (tap > straight)))
+        total += tl.load(kernel + reader * TAPS + tap, mask=reads, other=0.0)
+    return total
 
 
 @triton.jit
