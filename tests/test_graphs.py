@@ -45,6 +45,7 @@ def captures(monkeypatch):
     """In place of CUDA's captures: a list of them; a replay counts."""
     made = []
     streams.clear()
+    graphs._capture_stream.cache_clear()
     Stream.current = main = Stream()
 
     class Graph:
@@ -105,7 +106,9 @@ def test_a_graph_serves_its_kind_and_its_places_are_filled_for_each_replay(captu
     assert len(captures) == len(set(frames))
     assert sum(graph.replays for graph in captures) == len(frames)
     assert int(norm.num_batches_tracked) == 0  # warm-ups and captures leave running statistics alone
-    assert len(streams) == 2  # one serves all captures
+    assert len(streams) == 2  # one serves all captures, of all runs
+    graphs.Graphs(norm, CPU, do_nothing)
+    assert len(streams) == 2
 
 
 def test_an_update_belongs_to_the_graph_not_to_its_warm_ups_and_gradients_are_not_kept(captures):

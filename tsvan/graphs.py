@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -105,8 +106,8 @@ class Graphs:
 
     def __init__(self, networks: nn.Module, device: torch.device, update: Callable[[StepResult], None]) -> None:
         self._networks, self._device, self._update = networks, device, update
-        # One for all warm-ups and captures: libraries keep a workspace for each stream.
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._stream = _capture_stream(device)
+        self._inputs: dict[torch.Size, tuple[Tensor, Tensor]] = {}
         self._graphs: dict[tuple[Any, ...], _Graph] = {}
         self._pool: Any = None
         self._broken = False
@@ -165,7 +166,9 @@ class Graphs:
     ) -> _Graph:
         held = HeldDraws(host.integers, host.coins, self._device)
         places = {name: torch.zeros((), device=self._device) for name in scalars}
-        captured = _Graph(torch.cuda.CUDAGraph(), clips.clone(), labels.clone(), held, places)
+        if clips.shape not in self._inputs:
+            self._inputs[clips.shape] = clips.clone(), labels.clone()
+        captured = _Graph(torch.cuda.CUDAGraph(), *self._inputs[clips.shape], held, places)
 
         def run() -> StepResult:
             held.rewind()
@@ -185,9 +188,15 @@ class Graphs:
             main.wait_stream(self._stream)
             for buffer, value in zip(buffers, before, strict=True):
                 buffer.copy_(value)
-        # Graphs share memory: what one leaves is used up before the next is replayed.
+        # Graphs share memory and inputs: what one leaves is used up before the next is replayed.
         self._pool = captured.graph.pool()
         return captured
+
+
+@cache
+def _capture_stream(device: torch.device) -> torch.cuda.Stream:
+    """One for all warm-ups and captures of a process: libraries keep a workspace for each stream."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 @dataclass
