@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tsvan.models.conv3d import Conv3d
 from tsvan.models.stack import Stack
 
 SLOPE = 0.2
@@ -33,19 +32,6 @@ class ImageDiscriminator(nn.Module):
         return self.layers(frames)
 
 
-class _Conv3d(nn.Conv3d):
-    """Pads time itself where oneDNN would: in bfloat16 its weight gradient of a convolution over three padded frames is
-    wrong (torch 2.13 on a CPU: three of the four temporal taps hold uninitialised memory)."""
-
-    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if input.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
-            return super()._conv_forward(input, weight, bias)
-        assert isinstance(self.padding, tuple)
-        time, height, width = self.padding
-        padded = F.pad(input, (0, 0, 0, 0, time, time))
-        return F.conv3d(padded, weight, bias, self.stride, (0, height, width))
-
-
 class VideoDiscriminator(nn.Module):
     """Clips (B, 3, T, 64, 64), T >= 10 -> logits (B, num_outputs), averaged over time when T > 10.
 
@@ -59,13 +45,13 @@ class VideoDiscriminator(nn.Module):
         channels = 3
         for index, width in enumerate(widths):
             padding = (0, 1, 1) if index < 2 else (1, 1, 1)
-            layers.append(_Conv3d(channels, width, 4, stride=(1, 2, 2), padding=padding, bias=False))
+            layers.append(Conv3d(channels, width, 4, stride=(1, 2, 2), padding=padding, bias=False))
             if index > 0:
                 layers.append(nn.BatchNorm3d(width))
             layers.append(nn.LeakyReLU(SLOPE))
             channels = width
         self.body = Stack(*layers)
-        self.head = _Conv3d(channels, num_outputs, 4, stride=1, padding=(1, 0, 0), bias=False)
+        self.head = Conv3d(channels, num_outputs, 4, stride=1, padding=(1, 0, 0), bias=False)
 
     def features(self, clips: Tensor) -> Tensor:
         """(B, 3, T, 64, 64) -> (B, widths[-1], T - 8, 4, 4): what the last layer sees."""
