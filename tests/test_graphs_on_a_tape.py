@@ -1,0 +1,122 @@
+"""Whole runs with graphs, without a GPU: a tape of PyTorch's operations stands in for CUDA's captures.
+
+As with CUDA a capture does not happen, and a replay reads and writes the same memory, operation by operation; what the
+host computed in between is not computed again.
+"""
+
+import math
+from contextlib import contextmanager
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from tests.test_graphs import Stream, entered
+from tests.test_trainer import TEACHER_FORCED, DrawnBatches
+from tsvan import graphs, judging
+from tsvan.graphs import Graphs
+from tsvan.models import adaptive_torch, fusion, stack
+from tsvan.optimisers import make_capturable
+from tsvan.trainer import Trainer
+
+CPU = torch.device("cpu")
+FORBIDDEN = ("_local_scalar_dense", "nonzero", "randn", "normal_", "rand")
+"""The host would wait, or the same numbers would be drawn for ever."""
+
+
+class Tape(TorchDispatchMode):
+    """In place of `torch.cuda.CUDAGraph`."""
+
+    def __init__(self):
+        super().__init__()
+        self.operations = []
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        assert operation.overloadpacket.__name__ not in FORBIDDEN
+        result = operation(*args, **kwargs)
+        inputs = {tensor.untyped_storage().data_ptr() for tensor in tensors((args, kwargs))}
+        made = [tensor.untyped_storage().data_ptr() not in inputs for tensor in tensors(result)]
+        self.operations.append((operation, args, kwargs, result, made))
+        return result
+
+    def replay(self):
+        with torch.no_grad():
+            for operation, args, kwargs, result, made in self.operations:
+                again = operation(*args, **kwargs)
+                for old, new, is_made in zip(tensors(result), tensors(again), made, strict=True):
+                    if is_made:
+                        old.copy_(new)
+
+    def pool(self):
+        return None
+
+
+def tensors(tree):
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
+
+
+@pytest.fixture
+def as_on_a_gpu(monkeypatch):
+    """All that a step decides is decided on the device, and every operation is PyTorch's."""
+    monkeypatch.setattr(judging, "decided_by_device", lambda tensor: True)
+    monkeypatch.setattr(stack, "_fusable", lambda norm, inputs: False)
+    monkeypatch.setattr(fusion, "_arithmetic", lambda features, vertical: adaptive_torch)
+    monkeypatch.setattr(graphs, "WARM_UPS", 1)
+    Stream.current = Stream()
+    fakes = {
+        "CUDAGraph": Tape, "Stream": Stream, "current_stream": lambda device: Stream.current, "stream": entered,
+    }  # fmt: skip
+    for name, fake in fakes.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    graphs._capture_stream.cache_clear()
+
+
+def with_graphs(trainer, monkeypatch):
+    """What a trainer on CUDA does at its start; a capture leaves weights and optimisers as they were."""
+    for optimiser in trainer.optimisers.values():
+        make_capturable(optimiser)
+    states = [state for optimiser in trainer.optimisers.values() for state in optimiser.state.values()]
+    lasting = [*trainer.networks.state_dict().values(), *(value for state in states for value in state.values())]
+
+    @contextmanager
+    def capture(tape, pool, stream):
+        before = [tensor.clone() for tensor in lasting]
+        with tape:
+            yield
+        for tensor, value in zip(lasting, before, strict=True):
+            tensor.data.copy_(value)
+
+    monkeypatch.setattr(torch.cuda, "graph", capture)
+    trainer._graphs = Graphs(trainer.networks, CPU, trainer._update)
+
+
+@pytest.mark.parametrize(
+    ("settings", "bound"),
+    [(TEACHER_FORCED, 1e-6), ({"iterations": 40, "ramp_start": 0.1, "sequence_share_start": 0.5}, 1e-2)],
+    ids=["real frames", "scheduled sampling"],
+)
+def test_a_run_of_replays_is_the_run_of_its_steps(
+    settings, bound, tiny_config, weizmann_store, tmp_path, as_on_a_gpu, monkeypatch
+):
+    config = tiny_config.with_settings({**settings, "pretrain_iterations": 2})
+    runs = []
+    for name in ("graphs", "steps"):
+        trainer = Trainer.open(config, weizmann_store, tmp_path / name, "cpu", log_every=1)
+        trainer._batches = DrawnBatches()
+        if name == "graphs":
+            with_graphs(trainer, monkeypatch)
+        records = list(trainer.run(10))
+        runs.append((records, trainer.networks.state_dict()))
+        if name == "graphs":
+            assert not trainer._graphs._broken
+            assert {key[0] for key in trainer._graphs._graphs} == {"pretrain", "content", "one_step", "sequence"}
+            assert ("sequence", (), settings is TEACHER_FORCED) in {key[:3] for key in trainer._graphs._graphs}
+    (ours, our_state), (theirs, their_state) = runs
+    for one, other in zip(ours, theirs, strict=True):
+        assert set(one.values) == set(other.values)
+        for key, value in one.values.items():
+            assert "rate" in key or math.isclose(value, other.values[key], rel_tol=bound, abs_tol=bound), key
+    for key, value in their_state.items():
+        torch.testing.assert_close(our_state[key], value, rtol=bound, atol=bound, msg=lambda text, key=key: key + text)
