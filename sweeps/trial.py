@@ -107,6 +107,7 @@ def _open(job: Job, store: ClipStore) -> Trainer:
     device = pick_device(job.device)
     if device.type == "cuda":  # without a bound it would take the memory of the trials beside it
         torch.cuda.set_per_process_memory_fraction(_share(job), device)
+        torch.cuda.reset_peak_memory_stats(device)  # one process runs many jobs
     config = TrainConfig.from_dict(job.config, str(job.paths.job))
     log_every = min(max(config.schedule.total // RECORDS_PER_RUN, 1), LONGEST_SILENCE)
 

@@ -93,16 +93,17 @@ def test_every_checkpoint_says_how_busy_the_machine_was_once(job: Job) -> None:
     assert values["system/process_memory_megabytes"] > 50
 
 
-def test_a_job_on_a_gpu_is_held_to_its_share(
+def test_a_job_on_a_gpu_is_held_to_its_share_and_its_peak_is_its_own(
     job: Job, weizmann_store: ClipStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: list[float] = []
     monkeypatch.setattr("sweeps.trial.pick_device", lambda name: torch.device("cuda", 0))
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda share, device: held.append(share))
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: held.append(0.0))
     shared = replace(job, memory_share=0.25)
     for each in (shared, replace(shared, larger_share=True), shared):  # one process runs many
         _open(each, weizmann_store)
-    assert held == [0.25, 1.0, 0.25]
+    assert held == [0.25, 0.0, 1.0, 0.0, 0.25, 0.0]
 
 
 def test_the_sealed_group_is_not_scored_for_a_config_that_was_not_written_down(job: Job) -> None:
