@@ -40,7 +40,9 @@ from sweeps.workers import Workers, join
 from tsvan.data.datasets import rules
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
+from tsvan.models.precision import slow_bfloat16
 from tsvan.terminal import duration, progress
+from tsvan.trainer import pick_device
 
 _TURN_S = 0.0005
 """How long a thread may keep another one from Python; with the usual 5 ms each of the many short waits for the disk
@@ -137,6 +139,10 @@ class _Driver:
             f"1 prepare: {split['train']} {source} to train on, {split['test']} held out, {store.num_classes} "
             f"class(es), in {_shown(store.path)}"
         )
+        if self.request.address is None and (
+            warning := slow_bfloat16(self.config.base.precision, pick_device("auto"))
+        ):
+            self.screen.say(f"  warning: {warning}")
         self._say_tracking()
 
     def _say_tracking(self) -> None:

@@ -17,6 +17,7 @@ from tsvan.data.batches import trains_on_held_out
 from tsvan.data.prepare import prepare
 from tsvan.data.store import ClipStore
 from tsvan.journal import Journal
+from tsvan.models.precision import slow_bfloat16
 from tsvan.sampling import generate
 from tsvan.strict import UserError, load_yaml, nearest, parse_value
 from tsvan.terminal import progress, say, stop_signals
@@ -56,8 +57,10 @@ def train_command(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     out = args.out or Path("runs") / f"train-{args.dataset}"
-    pick_device(args.device)
+    device = pick_device(args.device)
     store = _open_or_prepare(args.dataset, args.data, out)
+    if warning := slow_bfloat16(config.precision, device):
+        say(f"warning: {warning}")
     trainer = Trainer.open(config, store, out, args.device, say)
     journal = Journal(out / "metrics.jsonl")
     journal.truncate(trainer.iteration)

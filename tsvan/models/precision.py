@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import torch
 from torch import Tensor
 
@@ -15,3 +17,25 @@ def compute_dtype(tensor: Tensor) -> torch.dtype:
     """What matrix products compute in here: autocast's type where it is on, else the tensor's own."""
     device = tensor.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else tensor.dtype
+
+
+def bfloat16_gain() -> float:
+    """How many times as fast as float32 this processor multiplies bfloat16, measured (milliseconds).
+
+    Instructions for it are no promise: without AMX some processors take twice as long for them.
+    """
+    times: dict[torch.dtype, float] = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        matrix = torch.ones(512, 512, dtype=dtype)
+        for _ in range(6):
+            start = time.perf_counter()
+            matrix @ matrix
+            times[dtype] = min(times.get(dtype, float("inf")), time.perf_counter() - start)
+    return times[torch.float32] / times[torch.bfloat16]
+
+
+def slow_bfloat16(precision: str, device: torch.device) -> str:
+    """A warning where `precision: bf16` would train more slowly than fp32 on this device; else empty."""
+    if precision != "bf16" or device.type != "cpu" or (gain := bfloat16_gain()) >= 1:
+        return ""
+    return f"this processor multiplies bfloat16 at {gain:.2f} of float32's speed: --set precision=fp32 is faster here"
