@@ -11,6 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from sweeps import choice, final, plan
 from sweeps.data import DataPlan, open_store
 from sweeps.job import Job, Outcome
@@ -42,7 +44,6 @@ from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
 from tsvan.models.precision import slow_bfloat16
 from tsvan.terminal import duration, progress
-from tsvan.trainer import pick_device
 
 _TURN_S = 0.0005
 """How long a thread may keep another one from Python; with the usual 5 ms each of the many short waits for the disk
@@ -139,9 +140,8 @@ class _Driver:
             f"1 prepare: {split['train']} {source} to train on, {split['test']} held out, {store.num_classes} "
             f"class(es), in {_shown(store.path)}"
         )
-        if self.request.address is None and (
-            warning := slow_bfloat16(self.config.base.precision, pick_device("auto"))
-        ):
+        on_processor = self.request.address is None and not torch.cuda.is_available()
+        if on_processor and (warning := slow_bfloat16(self.config.base.precision)):
             self.screen.say(f"  warning: {warning}")
         self._say_tracking()
 

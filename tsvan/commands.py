@@ -59,7 +59,7 @@ def train_command(args: argparse.Namespace) -> int:
     out = args.out or Path("runs") / f"train-{args.dataset}"
     device = pick_device(args.device)
     store = _open_or_prepare(args.dataset, args.data, out)
-    if warning := slow_bfloat16(config.precision, device):
+    if device.type == "cpu" and (warning := slow_bfloat16(config.precision)):
         say(f"warning: {warning}")
     trainer = Trainer.open(config, store, out, args.device, say)
     journal = Journal(out / "metrics.jsonl")

@@ -34,8 +34,8 @@ def bfloat16_gain() -> float:
     return times[torch.float32] / times[torch.bfloat16]
 
 
-def slow_bfloat16(precision: str, device: torch.device) -> str:
-    """A warning where `precision: bf16` would train more slowly than fp32 on this device; else empty."""
-    if precision != "bf16" or device.type != "cpu" or (gain := bfloat16_gain()) >= 1:
+def slow_bfloat16(precision: str) -> str:
+    """A warning where `precision: bf16` would train more slowly than fp32 on this processor; else empty."""
+    if precision != "bf16" or (gain := bfloat16_gain()) >= 1:
         return ""
     return f"this processor multiplies bfloat16 at {gain:.2f} of float32's speed: --set precision=fp32 is faster here"
