@@ -80,15 +80,16 @@ def inputs_of(batch: int, device: str) -> tuple[Tensor, Tensor]:
 
 def gradients_of(spec: Spec, networks: Networks) -> Callable[[Tensor, Tensor], dict[str, Any]]:
     """The gradients of one step, by owner of weights."""
-    step, draw = _step_of(spec, networks), _draw_of(spec)
-    weight = {} if spec.epsilon is None else {"kl_weight": KL_WEIGHT}
+    step, draw, weight = _step_of(spec, networks), _draw_of(spec), _weight_of(spec)
     return lambda clips, labels: step(clips, labels, draw(), **weight).gradients
 
 
 def whole_step(spec: Spec, networks: Networks) -> Callable[[Tensor, Tensor], object]:
     """One step with its update, as a trainer takes it."""
-    optimisers = optimisers_of(networks, OptimiserConfig(lr=1e-7))
-    if spec.trainer == "straightforward":
+    step, draw, weight = _step_of(spec, networks), _draw_of(spec), _weight_of(spec)
+    if spec.trainer == "tsvan":
+        optimisers = optimisers_of(networks, OptimiserConfig(lr=1e-7))
+    else:
         optimisers = {
             name: torch.optim.Adam(module.parameters(), lr=1e-7, betas=(0.5, 0.999))
             for name, module in networks.named_children()
@@ -102,11 +103,13 @@ def whole_step(spec: Spec, networks: Networks) -> Callable[[Tensor, Tensor], obj
         for optimiser in optimisers.values():
             make_capturable(optimiser)
         graphs = Graphs(networks, torch.device(spec.device), updated)
-        kind, step, draw = spec.step.replace("-", "_"), _step_of(spec, networks), _draw_of(spec)
-        epsilon, weight = (1.0, {}) if spec.epsilon is None else (spec.epsilon, {"kl_weight": KL_WEIGHT})
+        kind, epsilon = spec.step.replace("-", "_"), 1.0 if spec.epsilon is None else spec.epsilon
         return lambda clips, labels: graphs(kind, step, clips, labels, draw, epsilon, weight)
-    gradients = gradients_of(spec, networks)
-    return lambda clips, labels: updated(steps.StepResult(gradients(clips, labels), {}))
+    return lambda clips, labels: updated(step(clips, labels, draw(), **weight))
+
+
+def _weight_of(spec: Spec) -> dict[str, float]:
+    return {} if spec.epsilon is None else {"kl_weight": KL_WEIGHT}
 
 
 def _draw_of(spec: Spec) -> Callable[[], Draws]:

@@ -11,8 +11,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from sweeps import choice, final, plan
 from sweeps.data import DataPlan, open_store
 from sweeps.job import Job, Outcome
@@ -140,8 +138,7 @@ class _Driver:
             f"1 prepare: {split['train']} {source} to train on, {split['test']} held out, {store.num_classes} "
             f"class(es), in {_shown(store.path)}"
         )
-        on_processor = self.request.address is None and not torch.cuda.is_available()
-        if on_processor and (warning := slow_bfloat16(self.config.base.precision)):
+        if not self.request.cuda and (warning := slow_bfloat16(self.config.base.precision)):
             self.screen.say(f"  warning: {warning}")
         self._say_tracking()
 

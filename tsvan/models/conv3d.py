@@ -58,7 +58,7 @@ class _OfClips(torch.autograd.Function):
         ctx.save_for_backward(matrix)
         ctx.shape, ctx.kernel, ctx.stride, ctx.padding = clips.shape, weight.shape[2:], stride, padding
         windows = _windows(_padded(clips, padding), weight.shape[2:], stride)
-        return (windows.flatten(4).flatten(0, 3) @ matrix.t()).unflatten(0, windows.shape[:4]).movedim(-1, 1)
+        return (_unfolded(windows) @ matrix.t()).unflatten(0, windows.shape[:4]).movedim(-1, 1)
 
     @staticmethod
     @once_differentiable
@@ -94,7 +94,7 @@ class _OfWeights(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (clips,) = ctx.saved_tensors
         windows = _windows(_padded(clips, ctx.padding), ctx.kernel, ctx.stride)
-        matrix = _rows(gradients[0]).t() @ windows.flatten(4).flatten(0, 3)
+        matrix = _rows(gradients[0]).t() @ _unfolded(windows)
         gradient = matrix.view(-1, *ctx.kernel, clips.shape[1]).movedim(-1, 1)
         return None, gradient.to(ctx.dtype), None, None, None
 
@@ -111,6 +111,11 @@ def _windows(padded: Tensor, kernel: Triple, stride: Triple) -> Tensor:
     first, *steps, last = padded.stride()
     strides = [first, *(step * s for step, s in zip(steps, stride, strict=True)), *steps, last]
     return padded.as_strided((len(padded), *counts, *kernel, padded.shape[-1]), strides)
+
+
+def _unfolded(windows: Tensor) -> Tensor:
+    """(B, T', H', W', kt, kh, kw, C) -> (B T' H' W', kt kh kw C), a copy."""
+    return windows.flatten(4).flatten(0, 3)
 
 
 def _matrix(weight: Tensor) -> Tensor:
