@@ -38,4 +38,4 @@ def slow_bfloat16(precision: str) -> str:
     """A warning where `precision: bf16` would train more slowly than fp32 on this processor; else empty."""
     if precision != "bf16" or (gain := bfloat16_gain()) >= 1:
         return ""
-    return f"this processor multiplies bfloat16 at {gain:.2f} of float32's speed: --set precision=fp32 is faster here"
+    return f"this processor multiplies bfloat16 at {gain:.2f} of float32's speed: precision fp32 is faster here"
