@@ -9,7 +9,7 @@ import sys
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait must not spin: trials share the cores
 
 from sweeps.arguments import reproduce_parser, status_parser, study_parser
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -17,7 +17,7 @@ from sweeps.config import load
 from sweeps.uris import is_local
 from tsvan.config import TrainConfig
 from tsvan.files import write_atomically
-from tsvan.strict import UserError, load_yaml
+from tsvan.validation import UserError, load_yaml
 
 _OF_THE_SWEEP = ("dataset", "preset", "trials", "resources", "sampler", "scheduler", "calibrate")
 """Keys of the sweep config that a final without a sweep does not need, or that have their own option."""

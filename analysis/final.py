@@ -16,7 +16,7 @@ from sweeps.scorer import ScorerResult
 from sweeps.statistics import Interval
 from sweeps.summary import count_looks
 from tsvan.scoring.seal import num_choices
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 T = TypeVar("T")
 

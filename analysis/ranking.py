@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.reading import COMPLETE, Study
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 def completed(study: Study) -> pd.DataFrame:

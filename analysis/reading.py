@@ -13,7 +13,7 @@ from analysis.rows import PREFIX, RERUNS, rerun_row, trial_row
 from analysis.store import absolute_uri, connect, download, find_study, search
 from sweeps.config import SweepConfig
 from sweeps.session import StudyRecord
-from tsvan.strict import build, load_yaml
+from tsvan.validation import build, load_yaml
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -16,7 +16,7 @@ from sweeps.job import SCORE
 from sweeps.space import train_config
 from sweeps.tracking import KEY
 from tsvan.data.datasets import rules
-from tsvan.strict import parse_value
+from tsvan.validation import parse_value
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

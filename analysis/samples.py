@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from analysis.reading import Study, artifact
 from analysis.store import connect
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 FOLDER = "samples"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 import sweeps.tracking  # noqa: F401 - sets MLflow's environment (no telemetry, no progress bars) before it is imported
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

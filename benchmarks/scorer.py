@@ -28,7 +28,7 @@ from tsvan.scoring.evaluator import Evaluator
 from tsvan.scoring.labels import Head, Scheme, scheme
 from tsvan.scoring.training import train
 from tsvan.scoring.windows import held_out_windows, load
-from tsvan.strict import build, parse_value
+from tsvan.validation import build, parse_value
 
 
 def main() -> None:

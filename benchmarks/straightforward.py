@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tsvan.config import LossConfig
-from tsvan.draws import Draws, TeacherCoins
 from tsvan.models.networks import Networks
+from tsvan.random_draws import Draws, TeacherCoins
 
 Owned = dict[str, list[Tensor]]
 

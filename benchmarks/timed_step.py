@@ -22,12 +22,12 @@ from torch import Tensor
 from benchmarks import straightforward
 from tsvan import steps
 from tsvan.config import LossConfig, ModelConfig, OptimiserConfig
-from tsvan.draws import Draws
 from tsvan.graphs import Graphs, Step
 from tsvan.memory import keep_freed_memory
 from tsvan.models.layout import channels_last
 from tsvan.models.networks import Networks
 from tsvan.optimisers import make_capturable, optimisers_of, update
+from tsvan.random_draws import Draws
 
 OPEN = LossConfig(balance_margin=1e6, balance_margin_one_step=1e6)
 CLASSES, T_ONE_STEP, KL_WEIGHT = 10, 4, 2.0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tsvan.config import DATASETS
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 PRESETS = "paper (default): the published budget; dev: a short study for one GPU; smoke: a CPU, minutes"
 EPILOG = """also:

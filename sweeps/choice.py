@@ -15,7 +15,7 @@ from sweeps.paths import StudyPaths
 from sweeps.space import published_params, train_config
 from tsvan.config import TrainConfig
 from tsvan.scoring.seal import SEALED
-from tsvan.strict import UserError, load_yaml
+from tsvan.validation import UserError, load_yaml
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ for _name, _value in {
 import ray  # noqa: E402
 from ray._private import node, parameter, ray_constants  # noqa: E402
 
-from tsvan.strict import UserError  # noqa: E402
+from tsvan.validation import UserError  # noqa: E402
 
 _KNOCK_S = 10.0
 _LOCK = "driver.lock"

@@ -15,7 +15,7 @@ from tsvan.config import DATASETS, DatasetName, TrainConfig, published
 from tsvan.data.datasets import rules
 from tsvan.scoring.config import ScorerConfig
 from tsvan.scoring.config import published as published_scorer
-from tsvan.strict import STRICT, UserError, build, load_yaml, nearest, parse_value
+from tsvan.validation import STRICT, UserError, build, load_yaml, nearest, parse_value
 
 PRESETS = ("paper", "dev", "smoke")
 RATIO = "lambda5_ratio"

@@ -14,7 +14,7 @@ from tsvan.data.prepare import check_names, fingerprint, prepare
 from tsvan.data.standin import Size, draw
 from tsvan.data.store import INDEX, ClipStore
 from tsvan.files import Progress
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 @dataclass(frozen=True)

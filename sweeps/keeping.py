@@ -16,7 +16,7 @@ from sweeps.paths import StudyPaths, TrialPaths
 from tsvan.checkpoint import KEEP, list_checkpoints, newest, save
 from tsvan.config import TrainConfig
 from tsvan.models.networks import Networks
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 _WITH_OPTIMISERS = 3  # Adam keeps two moments of every weight
 _SCORE_BYTES = 8 * 2**20  # a contact sheet of 16 clips, barely compressible, a video, and MLflow's three copies

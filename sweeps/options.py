@@ -17,7 +17,7 @@ from sweeps.uris import checked_uri
 from sweeps.wiring import tracking_uri
 from sweeps.workers import check_share
 from tsvan.data.store import ClipStore
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 @dataclass(frozen=True)

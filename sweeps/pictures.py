@@ -27,7 +27,7 @@ from tsvan.masks import motion_masks
 from tsvan.pictures import mask_sheet, random_frames, titled_films, titled_rows
 from tsvan.sampling import generate
 from tsvan.scoring.groups import sample_group
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 from tsvan.video import Pixels
 
 SHOWN_TRIALS = 3

@@ -16,8 +16,8 @@ from sweeps.stopping import rung_points, score_points
 from sweeps.uris import shown_uri
 from tsvan.models.networks import Networks
 from tsvan.scoring.groups import group_size
-from tsvan.strict import UserError
 from tsvan.terminal import duration
+from tsvan.validation import UserError
 
 _SAMPLE = 12.0  # GFLOP of a generated clip
 _SPEED = {"cpu": 35.0, "cuda": 8_000.0}  # GFLOP/s: of a core, of a GPU as far as these small layers fill it

@@ -19,7 +19,7 @@ from sweeps.standing import RunStanding, standing
 from sweeps.storage import is_sound, make_database, open_study
 from sweeps.wiring import make_shipper
 from tsvan.data.store import ClipStore
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 _TIMEOUT_S = 120.0
 

@@ -16,8 +16,8 @@ from sweeps.wiring import make_tracker, tracking_uri
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.scoring.seal import SEALED, write_down
-from tsvan.strict import UserError
 from tsvan.terminal import say
+from tsvan.validation import UserError
 
 
 def reproduce(args: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from sweeps import space
 from sweeps.config import RATIO, Prior, SweepConfig
 from tsvan.config import published, setting_names, split_name
 from tsvan.scoring.metrics import METRICS
-from tsvan.strict import UserError, nearest
+from tsvan.validation import UserError, nearest
 
 
 def checked(config: SweepConfig, where: str) -> SweepConfig:

@@ -16,8 +16,8 @@ from tsvan.scoring.classifier import check_floor
 from tsvan.scoring.evaluator import Evaluator
 from tsvan.scoring.groups import group_size
 from tsvan.scoring.training import scorer_path, train_or_load
-from tsvan.strict import UserError
 from tsvan.trainer import pick_device
+from tsvan.validation import UserError
 
 
 @dataclass(frozen=True)

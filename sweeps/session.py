@@ -20,7 +20,7 @@ from sweeps.config import SweepConfig
 from sweeps.paths import StudyPaths
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
-from tsvan.strict import UserError, load_yaml
+from tsvan.validation import UserError, load_yaml
 
 MAY_CHANGE = ("trials", "resources", "calibrate", "final")
 """Keys that may differ when a study goes on; all others would make its trials incomparable."""

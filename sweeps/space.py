@@ -14,7 +14,7 @@ from optuna.distributions import (
 
 from sweeps.config import RATIO, Prior, SweepConfig
 from tsvan.config import TrainConfig, published
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 TABLE_3 = "table 3"
 NEAREST = "table 3, nearest in the space"

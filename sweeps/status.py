@@ -11,8 +11,8 @@ from sweeps.session import StudyRecord, read_record
 from sweeps.standing import RunStanding, Standing, standing
 from sweeps.uris import checked_uri
 from sweeps.wiring import tracking_uri
-from tsvan.strict import UserError, build
 from tsvan.terminal import duration
+from tsvan.validation import UserError, build
 
 COLUMNS = ("run", "settings", "iteration", "score", "files", "optuna", "mlflow", "")
 

@@ -24,7 +24,7 @@ from sweeps.job import Job, Outcome, read_job, scored_points
 from sweeps.paths import StudyPaths, TrialPaths
 from sweeps.space import distributions, published_params
 from tsvan.journal import Journal
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 LOCK_WAIT_S = 30.0
 """How long a database that another program has locked is waited for."""

@@ -27,8 +27,8 @@ from tsvan.scoring.evaluator import Evaluator
 from tsvan.scoring.groups import SampleGroup, sample_group
 from tsvan.scoring.seal import SEALED, look
 from tsvan.scoring.training import train_or_load
-from tsvan.strict import UserError, build
 from tsvan.trainer import Diverged, Trainer, pick_device
+from tsvan.validation import UserError, build
 
 SHOWN_CLIPS = 16
 RECORDS_PER_RUN = 1_000

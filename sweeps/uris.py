@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 _SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
 _USER = re.compile(r"://[^\s'\"]*@")

@@ -23,7 +23,7 @@ from sweeps.uris import is_local, shown_uri
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 if TYPE_CHECKING:
     from sweeps.cluster import Slots

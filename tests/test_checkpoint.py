@@ -20,7 +20,7 @@ from tsvan.checkpoint import Checkpoint, NewerFormat
 from tsvan.config import TrainConfig
 from tsvan.files import replacing, temporary, write_atomically
 from tsvan.journal import Journal
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 def make(config: TrainConfig, iteration: int, size: int = 4) -> Checkpoint:

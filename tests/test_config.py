@@ -1,7 +1,7 @@
 import pytest
 
 from tsvan.config import DATASETS, TrainConfig, published, scaled
-from tsvan.strict import UserError, load_yaml, parse_value
+from tsvan.validation import UserError, load_yaml, parse_value
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from torch import nn
 
 from sweeps.trouble import memory_trouble
 from tsvan import graphs
-from tsvan.draws import Draws
+from tsvan.random_draws import Draws
 from tsvan.steps import StepResult
 
 CPU = torch.device("cpu")

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from tests.test_graphs import Stream, entered
 from tests.test_trainer import TEACHER_FORCED, DrawnBatches
-from tsvan import graphs, judging
+from tsvan import graphs
 from tsvan.graphs import Graphs
 from tsvan.models import adaptive_torch, fusion, stack
 from tsvan.optimisers import make_capturable

@@ -11,7 +11,7 @@ FORBIDDEN = {
     "sweeps": {"tests", "benchmarks"},
     "analysis": {"tests", "benchmarks", "ray"},
 }
-WITHOUT_TORCH = ("tsvan/config.py", "tsvan/strict.py", "tsvan/schedules.py", "tsvan/files.py", "tsvan/journal.py")
+WITHOUT_TORCH = ("tsvan/config.py", "tsvan/validation.py", "tsvan/schedules.py", "tsvan/files.py", "tsvan/journal.py")
 
 
 def imported(path):

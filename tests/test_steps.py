@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from benchmarks import straightforward
-from tsvan import judging, steps
+from tsvan import steps
 from tsvan.config import LossConfig, ModelConfig
-from tsvan.draws import Draws
 from tsvan.graphs import HeldDraws, HostDraws
 from tsvan.models import stack, tables
 from tsvan.models.networks import OWNERS, Networks
 from tsvan.models.tables import Conv
+from tsvan.random_draws import Draws
 
 CPU = torch.device("cpu")
 OPEN = LossConfig(balance_margin=100.0, balance_margin_one_step=100.0, prior_share=0.7)

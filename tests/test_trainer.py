@@ -11,8 +11,8 @@ from tsvan.data.batches import Batch
 from tsvan.models.networks import OWNERS
 from tsvan.optimisers import make_capturable, restore
 from tsvan.steps import StepResult
-from tsvan.strict import UserError
 from tsvan.trainer import Diverged, Trainer, pick_device
+from tsvan.validation import UserError
 
 # Roll-outs on their own frames amplify rounding at first, so what compares numbers stays where real frames are given.
 TEACHER_FORCED = {"iterations": 1000, "sequence_share_start": 0.5}

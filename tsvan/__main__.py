@@ -7,8 +7,8 @@ import sys
 
 from tsvan import commands, score_command
 from tsvan.data.command import add_commands as add_data_commands
-from tsvan.strict import UserError
 from tsvan.terminal import say
+from tsvan.validation import UserError
 
 
 def main(arguments: list[str] | None = None) -> int:

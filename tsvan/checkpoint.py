@@ -13,7 +13,7 @@ import torch
 from tsvan.config import TrainConfig
 from tsvan.files import hash_file, publish, temporary
 from tsvan.models.networks import Networks
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 FORMAT = 1
 KEEP = 2

@@ -19,9 +19,9 @@ from tsvan.data.store import ClipStore
 from tsvan.journal import Journal
 from tsvan.models.precision import slow_bfloat16
 from tsvan.sampling import generate
-from tsvan.strict import UserError, load_yaml, nearest, parse_value
 from tsvan.terminal import progress, say, stop_signals
 from tsvan.trainer import Diverged, Trainer, pick_device
+from tsvan.validation import UserError, load_yaml, nearest, parse_value
 
 Subparsers = Any
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from tsvan.files import hash_json
-from tsvan.strict import STRICT, UserError, build, nearest
+from tsvan.validation import STRICT, UserError, build, nearest
 
 DatasetName = Literal["weizmann", "mug", "synaction", "vox"]
 DATASETS: tuple[DatasetName, ...] = ("weizmann", "mug", "synaction", "vox")

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tsvan.draws import Draws
 from tsvan.memory import sent
+from tsvan.random_draws import Draws
 from tsvan.steps import StepResult
 
 _log = logging.getLogger(__name__)

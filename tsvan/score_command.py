@@ -26,9 +26,9 @@ from tsvan.scoring.metrics import METRICS
 from tsvan.scoring.seal import SEALED, choices_of, look, write_down
 from tsvan.scoring.sensitivity import Sensitivity
 from tsvan.scoring.training import scorer_path, train_or_load
-from tsvan.strict import UserError
 from tsvan.terminal import progress, say
 from tsvan.trainer import pick_device
+from tsvan.validation import UserError
 
 Subparsers = Any
 

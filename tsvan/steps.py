@@ -16,14 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from tsvan import losses
+from tsvan.adversarial import Judgement, judge_clips, judge_frames
 from tsvan.config import LossConfig
-from tsvan.draws import Draws, TeacherCoins
-from tsvan.judging import Judgement, judge_clips, judge_frames
 from tsvan.models.joint import GatheredWeight
 from tsvan.models.layout import as_clips, by_time, in_time
 from tsvan.models.motion import LstmState
 from tsvan.models.networks import Content, Networks, difference
 from tsvan.models.precision import full
+from tsvan.random_draws import Draws, TeacherCoins
 
 Gradients = dict[str, Sequence[Tensor | None]]
 """Owner of weights -> a gradient for each of its parameters, in their order; None: not part of this step."""

@@ -20,13 +20,13 @@ from tsvan.checkpoint import Checkpoint
 from tsvan.config import TrainConfig
 from tsvan.data.batches import Batches
 from tsvan.data.store import ClipStore
-from tsvan.draws import Draws
 from tsvan.graphs import Graphs, Step
 from tsvan.memory import keep_freed_memory
 from tsvan.models.layout import channels_last
 from tsvan.models.networks import Networks
 from tsvan.optimisers import make_capturable, optimisers_of, restore, update
-from tsvan.strict import UserError
+from tsvan.random_draws import Draws
+from tsvan.validation import UserError
 
 _log = logging.getLogger(__name__)
 

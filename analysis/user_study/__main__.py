@@ -10,8 +10,8 @@ from collections.abc import Callable
 from analysis.user_study.arguments import parser
 from analysis.user_study.study import StudyFolder, read_study
 from tsvan.files import write_atomically
-from tsvan.strict import UserError
 from tsvan.terminal import say
+from tsvan.validation import UserError
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass as validated
 
 from analysis.user_study.study import StudyRecord
 from tsvan.journal import parse_lines
-from tsvan.strict import STRICT, UserError, build
+from tsvan.validation import STRICT, UserError, build
 
 Question = Literal["plain", "told"]
 """`plain`: which looks better; `told`: the same once the class is told."""

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import NoReturn
 
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 SIDE = "a checkpoint (.pt), the folder of a run, or a folder of videos (.mp4, .gif) named <class>_<anything>"
 

@@ -15,10 +15,10 @@ from analysis.user_study.page import render
 from analysis.user_study.pairs import ClipNames, Side, draw_names, draw_pairs, show_both_orders
 from analysis.user_study.sources import MOST_SIDE, Clips, Source, open_source, resized
 from analysis.user_study.study import Compared, StudyFolder, StudyRecord, study_id
-from tsvan.draws import stream
 from tsvan.files import make_folder, write_atomically
-from tsvan.strict import UserError
+from tsvan.random_draws import stream
 from tsvan.terminal import progress, say
+from tsvan.validation import UserError
 from tsvan.video import Pixels, write_mp4
 
 FEWEST_CLIPS = 200

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 Side = Literal["a", "b"]
 

@@ -15,8 +15,8 @@ import numpy as np
 from analysis.user_study.allotting import Allotments
 from analysis.user_study.answers import AnswerFile, check, parse
 from analysis.user_study.study import StudyFolder, read_study
-from tsvan.strict import UserError
 from tsvan.terminal import say
+from tsvan.validation import UserError
 
 HOST = "127.0.0.1"
 MOST_BYTES = 256 * 1024

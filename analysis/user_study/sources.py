@@ -14,10 +14,10 @@ from PIL import Image
 
 from tsvan import checkpoint
 from tsvan.data.footage import UnreadableError, open_footage
-from tsvan.draws import stream
+from tsvan.random_draws import stream
 from tsvan.sampling import generate
-from tsvan.strict import UserError
 from tsvan.trainer import pick_device
+from tsvan.validation import UserError
 from tsvan.video import Pixels, to_uint8
 
 if TYPE_CHECKING:

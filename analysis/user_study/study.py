@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass as validated
 
 from analysis.user_study.pairs import Showing
 from tsvan.files import hash_json
-from tsvan.strict import STRICT, UserError, build
+from tsvan.validation import STRICT, UserError, build
 
 FORMAT = 1
 

@@ -14,7 +14,7 @@ from analysis.reading import Study
 from sweeps.choice import candidate_from_file
 from sweeps.config import load
 from sweeps.space import params_of
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 def test_the_choice_is_what_the_final_stage_trains(study: Study, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from analysis.reading import Study, read_study
 from analysis.seeds import draw_seeds
 from sweeps.space import published_params
 from tests.analysis.conftest import summary
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from analysis.noise import best_set, noise_text, seed_scores, set_table, shown_t
 from analysis.ranking import completed, stopped
 from analysis.reading import Study
 from sweeps.statistics import dunnett
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 def without(study: Study, *stages: str) -> Study:

@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 from sweeps.choice import candidate_from_file
 from sweeps.config import SweepConfig
 from sweeps.space import params_of
-from tsvan.strict import build
+from tsvan.validation import build
 
 FOLDER = Path(__file__).resolve().parents[2] / "analysis"
 NAMES = ("compare_trials", "select_config", "final_report")

@@ -12,7 +12,7 @@ import pytest
 from analysis.importance import NOISE, importances
 from analysis.ranking import best_trial, completed, states, stopped, trial, trials_table
 from analysis.reading import Study
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 def with_trials(study: Study, trials: pd.DataFrame) -> Study:

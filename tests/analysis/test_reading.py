@@ -15,7 +15,7 @@ from analysis.weights import count_weights
 from tests.analysis.conftest import RERUNS, TRIALS
 from tsvan.config import ModelConfig, published
 from tsvan.models.networks import Networks
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 def test_studies_are_listed_newest_first(uri: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from analysis.user_study.answers import AnswerFile, check, count_once, parse, read_answers
 from tests.analysis.user_studies import answer, rater, record
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 def submission(*answers: tuple[str, str, str], who: int = 1) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from tsvan.checkpoint import Checkpoint
 from tsvan.config import TrainConfig
 from tsvan.models.networks import Networks
 from tsvan.scoring.groups import GROUPS, SEEDS_PER_GROUP
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 from tsvan.video import write_gif, write_mp4
 
 

@@ -11,7 +11,7 @@ import pytest
 from analysis.user_study.allotting import Allotments, draw_allotment
 from analysis.user_study.pairs import Pair, draw_names, draw_pairs, show_both_orders
 from tests.analysis.user_studies import answer, rater, record
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 COUNTS = {"wave": (5, 4), "run": (3, 6), "bend": (4, 4)}
 

@@ -12,7 +12,7 @@ from tests.data.conftest import write_store
 from tsvan.config import DataConfig
 from tsvan.data.batches import Batches, FrameReader
 from tsvan.data.store import ClipStore
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 FILES = {f"p{number}_{action}.avi": 60 for number in range(2) for action in ("walk", "run")}
 

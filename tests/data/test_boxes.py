@@ -7,7 +7,7 @@ import pytest
 
 from tsvan.data.boxes import LeftOutError, actor_path, central, face_square, mask_boxes
 from tsvan.data.config import PrepareConfig
-from tsvan.strict import UserError, build
+from tsvan.validation import UserError, build
 
 NO_MARGIN = PrepareConfig(face_margin=0.0, actor_margin=0.0)
 FRAME = (320, 240)

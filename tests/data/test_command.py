@@ -12,7 +12,7 @@ from tsvan.data import standin
 from tsvan.data.command import add_commands
 from tsvan.data.standin import Amount
 from tsvan.data.store import ClipStore
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 def run(*arguments: object) -> int:

@@ -4,7 +4,7 @@ import pytest
 
 from tsvan.config import DATASETS
 from tsvan.data.datasets import RULES, rules, span
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 def test_every_dataset_has_rules_with_the_published_numbers_of_classes_and_sides():

@@ -26,7 +26,7 @@ from tsvan.data.prepare import prepare
 from tsvan.data.reading import Reading, Refusal, Request
 from tsvan.data.store import FRAMES, INDEX
 from tsvan.data.writing import partial_folder
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from tests.data.conftest import write_video
 from tsvan.data.prepare import fingerprint, prepare
 from tsvan.files import hash_file
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 def source_of(tmp_path: Path, people: int = 10) -> Path:

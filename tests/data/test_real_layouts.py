@@ -16,7 +16,7 @@ from tsvan.data.inspecting import inspect
 from tsvan.data.layouts import recognise
 from tsvan.data.prepare import prepare
 from tsvan.data.store import ClipStore
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 def by_source(store: ClipStore) -> dict[str, list[tuple[str, str, int, int]]]:

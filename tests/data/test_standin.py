@@ -15,7 +15,7 @@ from tsvan.data.store import ClipStore
 from tsvan.scoring.config import quick
 from tsvan.scoring.evaluator import Evaluator
 from tsvan.scoring.training import train_or_load
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 _ITERATIONS = {"weizmann": 600, "mug": 500, "synaction": 400, "vox": 500}
 _ACCURACY = {"weizmann": 0.95, "mug": 0.95, "synaction": 0.95, "vox": 0.85}

@@ -12,7 +12,7 @@ from tsvan.data.datasets import rules
 from tsvan.data.store import ClipStore
 from tsvan.data.writing import StoreWriter
 from tsvan.files import hash_json
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 FILES = {"b_walk.avi": 60, "a_run1.avi": 30, "a_bend.avi": 45}
 

@@ -17,7 +17,7 @@ from tsvan.scoring.evaluator import Evaluator
 from tsvan.scoring.metrics import METRICS, kernel_distance
 from tsvan.scoring.sensitivity import KINDS, Sensitivity, refusal, spoilers
 from tsvan.scoring.training import train_or_load
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 LABELS = np.arange(8, dtype=np.int64) % 2
 

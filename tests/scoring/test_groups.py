@@ -8,7 +8,7 @@ import torch
 
 from tsvan.sampling import latents
 from tsvan.scoring.groups import GROUPS, group_size, sample_group
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.scoring.config import quick
 from tsvan.scoring.seal import choices_of, look, looks, num_choices, write_down
-from tsvan.strict import UserError
 from tsvan.trainer import Trainer
+from tsvan.validation import UserError
 
 
 def entry(config: TrainConfig) -> dict[str, dict[str, str]]:

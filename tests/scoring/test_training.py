@@ -17,7 +17,7 @@ from tsvan.scoring.config import ScorerConfig, published
 from tsvan.scoring.labels import Head, Scheme, scheme
 from tsvan.scoring.training import scorer_path, train, train_or_load
 from tsvan.scoring.windows import Window, held_out_windows, iterations_per_epoch, load, training_windows
-from tsvan.strict import UserError, build
+from tsvan.validation import UserError, build
 
 SHORT = replace(TINY, iterations=6, eval_every=2)
 

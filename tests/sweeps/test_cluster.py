@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from sweeps import cluster
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 SLOTS = cluster.Slots(workers=1, cpus=1, gpus=0)
 

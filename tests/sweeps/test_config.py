@@ -6,7 +6,7 @@ import pytest
 
 from sweeps.config import PRESETS, load
 from tsvan.config import DATASETS
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 @pytest.mark.parametrize("dataset", DATASETS)

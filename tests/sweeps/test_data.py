@@ -11,7 +11,7 @@ from tests.data.conftest import write_store, write_video
 from tsvan.data.config import PrepareConfig
 from tsvan.data.prepare import prepare
 from tsvan.data.store import INDEX
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 def test_other_clips_for_a_study_that_goes_on_are_refused_before_they_are_made(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from sweeps.stopping import Stopper
 from sweeps.storage import load_study
 from tests.sweeps.conftest import job_maker, open_queue
 from tsvan.journal import Journal
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 from ray.tune.experiment import Trial  # isort: skip
 

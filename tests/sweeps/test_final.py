@@ -15,7 +15,7 @@ from sweeps.paths import StudyPaths
 from sweeps.storage import load_study
 from tests.sweeps.conftest import job_maker, open_queue
 from tests.sweeps.test_search import finish, take
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 def swept(config: SweepConfig, paths: StudyPaths) -> Job:

@@ -14,7 +14,7 @@ from sweeps.search import SweepQueue, derive_seed
 from sweeps.storage import load_study, open_study
 from tests.sweeps.conftest import open_queue
 from tsvan.journal import Journal
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 def finish(queue: SweepQueue, job: Job, state: Any, value: float) -> None:

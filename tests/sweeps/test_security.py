@@ -28,8 +28,8 @@ from tsvan.checkpoint import list_checkpoints, save
 from tsvan.checkpoint import load as load_checkpoint
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
-from tsvan.strict import UserError, load_yaml
 from tsvan.trainer import Trainer
+from tsvan.validation import UserError, load_yaml
 
 ROOT = Path(tune_runner.__file__).parent
 SOURCES = [file for folder in ("tsvan", "sweeps", "analysis") for file in (ROOT / folder).rglob("*.py")]

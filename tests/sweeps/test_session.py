@@ -24,7 +24,7 @@ from sweeps.session import (
     write_record,
 )
 from tests.sweeps.conftest import open_queue
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 def record(*overrides: str) -> StudyRecord:

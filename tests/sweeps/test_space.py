@@ -5,7 +5,7 @@ import pytest
 from sweeps.config import load
 from sweeps.space import NEAREST, TABLE_3, derived, distributions, largest, published_params, train_config
 from tsvan.config import published
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 @pytest.mark.parametrize("dataset", ["weizmann", "mug", "synaction", "vox"])

@@ -15,7 +15,7 @@ from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.files import hash_file
 from tsvan.journal import Journal
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from torch import Tensor
 from tsvan.config import DataConfig, TrainConfig
 from tsvan.data.datasets import CROP, rules, span
 from tsvan.data.store import FRAMES, Clip, ClipStore
-from tsvan.draws import stream
 from tsvan.memory import sent
-from tsvan.strict import UserError
+from tsvan.random_draws import stream
+from tsvan.validation import UserError
 
 Ints = npt.NDArray[np.int64]
 

@@ -14,7 +14,7 @@ from tsvan.data.boxes import Boxes, LeftOutError, Path, actor_path, central, fac
 from tsvan.data.config import PrepareConfig
 from tsvan.data.datasets import DatasetRules
 from tsvan.data.footage import Footage, Frames
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 How = Literal["left alone", "face", "masks", "motion", "central square"]
 

@@ -18,8 +18,8 @@ from tsvan.data.sheets import centring_sheet, store_sheet
 from tsvan.data.standin import AMOUNTS, draw
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
-from tsvan.strict import UserError, build, load_yaml
 from tsvan.terminal import progress, say
+from tsvan.validation import UserError, build, load_yaml
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]

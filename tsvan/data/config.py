@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from tsvan.strict import STRICT
+from tsvan.validation import STRICT
 
 SplitRule = Literal["supplement", "release"]
 

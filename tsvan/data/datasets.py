@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tsvan.config import DATASETS, DatasetName
-from tsvan.strict import UserError, nearest
+from tsvan.validation import UserError, nearest
 
 Scoring = Literal["person_action", "class", "speaker_step"]
 NpyLayout = Literal["HWCT", "THWC"]

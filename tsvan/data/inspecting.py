@@ -19,7 +19,7 @@ from tsvan.data.prepare import check_share, describe_centring, requests_for
 from tsvan.data.reading import Reading, Refusal, Request
 from tsvan.data.store import Rejection
 from tsvan.files import Progress
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 @dataclass(frozen=True)

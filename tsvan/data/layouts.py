@@ -14,7 +14,7 @@ from tsvan.data.centring import MASKS
 from tsvan.data.datasets import DatasetRules, rules
 from tsvan.data.names import Identity, IgnoredError, UnnamedError, identify, natural
 from tsvan.data.store import INDEX, Rejection
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 _PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm"}
 _NOT_VIDEO = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from tsvan.data.datasets import DatasetRules
-from tsvan.strict import nearest
+from tsvan.validation import nearest
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from tsvan.data.names import Identity
 from tsvan.data.reading import Refusal
 from tsvan.data.splits import Source
 from tsvan.files import hash_json
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 NAME = "journal.jsonl"
 

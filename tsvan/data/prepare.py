@@ -21,7 +21,7 @@ from tsvan.data.reading import Reading, Refusal, Request
 from tsvan.data.store import VERSION, ClipStore, Rejection
 from tsvan.data.writing import StoreWriter, check_free
 from tsvan.files import Progress, hash_file, hash_json
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 PREPARATION = 2
 """Counts up when the same files and settings come to give other clips."""

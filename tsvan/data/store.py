@@ -19,7 +19,7 @@ from tsvan.config import DatasetName
 from tsvan.data.datasets import MIN_FRAMES, rules, span
 from tsvan.data.splits import Split
 from tsvan.files import hash_json
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 FORMAT = "tsvan-clip-store"
 VERSION = 1

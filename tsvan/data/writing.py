@@ -21,7 +21,7 @@ from tsvan.data.indexing import index_clips
 from tsvan.data.splits import Source, phases
 from tsvan.data.store import FORMAT, FRAMES, INDEX, VERSION, ClipStore, DataSource, Rejection, content_hash, to_json
 from tsvan.files import hash_json, write_atomically
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 class StoreWriter:

@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from tsvan.data.datasets import rules
-from tsvan.strict import STRICT, UserError
+from tsvan.validation import STRICT, UserError
 
 
 @dataclass(frozen=True, config=STRICT)

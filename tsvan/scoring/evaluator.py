@@ -26,7 +26,7 @@ from tsvan.scoring.metrics import FRECHET_COMPARABLE_CLIPS, bootstrap_inception_
 from tsvan.scoring.reference import read_measured, read_table, real_windows, write_measured
 from tsvan.scoring.sensitivity import KINDS, MUST_BE_BELOW_REAL, Sensitivity, spoilers
 from tsvan.scoring.windows import load
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 FORMAT_VERSION = 2
 

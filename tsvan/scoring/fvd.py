@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tsvan.files import hash_file
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 SIDE = 224
 

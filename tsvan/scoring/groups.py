@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from tsvan.strict import UserError, nearest
+from tsvan.validation import UserError, nearest
 
 GroupName = Literal["validation", "confirm", "report"]
 GROUPS: tuple[GroupName, ...] = get_args(GroupName)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tsvan.data.datasets import MIN_FRAMES, rules, span
 from tsvan.data.store import Clip, ClipStore
 from tsvan.scoring.config import ScorerConfig
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 
 @dataclass(frozen=True)

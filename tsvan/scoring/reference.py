@@ -14,7 +14,7 @@ from tsvan.data.store import ClipStore
 from tsvan.files import replacing
 from tsvan.scoring.measuring import Measured
 from tsvan.scoring.windows import Window, held_out_windows
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 Table = TypeVar("Table")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from tsvan.config import TrainConfig
 from tsvan.files import write_atomically
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 SEALED = "report"
 CHOICES = Path("stages") / "choice.json"

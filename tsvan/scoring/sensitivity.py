@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tsvan.scoring.gaps import Gap
 from tsvan.scoring.metrics import METRICS
-from tsvan.strict import UserError, nearest
+from tsvan.validation import UserError, nearest
 
 KINDS = ("real", "static", "shuffled", "noise")
 MUST_BE_BELOW_REAL = ("static", "shuffled")

@@ -28,7 +28,7 @@ from tsvan.scoring.classifier import (
 from tsvan.scoring.config import ScorerConfig
 from tsvan.scoring.labels import Scheme, scheme
 from tsvan.scoring.windows import Window, held_out_windows, iterations_per_epoch, load, training_windows
-from tsvan.strict import UserError
+from tsvan.validation import UserError
 
 FORMAT_VERSION = 2
 
