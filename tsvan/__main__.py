@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tsvan import commands, score_command
-from tsvan.data.command import add_commands as add_data_commands
+from tsvan.commands import score, train
+from tsvan.commands.data import add_commands as add_data_commands
 from tsvan.terminal import say
 from tsvan.validation import UserError
 
@@ -19,8 +19,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m tsvan", description=__doc__)
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_commands(subparsers)
-    score_command.add_commands(subparsers)
+    train.add_commands(subparsers)
+    score.add_commands(subparsers)
     add_data_commands(subparsers)
     args = parser.parse_args(arguments)
     try:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tsvan.commands.data import add_commands
 from tsvan.data import standin
-from tsvan.data.command import add_commands
 from tsvan.data.standin import Amount
 from tsvan.data.store import ClipStore
 from tsvan.validation import UserError

@@ -64,7 +64,7 @@ def test_scoring_a_checkpoint_of_a_study_is_refused_until_it_was_chosen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     scorer = replace(quick("weizmann"), widths=(4, 8, 8, 16), iterations=4, eval_every=4)
-    monkeypatch.setattr("tsvan.score_command.quick", lambda dataset: scorer)
+    monkeypatch.setattr("tsvan.commands.score.quick", lambda dataset: scorer)
     run = tmp_path / "study" / "trials" / "007"
     train = Trainer.open(tiny_config, weizmann_store, run, "cpu")
     train.save()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from tsvan.commands import settings
+from tsvan.commands.train import settings
 from tsvan.config import DATASETS
 from tsvan.data import inspecting
 from tsvan.data.config import PrepareConfig

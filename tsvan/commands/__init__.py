@@ -1,0 +1,1 @@
+"""`python -m tsvan`: train, sample, score, data."""
