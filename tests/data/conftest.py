@@ -14,7 +14,7 @@ from tsvan.data.datasets import rules
 from tsvan.data.names import identify
 from tsvan.data.splits import Source
 from tsvan.data.store import ClipStore
-from tsvan.data.writing import StoreWriter
+from tsvan.data.store_writer import StoreWriter
 
 
 def write_video(path: Path, num_frames: int, *, rate: int = 25, size: tuple[int, int] = (96, 80)) -> Path:

@@ -25,7 +25,7 @@ from tsvan.data.partial import NAME
 from tsvan.data.prepare import prepare
 from tsvan.data.reading import Reading, Refusal, Request
 from tsvan.data.store import FRAMES, INDEX
-from tsvan.data.writing import partial_folder
+from tsvan.data.store_writer import partial_folder
 from tsvan.validation import UserError
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.data.conftest import write_store
 from tsvan.data.datasets import rules
 from tsvan.data.store import ClipStore
-from tsvan.data.writing import StoreWriter
+from tsvan.data.store_writer import StoreWriter
 from tsvan.files import hash_json
 from tsvan.validation import UserError
 

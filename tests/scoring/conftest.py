@@ -11,7 +11,7 @@ from tsvan.data.datasets import rules
 from tsvan.data.names import identify
 from tsvan.data.splits import Source
 from tsvan.data.store import ClipStore
-from tsvan.data.writing import StoreWriter
+from tsvan.data.store_writer import StoreWriter
 from tsvan.scoring.classifier import Scorer
 from tsvan.scoring.config import ScorerConfig
 from tsvan.scoring.training import train_or_load

@@ -19,7 +19,7 @@ from tsvan.data.layouts import Candidate, Listing, list_folder
 from tsvan.data.partial import NAME, Entry, Journal
 from tsvan.data.reading import Reading, Refusal, Request
 from tsvan.data.store import VERSION, ClipStore, Rejection
-from tsvan.data.writing import StoreWriter, check_free
+from tsvan.data.store_writer import StoreWriter, check_free
 from tsvan.files import Progress, hash_file, hash_json
 from tsvan.validation import UserError
 

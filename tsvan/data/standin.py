@@ -21,7 +21,7 @@ from tsvan.data.motions import MOTIONS, SPEED, TEMPO
 from tsvan.data.names import identify
 from tsvan.data.splits import Source, synaction_index
 from tsvan.data.store import ClipStore
-from tsvan.data.writing import StoreWriter
+from tsvan.data.store_writer import StoreWriter
 from tsvan.files import Progress
 
 Size = Literal["small", "large"]
