@@ -28,12 +28,12 @@ from PIL import Image
 from tsvan.config import DataConfig
 from tsvan.data.batches import Batches
 from tsvan.data.config import PrepareConfig
-from tsvan.data.crew import read_all
 from tsvan.data.datasets import rules
-from tsvan.data.footage import open_footage
-from tsvan.data.layouts import list_folder
-from tsvan.data.prepare import requests_for
-from tsvan.data.reading import Reading
+from tsvan.data.raw.footage import open_footage
+from tsvan.data.raw.layouts import list_folder
+from tsvan.data.raw.prepare import requests_for
+from tsvan.data.raw.reader_pool import read_all
+from tsvan.data.raw.reading import Reading
 from tsvan.data.store import FORMAT, FRAMES, INDEX, VERSION, Clip, ClipStore, content_hash, to_json
 from tsvan.files import hash_json
 

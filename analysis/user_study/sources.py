@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from tsvan import checkpoint
-from tsvan.data.footage import UnreadableError, open_footage
+from tsvan.data.raw.footage import UnreadableError, open_footage
 from tsvan.random_draws import stream
 from tsvan.sampling import generate
 from tsvan.trainer import pick_device

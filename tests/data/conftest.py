@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from tsvan.data.datasets import rules
-from tsvan.data.names import identify
+from tsvan.data.raw.filenames import identify
 from tsvan.data.splits import Source
 from tsvan.data.store import ClipStore
 from tsvan.data.store_writer import StoreWriter

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tsvan.data.boxes import LeftOutError, actor_path, central, face_square, mask_boxes
 from tsvan.data.config import PrepareConfig
+from tsvan.data.raw.boxes import LeftOutError, actor_path, central, face_square, mask_boxes
 from tsvan.validation import UserError, build
 
 NO_MARGIN = PrepareConfig(face_margin=0.0, actor_margin=0.0)

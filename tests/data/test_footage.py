@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests.data.conftest import write_video
-from tsvan.data.boxes import central
 from tsvan.data.datasets import NpyLayout
-from tsvan.data.footage import Frames, UnreadableError, open_footage
-from tsvan.data.reading import reduce
+from tsvan.data.raw.boxes import central
+from tsvan.data.raw.footage import Frames, UnreadableError, open_footage
+from tsvan.data.raw.reading import reduce
 
 
 def decode(path: Path, side: int, layout: NpyLayout = "THWC") -> Frames:

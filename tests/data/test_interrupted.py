@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 
 from tests.data.conftest import write_video
-from tsvan.data import crew
 from tsvan.data.config import PrepareConfig
 from tsvan.data.datasets import rules
-from tsvan.data.layouts import Candidate
-from tsvan.data.names import identify
-from tsvan.data.partial import NAME
-from tsvan.data.prepare import prepare
-from tsvan.data.reading import Reading, Refusal, Request
+from tsvan.data.raw import reader_pool
+from tsvan.data.raw.filenames import identify
+from tsvan.data.raw.layouts import Candidate
+from tsvan.data.raw.prepare import prepare
+from tsvan.data.raw.prepare_journal import NAME
+from tsvan.data.raw.reading import Reading, Refusal, Request
 from tsvan.data.store import FRAMES, INDEX
 from tsvan.data.store_writer import partial_folder
 from tsvan.validation import UserError
@@ -41,7 +41,7 @@ def source(tmp_path: Path) -> Path:
 
 def command(source: Path, out: Path) -> list[str]:
     call = f"prepare('weizmann', {str(source)!r}, {str(out)!r}, workers=2)"
-    return [sys.executable, "-c", f"from tsvan.data.prepare import prepare; {call}"]
+    return [sys.executable, "-c", f"from tsvan.data.raw.prepare import prepare; {call}"]
 
 
 def runs(pid: int) -> bool:
@@ -161,7 +161,7 @@ def test_a_file_that_ends_its_reader_is_refused_and_the_others_go_on(
         Request("weizmann", tmp_path, Candidate(name, identify(found, name)), PrepareConfig(), keep_frames=False)
         for name in names
     ]
-    outcomes = list(crew.read_all(requests, workers=1))
+    outcomes = list(reader_pool.read_all(requests, workers=1))
     assert [isinstance(outcome, Reading) for outcome in outcomes] == [True, False, True, True]
     assert isinstance(outcomes[1], Refusal)
     assert outcomes[1].bad

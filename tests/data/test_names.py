@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tsvan.data.datasets import rules
-from tsvan.data.names import Identity, IgnoredError, UnnamedError, identify, natural
+from tsvan.data.raw.filenames import Identity, IgnoredError, UnnamedError, identify, natural
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.data.conftest import write_video
-from tsvan.data.prepare import fingerprint, prepare
+from tsvan.data.raw.prepare import fingerprint, prepare
 from tsvan.files import hash_file
 from tsvan.validation import UserError
 

@@ -12,9 +12,9 @@ from scipy.io import savemat
 
 from tests.data.conftest import talking, walking, write_frames, write_pictures, write_video
 from tsvan.data.config import PrepareConfig
-from tsvan.data.inspecting import inspect
-from tsvan.data.layouts import recognise
-from tsvan.data.prepare import prepare
+from tsvan.data.raw.inspection import inspect
+from tsvan.data.raw.layouts import recognise
+from tsvan.data.raw.prepare import prepare
 from tsvan.data.store import ClipStore
 from tsvan.validation import UserError
 

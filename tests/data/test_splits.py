@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tsvan.data.datasets import rules
-from tsvan.data.names import identify
+from tsvan.data.raw.filenames import identify
 from tsvan.data.splits import Part, Source, cut, playback, synaction_index
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tsvan.data.datasets import rules
-from tsvan.data.names import identify
+from tsvan.data.raw.filenames import identify
 from tsvan.data.splits import Source
 from tsvan.data.store import ClipStore
 from tsvan.data.store_writer import StoreWriter

@@ -9,7 +9,7 @@ from sweeps.data import DataPlan, clips_line, clips_summary, locate, open_store
 from sweeps.paths import StudyPaths
 from tests.data.conftest import write_store, write_video
 from tsvan.data.config import PrepareConfig
-from tsvan.data.prepare import prepare
+from tsvan.data.raw.prepare import prepare
 from tsvan.data.store import INDEX
 from tsvan.validation import UserError
 

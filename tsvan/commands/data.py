@@ -11,9 +11,9 @@ from PIL import Image
 
 from tsvan.commands.train import settings
 from tsvan.config import DATASETS
-from tsvan.data import inspecting
 from tsvan.data.config import PrepareConfig
-from tsvan.data.prepare import prepare
+from tsvan.data.raw import inspection
+from tsvan.data.raw.prepare import prepare
 from tsvan.data.sheets import centring_sheet, store_sheet
 from tsvan.data.standin import AMOUNTS, draw
 from tsvan.data.store import ClipStore
@@ -109,7 +109,7 @@ def _inspect(args: argparse.Namespace) -> int:
         raise UserError(f"--sample must be >= 1, got {args.sample}")
     _check_png("--sheet", args.sheet)
     with progress("looking") as move:
-        found = inspecting.inspect(
+        found = inspection.inspect(
             args.source,
             args.dataset,
             config=_config(args),
@@ -118,7 +118,7 @@ def _inspect(args: argparse.Namespace) -> int:
             max_bad_share=args.max_bad_share,
             progress=move,
         )
-    print(inspecting.describe(found))
+    print(inspection.describe(found))
     if found.shown:
         path = args.sheet or Path(f"inspect-{found.rules.name}.png")
         _write_png(path, centring_sheet(found.shown))

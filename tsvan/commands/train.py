@@ -14,7 +14,7 @@ import torch
 from tsvan import checkpoint, video
 from tsvan.config import DATASETS, TrainConfig, published, scaled
 from tsvan.data.batches import trains_on_held_out
-from tsvan.data.prepare import prepare
+from tsvan.data.raw.prepare import prepare
 from tsvan.data.store import ClipStore
 from tsvan.journal import Journal
 from tsvan.models.precision import slow_bfloat16

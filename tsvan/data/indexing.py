@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tsvan.data.config import SplitRule
 from tsvan.data.datasets import MIN_FRAMES, DatasetRules
-from tsvan.data.names import natural
+from tsvan.data.raw.filenames import natural
 from tsvan.data.splits import Part, Source, cut, playback
 from tsvan.data.store import Clip, Rejection
 

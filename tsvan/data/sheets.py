@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tsvan.data.datasets import MIN_FRAMES
-from tsvan.data.reading import SHOT, Reading
+from tsvan.data.raw.reading import SHOT, Reading
 from tsvan.data.store import ClipStore
 
 _CAPTION = 14

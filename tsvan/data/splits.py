@@ -9,7 +9,7 @@ from typing import Literal
 
 from tsvan.data.config import SplitRule
 from tsvan.data.datasets import MIN_FRAMES, DatasetRules, span
-from tsvan.data.names import Identity, natural
+from tsvan.data.raw.filenames import Identity, natural
 
 Split = Literal["train", "test"]
 

@@ -18,7 +18,7 @@ from tsvan.data.datasets import MIN_FRAMES, DatasetRules, rules, span
 from tsvan.data.faces import EXPRESSIONS, Face, FaceLook, idle, paint_face, random_face, talking
 from tsvan.data.figures import Look, Pose, paint, random_look
 from tsvan.data.motions import MOTIONS, SPEED, TEMPO
-from tsvan.data.names import identify
+from tsvan.data.raw.filenames import identify
 from tsvan.data.splits import Source, synaction_index
 from tsvan.data.store import ClipStore
 from tsvan.data.store_writer import StoreWriter

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from tsvan.config import DATASETS
-from tsvan.data.centring import MASKS
 from tsvan.data.datasets import DatasetRules, rules
-from tsvan.data.names import Identity, IgnoredError, UnnamedError, identify, natural
+from tsvan.data.raw.centring import MASKS
+from tsvan.data.raw.filenames import Identity, IgnoredError, UnnamedError, identify, natural
 from tsvan.data.store import INDEX, Rejection
 from tsvan.validation import UserError
 

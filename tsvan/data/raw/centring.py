@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from tsvan.data.boxes import Boxes, LeftOutError, Path, actor_path, central, face_square, mask_boxes
 from tsvan.data.config import PrepareConfig
 from tsvan.data.datasets import DatasetRules
-from tsvan.data.footage import Footage, Frames
+from tsvan.data.raw.boxes import Boxes, LeftOutError, Path, actor_path, central, face_square, mask_boxes
+from tsvan.data.raw.footage import Footage, Frames
 from tsvan.validation import UserError
 
 How = Literal["left alone", "face", "masks", "motion", "central square"]

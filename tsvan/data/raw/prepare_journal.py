@@ -10,9 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from tsvan.data.layouts import Candidate
-from tsvan.data.names import Identity
-from tsvan.data.reading import Refusal
+from tsvan.data.raw.filenames import Identity
+from tsvan.data.raw.layouts import Candidate
+from tsvan.data.raw.reading import Refusal
 from tsvan.data.splits import Source
 from tsvan.files import hash_json
 from tsvan.validation import UserError

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from tsvan.data.config import PrepareConfig
-from tsvan.data.crew import default_workers, read_all
 from tsvan.data.datasets import DatasetRules, rules
 from tsvan.data.indexing import Indexed, index_clips
-from tsvan.data.layouts import Candidate, Listing, UnknownLayoutError, list_folder, recognise
-from tsvan.data.names import Identity
-from tsvan.data.prepare import check_share, describe_centring, requests_for
-from tsvan.data.reading import Reading, Refusal, Request
+from tsvan.data.raw.filenames import Identity
+from tsvan.data.raw.layouts import Candidate, Listing, UnknownLayoutError, list_folder, recognise
+from tsvan.data.raw.prepare import check_share, describe_centring, requests_for
+from tsvan.data.raw.reader_pool import default_workers, read_all
+from tsvan.data.raw.reading import Reading, Refusal, Request
 from tsvan.data.store import Rejection
 from tsvan.files import Progress
 from tsvan.validation import UserError

@@ -10,14 +10,14 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
-from tsvan.data.boxes import Boxes
-from tsvan.data.centring import MASKS, load_masks
 from tsvan.data.config import PrepareConfig
-from tsvan.data.crew import default_workers, read_all
 from tsvan.data.datasets import DatasetRules, rules
-from tsvan.data.layouts import Candidate, Listing, list_folder
-from tsvan.data.partial import NAME, Entry, Journal
-from tsvan.data.reading import Reading, Refusal, Request
+from tsvan.data.raw.boxes import Boxes
+from tsvan.data.raw.centring import MASKS, load_masks
+from tsvan.data.raw.layouts import Candidate, Listing, list_folder
+from tsvan.data.raw.prepare_journal import NAME, Entry, Journal
+from tsvan.data.raw.reader_pool import default_workers, read_all
+from tsvan.data.raw.reading import Reading, Refusal, Request
 from tsvan.data.store import VERSION, ClipStore, Rejection
 from tsvan.data.store_writer import StoreWriter, check_free
 from tsvan.files import Progress, hash_file, hash_json

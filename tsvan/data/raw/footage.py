@@ -22,7 +22,7 @@ from av.error import FFmpegError
 from PIL import Image
 
 from tsvan.data.datasets import NpyLayout
-from tsvan.data.whole import UnreadableError, check_whole, duration
+from tsvan.data.raw.truncation import UnreadableError, check_whole, duration
 
 __all__ = ["Footage", "Frames", "UnreadableError", "open_footage"]
 

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from tsvan.data.boxes import Boxes, LeftOutError, Path
-from tsvan.data.centring import How, centre
 from tsvan.data.config import PrepareConfig
 from tsvan.data.datasets import MIN_FRAMES, DatasetRules, rules
-from tsvan.data.footage import Footage, Frames, UnreadableError, open_footage
-from tsvan.data.layouts import Candidate
+from tsvan.data.raw.boxes import Boxes, LeftOutError, Path
+from tsvan.data.raw.centring import How, centre
+from tsvan.data.raw.footage import Footage, Frames, UnreadableError, open_footage
+from tsvan.data.raw.layouts import Candidate
 from tsvan.data.splits import Source, cut
 
 SHOT = 142

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from tsvan.data.reading import Reading, Refusal, Request, read
+from tsvan.data.raw.reading import Reading, Refusal, Request, read
 
 TIMEOUT_S = 3600.0
 """Seconds after which a clip is taken to hang: hours of video take minutes to decode."""
@@ -115,7 +115,7 @@ class _Crew:
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         process = subprocess.Popen(
-            [sys.executable, "-m", "tsvan.data.crew"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+            [sys.executable, "-m", "tsvan.data.raw.reader_pool"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
         )
         self._all.append(process)
         self._new.add(process)
