@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from tsvan.data.batches import FrameReader
-from tsvan.data.standin import draw
+from tsvan.data.standin.drawing import draw
 from tsvan.data.store import ClipStore
 from tsvan.scoring.classifier import Scorer
 from tsvan.scoring.config import ScorerConfig, published, quick

@@ -31,8 +31,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.timed_step import T_ONE_STEP, Spec, gradients_of, inputs_of, networks_of
 from tsvan import schedules
 from tsvan.config import DataConfig, ScheduleConfig
-from tsvan.data import standin
 from tsvan.data.batches import Batches
+from tsvan.data.standin import drawing
 from tsvan.models.networks import Networks
 from tsvan.trainer import pick_device
 
@@ -197,7 +197,7 @@ def _say_mix(rows: list[Row]) -> None:
 def _say_waiting(rows: list[Row], batch: int, device: str) -> None:
     """How long an iteration waits for its clips, which are read between the steps."""
     with tempfile.TemporaryDirectory() as folder:
-        store = standin.draw("weizmann", Path(folder) / "store", size="small")
+        store = drawing.draw("weizmann", Path(folder) / "store", size="small")
         batches = Batches(store, DataConfig(), batch, 0, pick_device(device))
         times = []
         for iteration in range(1, 201):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from sweeps.paths import StudyPaths
 from tsvan.data.datasets import rules
 from tsvan.data.raw.prepare import check_names, fingerprint, prepare
-from tsvan.data.standin import Size, draw
+from tsvan.data.standin.drawing import Size, draw
 from tsvan.data.store import INDEX, ClipStore
 from tsvan.files import Progress
 from tsvan.validation import UserError

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tsvan.config import ModelConfig, TrainConfig, published
-from tsvan.data import standin
+from tsvan.data.standin import drawing
 from tsvan.data.store import ClipStore
 from tsvan.models.networks import Networks
 
@@ -69,7 +69,7 @@ def tiny_config() -> TrainConfig:
 @pytest.fixture(scope="session")
 def weizmann_store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
     """Stand-in clips of all ten actions."""
-    return standin.draw("weizmann", tmp_path_factory.mktemp("stores") / "weizmann", size="small")
+    return drawing.draw("weizmann", tmp_path_factory.mktemp("stores") / "weizmann", size="small")
 
 
 @pytest.fixture(scope="session")

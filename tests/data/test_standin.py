@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from tsvan.config import DATASETS
-from tsvan.data import standin
 from tsvan.data.datasets import rules
-from tsvan.data.motions import MOTIONS, PAIRS, TEMPO
-from tsvan.data.standin import Amount, draw
+from tsvan.data.standin.drawing import Amount, draw
+from tsvan.data.standin.motions import MOTIONS, PAIRS, TEMPO
 from tsvan.data.store import ClipStore
 from tsvan.scoring.config import quick
 from tsvan.scoring.evaluator import Evaluator

@@ -16,7 +16,7 @@ import pytest
 
 from sweeps.config import load
 from tests.faults.harness import TINY, Driver
-from tsvan.data import standin
+from tsvan.data.standin import drawing
 from tsvan.scoring.training import train_or_load
 
 SIDE_BY_SIDE = 3
@@ -74,7 +74,7 @@ class Stage:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that holds most studies: they share clips, scorer and MLflow's store, as a user's do."""
     folder = tmp_path_factory.mktemp("runs")
-    store = standin.draw("weizmann", folder / "stores" / "weizmann-standin-small", size="small")
+    store = drawing.draw("weizmann", folder / "stores" / "weizmann-standin-small", size="small")
     train_or_load(store, load("weizmann", "smoke", TINY)[0].scorer, store.path / "scorers")
     return folder
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import Start
-from tsvan.data import standin
+from tsvan.data.standin import drawing
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clip store to damage."""
-    return standin.draw("weizmann", tmp_path_factory.mktemp("clips") / "store", size="small").path
+    return drawing.draw("weizmann", tmp_path_factory.mktemp("clips") / "store", size="small").path
 
 
 WORDS = {"cut": "frames.npy is cut short", "flipped": "frames.npy has changed since it was written"}

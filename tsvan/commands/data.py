@@ -15,7 +15,7 @@ from tsvan.data.config import PrepareConfig
 from tsvan.data.raw import inspection
 from tsvan.data.raw.prepare import prepare
 from tsvan.data.sheets import centring_sheet, store_sheet
-from tsvan.data.standin import AMOUNTS, draw
+from tsvan.data.standin.drawing import AMOUNTS, draw
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
 from tsvan.terminal import progress, say

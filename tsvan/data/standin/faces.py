@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from tsvan.data.figures import Colour, Point
+from tsvan.data.standin.bodies import Colour, Point
 
 _SUPERSAMPLE = 3
 

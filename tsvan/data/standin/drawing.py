@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tsvan.data.datasets import MIN_FRAMES, DatasetRules, rules, span
-from tsvan.data.faces import EXPRESSIONS, Face, FaceLook, idle, paint_face, random_face, talking
-from tsvan.data.figures import Look, Pose, paint, random_look
-from tsvan.data.motions import MOTIONS, SPEED, TEMPO
 from tsvan.data.raw.filenames import identify
 from tsvan.data.splits import Source, synaction_index
+from tsvan.data.standin.bodies import Look, Pose, paint, random_look
+from tsvan.data.standin.faces import EXPRESSIONS, Face, FaceLook, idle, paint_face, random_face, talking
+from tsvan.data.standin.motions import MOTIONS, SPEED, TEMPO
 from tsvan.data.store import ClipStore
 from tsvan.data.store_writer import StoreWriter
 from tsvan.files import Progress

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from math import pi, sin
 
-from tsvan.data.figures import Pose
+from tsvan.data.standin.bodies import Pose
 
 
 def _swing(phase: float) -> float:

@@ -1,0 +1,1 @@
+"""Drawn videos that stand in for a dataset's."""
