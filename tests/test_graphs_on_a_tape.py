@@ -16,7 +16,8 @@ from tests.test_graphs import Stream, entered
 from tests.test_trainer import TEACHER_FORCED, DrawnBatches
 from tsvan import graphs
 from tsvan.graphs import Graphs
-from tsvan.models import adaptive_torch, fusion, stack
+from tsvan.models import fusion, stack
+from tsvan.models.kernels import adaptive_torch
 from tsvan.optimisers import make_capturable
 from tsvan.trainer import Trainer
 

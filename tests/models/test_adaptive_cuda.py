@@ -31,7 +31,7 @@ def test_triton_kernels_compute_what_pytorch_does():
 
 def compare(shape):
     """Values and all gradients, with PyTorch's."""
-    from tsvan.models import adaptive_cuda, adaptive_torch
+    from tsvan.models.kernels import adaptive_cuda, adaptive_torch
 
     generator = torch.Generator().manual_seed(0)
     *pixels, channels = shape

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tsvan.models import compiled
+from tsvan.models.kernels import compiled
 
 
 @pytest.fixture(params=["PyTorch's threads", "own threads"])

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from tsvan.models import conv3d
-from tsvan.models.conv3d import Conv3d
+from tsvan.models.kernels import conv3d
+from tsvan.models.kernels.conv3d import Conv3d
 
 SHAPES = {  # of a layer's weights, with its stride and padding, and of clips that they outweigh
     "D_V, layer 4": (nn.Conv3d(8, 16, 4, (1, 2, 2), 1, bias=False), (1, 8, 3, 4, 4)),

@@ -6,8 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tsvan.models import adaptive_torch, fusion
+from tsvan.models import fusion
 from tsvan.models.fusion import adaptive_convolution, fuse
+from tsvan.models.kernels import adaptive_torch
 
 
 def naive(features, vertical, horizontal):
@@ -99,8 +100,8 @@ def test_kernels_of_a_device_compute_what_pytorch_does(shape, device, kernels):
 def triton(monkeypatch):
     """In place of the Triton kernels, with a device of ours: what a launch does."""
     launch = SimpleNamespace(forward=lambda *inputs: None)
-    monkeypatch.setitem(sys.modules, "tsvan.models.adaptive_cuda", launch)
-    monkeypatch.setattr("tsvan.models.adaptive_cuda", launch, raising=False)
+    monkeypatch.setitem(sys.modules, "tsvan.models.kernels.adaptive_cuda", launch)
+    monkeypatch.setattr("tsvan.models.kernels.adaptive_cuda", launch, raising=False)
     zeros = torch.zeros
     monkeypatch.setattr(torch, "zeros", lambda *shape, device: zeros(*shape))
     fusion._kernels_of.cache_clear()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from tsvan.models.conv3d import Conv3d
+from tsvan.models.kernels.conv3d import Conv3d
 from tsvan.models.stack import Stack
 
 SLOPE = 0.2

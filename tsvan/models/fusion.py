@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from tsvan.models import adaptive_torch
+from tsvan.models.kernels import adaptive_torch
 from tsvan.models.precision import full
 from tsvan.models.stack import Stack
 from tsvan.models.tables import KERNEL_SIZE, Architecture
@@ -71,7 +71,7 @@ def _arithmetic(features: Tensor, vertical: Tensor) -> ModuleType:
 @cache
 def _kernels_of(device: str) -> ModuleType:
     if device == "cpu":
-        from tsvan.models import adaptive_cpu
+        from tsvan.models.kernels import adaptive_cpu
 
         return adaptive_cpu
     if device == "cuda":
@@ -83,7 +83,7 @@ def _triton_kernels() -> ModuleType | None:
     """None, said in a line, where they do not run: Triton comes with PyTorch's CUDA build on Linux only, and calls a C
     compiler when a kernel is first launched."""
     try:
-        from tsvan.models import adaptive_cuda
+        from tsvan.models.kernels import adaptive_cuda
 
         pixel, taps = torch.zeros(1, 1, 1, 1, device="cuda"), torch.zeros(1, 1, 1, KERNEL_SIZE, device="cuda")
         adaptive_cuda.forward(pixel, taps, taps, pixel[..., 0])

@@ -87,7 +87,7 @@ def _normalised(norm: _BatchNorm, inputs: Tensor, slope: float) -> tuple[Tensor,
     flat = flat.detach()
 
     def again() -> Tensor:
-        from tsvan.models import norm_cpu
+        from tsvan.models.kernels import norm_cpu
 
         once_more = norm_cpu.apply(flat, norm.weight, norm.bias, mean, variance, norm.eps, slope)
         return once_more.view(rows.shape).movedim(-1, 1)
@@ -100,7 +100,7 @@ class _Normalised(torch.autograd.Function):
     def forward(
         ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor, eps: float, slope: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        from tsvan.models import norm_cpu  # Numba takes a moment to import, and a GPU does not need it
+        from tsvan.models.kernels import norm_cpu  # Numba takes a moment to import, and a GPU does not need it
 
         result, mean, variance = norm_cpu.forward(rows, weight, bias, eps, slope)
         ctx.save_for_backward(rows, weight, bias, mean, variance)
@@ -111,7 +111,7 @@ class _Normalised(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        from tsvan.models import norm_cpu
+        from tsvan.models.kernels import norm_cpu
 
         rows, weight, bias, mean, variance = ctx.saved_tensors
         arriving = gradients[0].contiguous()

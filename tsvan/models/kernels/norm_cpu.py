@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tsvan.models.compiled import Array, compiled, in_threads
+from tsvan.models.kernels.compiled import Array, compiled, in_threads
 
 BLOCK = 32  # rows whose sum in the data's own type goes into the float64 one
 WIDE = 256  # values of a row: narrow rows are looked at several at a time, since short loops cost more than their work

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tsvan.models.compiled import Array, compiled, in_threads
+from tsvan.models.kernels.compiled import Array, compiled, in_threads
 from tsvan.models.tables import KERNEL_SIZE
 
 TAPS = KERNEL_SIZE

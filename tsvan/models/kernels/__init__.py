@@ -1,0 +1,1 @@
+"""What is written for speed, each kernel beside its plain form."""
