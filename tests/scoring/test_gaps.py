@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tsvan.scoring.gaps import Gap, kernel_gap
+from tsvan.scoring.kernel_gap import Gap, kernel_gap
 from tsvan.scoring.metrics import kernel_distance
 
 RNG = np.random.default_rng(0)

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from tsvan.scoring.growth import Growth, grow, growth_sizes
-from tsvan.scoring.measuring import Measured
+from tsvan.scoring.features import Measured
+from tsvan.scoring.sample_size import Growth, grow, growth_sizes
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(100) % 10

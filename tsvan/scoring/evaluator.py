@@ -18,12 +18,12 @@ from tsvan.data.batches import FrameReader
 from tsvan.data.store import ClipStore
 from tsvan.files import Progress, hash_json, write_atomically
 from tsvan.scoring.classifier import Scorer
+from tsvan.scoring.features import Measured, class_values, distances, measure
 from tsvan.scoring.fvd import I3D
-from tsvan.scoring.gaps import MIN_GAP_CLIPS, kernel_gap
-from tsvan.scoring.growth import Growth, grow, growth_sizes
-from tsvan.scoring.measuring import Measured, class_values, distances, measure
+from tsvan.scoring.kernel_gap import MIN_GAP_CLIPS, kernel_gap
 from tsvan.scoring.metrics import FRECHET_COMPARABLE_CLIPS, bootstrap_inception_score, bootstrap_kernel_distance
 from tsvan.scoring.reference import read_measured, read_table, real_windows, write_measured
+from tsvan.scoring.sample_size import Growth, grow, growth_sizes
 from tsvan.scoring.sensitivity import KINDS, MUST_BE_BELOW_REAL, Sensitivity, spoilers
 from tsvan.scoring.windows import load
 from tsvan.validation import UserError

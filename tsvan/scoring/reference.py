@@ -12,7 +12,7 @@ import torch
 
 from tsvan.data.store import ClipStore
 from tsvan.files import replacing
-from tsvan.scoring.measuring import Measured
+from tsvan.scoring.features import Measured
 from tsvan.scoring.windows import Window, held_out_windows
 from tsvan.validation import UserError
 

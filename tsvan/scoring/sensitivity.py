@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tsvan.scoring.gaps import Gap
+from tsvan.scoring.kernel_gap import Gap
 from tsvan.scoring.metrics import METRICS
 from tsvan.validation import UserError, nearest
 

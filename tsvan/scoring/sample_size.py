@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsvan.scoring.measuring import Measured, class_values, distances
+from tsvan.scoring.features import Measured, class_values, distances
 
 DRAWS = 10
 MOST_FOR_DISTANCES = 2_048
