@@ -61,7 +61,7 @@ def tensors(tree):
 @pytest.fixture
 def as_on_a_gpu(monkeypatch):
     """All that a step decides is decided on the device, and every operation is PyTorch's."""
-    monkeypatch.setattr(judging, "decided_by_device", lambda tensor: True)
+    monkeypatch.setattr(adversarial, "decided_by_device", lambda tensor: True)
     monkeypatch.setattr(stack, "_fusable", lambda norm, inputs: False)
     monkeypatch.setattr(fusion, "_arithmetic", lambda features, vertical: adaptive_torch)
     monkeypatch.setattr(graphs, "WARM_UPS", 1)

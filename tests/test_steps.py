@@ -197,7 +197,7 @@ def test_owners_cover_all_steps():
 
 
 def on_the_device(monkeypatch):
-    monkeypatch.setattr(judging, "decided_by_device", lambda tensor: True)
+    monkeypatch.setattr(adversarial, "decided_by_device", lambda tensor: True)
 
 
 @pytest.mark.parametrize("case", CASES)

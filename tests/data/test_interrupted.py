@@ -152,7 +152,7 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(source: Path, tmp_
 def test_a_file_that_ends_its_reader_is_refused_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crew, "TIMEOUT_S", 2.0)
+    monkeypatch.setattr(reader_pool, "TIMEOUT_S", 2.0)
     good = [write_video(tmp_path / f"p{number}_walk.avi", 30, size=(64, 64)).name for number in range(3)]
     os.mkfifo(tmp_path / "hangs_walk.avi")  # nobody writes to it
     names = [good[0], "hangs_walk.avi", *good[1:]]

@@ -24,7 +24,7 @@ _ACCURACY = {"weizmann": 0.95, "mug": 0.95, "synaction": 0.95, "vox": 0.85}
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     amounts = {"weizmann": (1, 1, 30), "mug": (2, 1, 40), "synaction": (1, 2, None), "vox": (1, 2, 30)}
-    monkeypatch.setattr(standin, "AMOUNTS", {name: {"small": Amount(*amount)} for name, amount in amounts.items()})
+    monkeypatch.setattr(drawing, "AMOUNTS", {name: {"small": Amount(*amount)} for name, amount in amounts.items()})
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -61,7 +61,7 @@ def test_every_action_of_both_sets_has_its_own_motion():
 
 
 def test_no_single_frame_tells_the_actions_of_a_pair_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(standin, "AMOUNTS", {"weizmann": {"small": Amount(1, 1, 90)}})
+    monkeypatch.setattr(drawing, "AMOUNTS", {"weizmann": {"small": Amount(1, 1, 90)}})
     store = draw("weizmann", tmp_path / "store")
     frames = {name: _played(store, name) for name in store.classes}
     for slow, fast in PAIRS:
