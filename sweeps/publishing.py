@@ -11,12 +11,12 @@ import yaml
 from sweeps.choice import describe_settings
 from sweeps.config import SweepConfig
 from sweeps.final import FinalResult
+from sweeps.live_table import Screen
 from sweeps.page import write_page
 from sweeps.paths import StudyPaths
 from sweeps.pictures import Picture, draw_pictures
 from sweeps.report import near_best_lines, write_report
 from sweeps.scorer import ScorerResult
-from sweeps.screen import Screen
 from sweeps.session import StudyRecord
 from sweeps.shipper import Shipper
 from sweeps.space import derived

@@ -15,10 +15,10 @@ from sweeps import choice, final, plan
 from sweeps.data import DataPlan, open_store
 from sweeps.job import Job, Outcome
 from sweeps.keeping import forget_unfinished, remove_leftovers, slim
+from sweeps.live_table import Screen
 from sweeps.noise import study_noise
 from sweeps.options import Options, Request, understood
 from sweeps.scorer import ScorerResult, scorer_stage
-from sweeps.screen import Screen
 from sweeps.search import SweepQueue, derive_seed
 from sweeps.session import (
     Stopped,

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from sweeps.config import SweepConfig
+from sweeps.live_table import Screen
 from sweeps.paths import StudyPaths
-from sweeps.screen import Screen
 from sweeps.session import StopSignals
 from sweeps.shipper import Shipper
 from sweeps.space import largest

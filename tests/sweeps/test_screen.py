@@ -6,8 +6,8 @@ from rich.console import Console
 
 from sweeps.config import SweepConfig
 from sweeps.job import Outcome, Point
+from sweeps.live_table import Screen
 from sweeps.paths import StudyPaths
-from sweeps.screen import Screen
 from tests.sweeps.conftest import job_maker
 from tsvan.journal import Journal
 
