@@ -14,7 +14,7 @@ import yaml
 from analysis.reading import COMPLETE, Study, artifact
 from analysis.store import ROOT
 from sweeps.config import load
-from sweeps.uris import is_local
+from sweeps.state.uris import is_local
 from tsvan.config import TrainConfig
 from tsvan.files import write_atomically
 from tsvan.validation import UserError, load_yaml

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from analysis.reading import Study, artifact
 from sweeps.final import FinalResult, Reported
-from sweeps.paths import StudyPaths
 from sweeps.scorer import ScorerResult
+from sweeps.state.paths import StudyPaths
 from sweeps.statistics import Interval
 from sweeps.summary import count_looks
 from tsvan.scoring.seal import num_choices

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from analysis.store import download
 from analysis.weights import count_weights
 from sweeps.config import SweepConfig
-from sweeps.job import SCORE
 from sweeps.space import train_config
+from sweeps.state.job import SCORE
 from sweeps.tracking import KEY
 from tsvan.data.datasets import rules
 from tsvan.validation import parse_value

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import trivial
-from sweeps.job import SCORE, TRAIN, Job, Outcome, Point
+from sweeps.state.job import SCORE, TRAIN, Job, Outcome, Point
 from tsvan.journal import Journal
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from sweeps.job import Job, Point
+from sweeps.state.job import Job, Point
 from tsvan.models.networks import Networks
 
 STEP_S = 0.15

@@ -18,8 +18,8 @@ from typing import IO, Any
 
 from sweeps import cluster  # noqa: F401 - first: it tells Ray to be quiet
 from sweeps.ahead import Ahead, Body
-from sweeps.job import Interrupted, Job, Point, memory_faults
-from sweeps.trouble import memory_trouble, storage_trouble
+from sweeps.state.errors import memory_trouble, storage_trouble
+from sweeps.state.job import Interrupted, Job, Point, memory_faults
 from tsvan.validation import UserError
 
 from ray import tune  # isort: skip

@@ -6,7 +6,7 @@ from collections import Counter
 
 from optuna.trial import FrozenTrial
 
-from sweeps.job import Outcome
+from sweeps.state.job import Outcome
 from sweeps.storage import STATES
 from sweeps.tracked import TrackedRun
 from sweeps.tracking import STATUS

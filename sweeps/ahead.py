@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 
-from sweeps.job import Job, Point
+from sweeps.state.job import Job, Point
 
 Body = Callable[[Job, Callable[[], bool]], Iterator[Point]]
 

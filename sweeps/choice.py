@@ -10,9 +10,9 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeps.config import SweepConfig
-from sweeps.job import Job
-from sweeps.paths import StudyPaths
 from sweeps.space import published_params, train_config
+from sweeps.state.job import Job
+from sweeps.state.paths import StudyPaths
 from tsvan.config import TrainConfig
 from tsvan.scoring.seal import SEALED
 from tsvan.validation import UserError, load_yaml

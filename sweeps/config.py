@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from sweeps.paths import SHIPPED
+from sweeps.state.paths import SHIPPED
 from tsvan.config import DATASETS, DatasetName, TrainConfig, published
 from tsvan.data.datasets import rules
 from tsvan.scoring.config import ScorerConfig

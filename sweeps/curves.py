@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
-from sweeps.job import SCORE, SYSTEM
+from sweeps.state.job import SCORE, SYSTEM
 from tsvan.journal import Journal
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sweeps.paths import StudyPaths
+from sweeps.state.paths import StudyPaths
 from tsvan.data.datasets import rules
 from tsvan.data.raw.prepare import check_names, fingerprint, prepare
 from tsvan.data.standin.drawing import Size, draw

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import IO, Any
 
-from sweeps.job import SCORE, SYSTEM, TRAIN, Job
+from sweeps.state.job import SCORE, SYSTEM, TRAIN, Job
 from tsvan.files import write_atomically
 from tsvan.journal import parse_lines
 

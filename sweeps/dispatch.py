@@ -14,9 +14,9 @@ from typing import Any
 
 from sweeps.actor import NOTES, POINT, TROUBLE, JobActor, note_memory, read_point  # first: it tells Ray to be quiet
 from sweeps.cluster import Slots
-from sweeps.job import Job, JobQueue, Listener, Outcome, Point, memory_faults, pruned, spent
-from sweeps.keeping import slim
-from sweeps.trouble import StorageTrouble, storage_trouble
+from sweeps.state.errors import StorageTrouble, storage_trouble
+from sweeps.state.job import Job, JobQueue, Listener, Outcome, Point, memory_faults, pruned, spent
+from sweeps.state.retention import slim
 
 import ray  # isort: skip
 from ray import tune  # isort: skip

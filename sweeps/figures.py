@@ -8,8 +8,8 @@ from typing import Any
 from sweeps.config import SweepConfig
 from sweeps.curves import draw_curves
 from sweeps.final import FinalResult
-from sweeps.job import scored_points
-from sweeps.paths import StudyPaths
+from sweeps.state.job import scored_points
+from sweeps.state.paths import StudyPaths
 from sweeps.statistics import WITHOUT_INTERVAL, Interval
 from tsvan.journal import Journal
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from sweeps.choice import Candidate, final_job
 from sweeps.config import SweepConfig
-from sweeps.job import Job, Outcome, Point
-from sweeps.paths import StudyPaths, TrialPaths
 from sweeps.search import derive_seed
+from sweeps.state.job import Job, Outcome, Point
+from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.statistics import Interval, interval, paired, verdict
 from tsvan.files import write_atomically
 from tsvan.scoring.seal import write_down

@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.table import Table
 
 from sweeps.choice import describe_settings
-from sweeps.job import Job, Outcome, Point
 from sweeps.space import derived
+from sweeps.state.job import Job, Outcome, Point
 from tsvan.config import TrainConfig
 from tsvan.journal import Journal
 from tsvan.terminal import duration

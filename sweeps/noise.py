@@ -8,9 +8,9 @@ from typing import Any
 
 from sweeps.config import SweepConfig
 from sweeps.cost import train_gflop
-from sweeps.job import Outcome, read_job
-from sweeps.paths import StudyPaths, TrialPaths
 from sweeps.space import train_config
+from sweeps.state.job import Outcome, read_job
+from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.statistics import Noise, indistinguishable, margin, measured_noise
 from tsvan.config import TrainConfig
 

@@ -11,9 +11,9 @@ import torch
 from sweeps import choice
 from sweeps.config import SweepConfig, load
 from sweeps.data import DataPlan, locate
-from sweeps.paths import StudyPaths
-from sweeps.session import StudyRecord, check_out, check_same, read_record
-from sweeps.uris import checked_uri
+from sweeps.state.paths import StudyPaths
+from sweeps.state.record import StudyRecord, check_out, check_same, read_record
+from sweeps.state.uris import checked_uri
 from sweeps.wiring import tracking_uri
 from sweeps.workers import check_share
 from tsvan.data.store import ClipStore

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sweeps.config import SweepConfig
 from sweeps.final import FinalResult
-from sweeps.paths import StudyPaths, TrialPaths
+from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.summary import ranked
 from tsvan import video
 from tsvan.checkpoint import Checkpoint, list_checkpoints, load

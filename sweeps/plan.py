@@ -9,11 +9,11 @@ import torch
 from sweeps.config import SweepConfig
 from sweeps.cost import train_gflop
 from sweeps.data import DataPlan
-from sweeps.keeping import SizeBound, size_bound
 from sweeps.options import Request
 from sweeps.space import grid_size, largest
+from sweeps.state.retention import SizeBound, size_bound
+from sweeps.state.uris import shown_uri
 from sweeps.stopping import rung_points, score_points
-from sweeps.uris import shown_uri
 from tsvan.models.networks import Networks
 from tsvan.scoring.groups import group_size
 from tsvan.terminal import duration

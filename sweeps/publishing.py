@@ -13,18 +13,18 @@ from sweeps.config import SweepConfig
 from sweeps.final import FinalResult
 from sweeps.live_table import Screen
 from sweeps.page import write_page
-from sweeps.paths import StudyPaths
 from sweeps.pictures import Picture, draw_pictures
 from sweeps.report import near_best_lines, write_report
 from sweeps.scorer import ScorerResult
-from sweeps.session import StudyRecord
 from sweeps.shipper import Shipper
 from sweeps.space import derived
+from sweeps.state.paths import StudyPaths
+from sweeps.state.record import StudyRecord
+from sweeps.state.uris import shown_uri
 from sweeps.statistics import WITHOUT_INTERVAL, Interval, shown
 from sweeps.storage import load_study
 from sweeps.summary import summarise, trial_rows
 from sweeps.tables import escaped, metrics_table
-from sweeps.uris import shown_uri
 from tsvan.checkpoint import list_checkpoints
 from tsvan.config import TrainConfig
 from tsvan.files import write_atomically

@@ -11,8 +11,8 @@ from sweeps.config import SweepConfig
 from sweeps.data import clips_line
 from sweeps.figures import draw_figures
 from sweeps.final import FinalResult
-from sweeps.paths import StudyPaths
 from sweeps.pictures import Picture
+from sweeps.state.paths import StudyPaths
 from sweeps.tables import (
     escaped,
     final_table,

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from sweeps.job import Interrupted, Job, Outcome, Point
-from sweeps.paths import StudyPaths, TrialPaths
-from sweeps.uris import checked_uri, shown_uri, without_secrets
+from sweeps.state.job import Interrupted, Job, Outcome, Point
+from sweeps.state.paths import StudyPaths, TrialPaths
+from sweeps.state.uris import checked_uri, shown_uri, without_secrets
 from sweeps.wiring import make_tracker, tracking_uri
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.config import SweepConfig
-from sweeps.paths import StudyPaths
+from sweeps.state.paths import StudyPaths
 from tsvan.data.store import ClipStore
 from tsvan.files import Progress, write_atomically
 from tsvan.scoring.classifier import check_floor

@@ -19,8 +19,8 @@ from optuna.samplers import BaseSampler, NSGAIISampler, QMCSampler, RandomSample
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeps.config import SweepConfig
-from sweeps.job import Job, Outcome, Point, pruned, scored_points
 from sweeps.space import distributions, published_params
+from sweeps.state.job import Job, Outcome, Point, pruned, scored_points
 from sweeps.stopping import Stopper
 from sweeps.storage import STATES, TORN, attributes
 from tsvan.journal import Journal

@@ -14,7 +14,7 @@ from typing import Any
 
 from sweeps.curves import draw_curves
 from sweeps.delivery import Contents, Delivery, Item, units
-from sweeps.paths import TrialPaths
+from sweeps.state.paths import TrialPaths
 from sweeps.tracking import BATCH, DataInput, Tracker
 
 

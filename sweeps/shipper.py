@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sweeps.delivery import Delivery, Item, Lines
-from sweeps.job import Job, Outcome, Point
-from sweeps.paths import StudyPaths, TrialPaths
 from sweeps.sending import Labels, Sender
+from sweeps.state.job import Job, Outcome, Point
+from sweeps.state.paths import StudyPaths, TrialPaths
+from sweeps.state.uris import without_secrets
 from sweeps.tracking import Tracker
-from sweeps.uris import without_secrets
 
 POLL_S = 1.0
 YIELD_S = 0.5  # scores of a moment travel together, and a worker that waits is answered first

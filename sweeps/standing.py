@@ -13,14 +13,14 @@ from sqlalchemy.exc import OperationalError
 from sweeps.agreement import UNKNOWN, by_mlflow, by_optuna, points_missing
 from sweeps.choice import describe_settings
 from sweeps.config import SweepConfig
-from sweeps.job import Job, Outcome, read_job, scored_points
-from sweeps.paths import StudyPaths, TrialPaths
-from sweeps.session import StudyRecord, driver_of
 from sweeps.space import derived
+from sweeps.state.job import Job, Outcome, read_job, scored_points
+from sweeps.state.paths import StudyPaths, TrialPaths
+from sweeps.state.record import StudyRecord, driver_of
+from sweeps.state.uris import shown_uri
 from sweeps.storage import TORN, is_sound, read_study, trial_numbers
 from sweeps.tracked import NotTold, TrackedRun, tracked_runs
 from sweeps.tracking import STATUS
-from sweeps.uris import shown_uri
 from sweeps.wiring import experiment_name
 from tsvan.checkpoint import list_checkpoints
 from tsvan.config import TrainConfig

@@ -6,10 +6,10 @@ import argparse
 import json
 
 from sweeps.config import SweepConfig
-from sweeps.paths import StudyPaths
-from sweeps.session import StudyRecord, read_record
 from sweeps.standing import RunStanding, Standing, standing
-from sweeps.uris import checked_uri
+from sweeps.state.paths import StudyPaths
+from sweeps.state.record import StudyRecord, read_record
+from sweeps.state.uris import checked_uri
 from sweeps.wiring import tracking_uri
 from tsvan.terminal import duration
 from tsvan.validation import UserError, build

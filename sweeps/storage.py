@@ -20,9 +20,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from sweeps.config import SweepConfig
-from sweeps.job import Job, Outcome, read_job, scored_points
-from sweeps.paths import StudyPaths, TrialPaths
 from sweeps.space import distributions, published_params
+from sweeps.state.job import Job, Outcome, read_job, scored_points
+from sweeps.state.paths import StudyPaths, TrialPaths
 from tsvan.journal import Journal
 from tsvan.validation import UserError
 

@@ -13,14 +13,16 @@ from typing import Any
 
 from sweeps import choice, final, plan
 from sweeps.data import DataPlan, open_store
-from sweeps.job import Job, Outcome
-from sweeps.keeping import forget_unfinished, remove_leftovers, slim
 from sweeps.live_table import Screen
 from sweeps.noise import study_noise
 from sweeps.options import Options, Request, understood
 from sweeps.scorer import ScorerResult, scorer_stage
 from sweeps.search import SweepQueue, derive_seed
-from sweeps.session import (
+from sweeps.shipper import Shipper
+from sweeps.space import train_config
+from sweeps.state.errors import StorageTrouble, storage_trouble
+from sweeps.state.job import Job, Outcome
+from sweeps.state.record import (
     Stopped,
     StopSignals,
     check_same,
@@ -29,12 +31,10 @@ from sweeps.session import (
     read_record,
     write_record,
 )
-from sweeps.shipper import Shipper
-from sweeps.space import train_config
+from sweeps.state.retention import forget_unfinished, remove_leftovers, slim
+from sweeps.state.uris import shown_uri, without_secrets
 from sweeps.stopping import Stopper, rung_points, save_points, score_points
 from sweeps.storage import load_study, open_study, trial_numbers
-from sweeps.trouble import StorageTrouble, storage_trouble
-from sweeps.uris import shown_uri, without_secrets
 from sweeps.wiring import make_shipper
 from sweeps.workers import Workers, join
 from tsvan.data.datasets import rules

@@ -12,13 +12,13 @@ import optuna
 from sweeps.config import SweepConfig
 from sweeps.data import clips_summary
 from sweeps.final import FinalResult
-from sweeps.job import read_job
 from sweeps.noise import near_best, study_noise
-from sweeps.paths import StudyPaths, TrialPaths
 from sweeps.plan import num_clips
-from sweeps.session import StudyRecord
+from sweeps.state.job import read_job
+from sweeps.state.paths import StudyPaths, TrialPaths
+from sweeps.state.record import StudyRecord
+from sweeps.state.versions import versions
 from sweeps.statistics import Noise
-from sweeps.versions import versions
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
 from tsvan.scoring.seal import looks, num_choices

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from sweeps.state.uris import shown_uri, without_secrets
 from sweeps.tracking import KEY, quiet
-from sweeps.uris import shown_uri, without_secrets
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -8,16 +8,16 @@ from typing import Any
 
 from sweeps.choice import describe_settings
 from sweeps.config import SweepConfig, load
-from sweeps.job import Job
-from sweeps.paths import StudyPaths
 from sweeps.scorer import ScorerResult
 from sweeps.sending import Labels
-from sweeps.session import MAY_CHANGE, StudyRecord
 from sweeps.shipper import Shipper
 from sweeps.space import derived, grid_size, published_params
+from sweeps.state.job import Job
+from sweeps.state.paths import StudyPaths
+from sweeps.state.record import MAY_CHANGE, StudyRecord
+from sweeps.state.uris import default_uri, is_local
+from sweeps.state.versions import code_version
 from sweeps.tracking import DataInput, Tracker
-from sweeps.uris import default_uri, is_local
-from sweeps.versions import code_version
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 

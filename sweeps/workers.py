@@ -15,11 +15,11 @@ import torch
 
 from sweeps.config import SweepConfig
 from sweeps.live_table import Screen
-from sweeps.paths import StudyPaths
-from sweeps.session import StopSignals
 from sweeps.shipper import Shipper
 from sweeps.space import largest
-from sweeps.uris import is_local, shown_uri
+from sweeps.state.paths import StudyPaths
+from sweeps.state.record import StopSignals
+from sweeps.state.uris import is_local, shown_uri
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
@@ -27,7 +27,7 @@ from tsvan.validation import UserError
 
 if TYPE_CHECKING:
     from sweeps.cluster import Slots
-    from sweeps.job import JobQueue, Listener
+    from sweeps.state.job import JobQueue, Listener
 
 _MARGIN = 1.15  # of the measured peak: the graphs and the gaps of a longer run
 _CONTEXT_BYTES = 600 * 2**20  # of a process on a GPU before it allocates anything
@@ -147,7 +147,7 @@ def _measure(train: TrainConfig, paths: StudyPaths) -> int:
     from dataclasses import replace
     from pathlib import Path
 
-    from sweeps.session import read_record
+    from sweeps.state.record import read_record
     from tsvan.trainer import Trainer
 
     record = read_record(paths)

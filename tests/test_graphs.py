@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from sweeps.trouble import memory_trouble
+from sweeps.state.errors import memory_trouble
 from tsvan import graphs
 from tsvan.random_draws import Draws
 from tsvan.steps import StepResult

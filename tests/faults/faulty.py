@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sweeps.job import Job, Point
+from sweeps.state.job import Job, Point
 from tsvan.journal import Journal
 
 FAULTS = (

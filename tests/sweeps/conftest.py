@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from sweeps.config import SweepConfig, load
-from sweeps.job import Job
-from sweeps.paths import StudyPaths
 from sweeps.search import SweepQueue, derive_seed
 from sweeps.space import train_config
+from sweeps.state.job import Job
+from sweeps.state.paths import StudyPaths
 from sweeps.stopping import Stopper, save_points, score_points
 from sweeps.storage import open_study
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from sweeps.job import SCORE, TRAIN, Interrupted, Job, Outcome, Point, Stopwatch, scored_points
+from sweeps.state.job import SCORE, TRAIN, Interrupted, Job, Outcome, Point, Stopwatch, scored_points
 from tsvan.journal import Journal
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from sweeps.ahead import Ahead
 from sweeps.config import load
-from sweeps.job import Interrupted, Job, Point
-from sweeps.paths import StudyPaths
+from sweeps.state.job import Interrupted, Job, Point
+from sweeps.state.paths import StudyPaths
 from tests.sweeps.conftest import job_maker
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sweeps.data import DataPlan, clips_line, clips_summary, locate, open_store
-from sweeps.paths import StudyPaths
+from sweeps.state.paths import StudyPaths
 from tests.data.conftest import write_store, write_video
 from tsvan.data.config import PrepareConfig
 from tsvan.data.raw.prepare import prepare

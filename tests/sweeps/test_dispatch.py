@@ -17,9 +17,9 @@ from sweeps.actor import _claim
 from sweeps.cluster import Slots, _own_folder, connected
 from sweeps.config import SweepConfig, load
 from sweeps.dispatch import PUT_BACK, _Desk, _Eye, run_jobs
-from sweeps.job import Job, Outcome, Point, scored_points
-from sweeps.paths import StudyPaths
 from sweeps.search import SweepQueue
+from sweeps.state.job import Job, Outcome, Point, scored_points
+from sweeps.state.paths import StudyPaths
 from sweeps.stopping import Stopper
 from sweeps.storage import load_study
 from tests.sweeps.conftest import job_maker, open_queue

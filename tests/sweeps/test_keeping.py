@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from sweeps.config import load
-from sweeps.job import Outcome, State
-from sweeps.keeping import forget_unfinished, remove_leftovers, size_bound, slim
-from sweeps.paths import StudyPaths, TrialPaths
 from sweeps.space import largest
+from sweeps.state.job import Outcome, State
+from sweeps.state.paths import StudyPaths, TrialPaths
+from sweeps.state.retention import forget_unfinished, remove_leftovers, size_bound, slim
 from tsvan.__main__ import main
 from tsvan.checkpoint import list_checkpoints, newest
 from tsvan.config import TrainConfig

@@ -13,8 +13,8 @@ from PIL import Image
 
 from sweeps import pictures
 from sweeps.config import SweepConfig, load
-from sweeps.paths import StudyPaths
 from sweeps.pictures import draw_pictures
+from sweeps.state.paths import StudyPaths
 from tests.sweeps.test_tables import final
 from tsvan.checkpoint import Checkpoint, list_checkpoints, save
 from tsvan.config import TrainConfig

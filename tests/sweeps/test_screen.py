@@ -5,9 +5,9 @@ from io import StringIO
 from rich.console import Console
 
 from sweeps.config import SweepConfig
-from sweeps.job import Outcome, Point
 from sweeps.live_table import Screen
-from sweeps.paths import StudyPaths
+from sweeps.state.job import Outcome, Point
+from sweeps.state.paths import StudyPaths
 from tests.sweeps.conftest import job_maker
 from tsvan.journal import Journal
 

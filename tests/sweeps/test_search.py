@@ -8,9 +8,9 @@ import pytest
 from optuna.trial import TrialState
 
 from sweeps.config import SweepConfig, load
-from sweeps.job import SCORE, Job, Outcome, Point
-from sweeps.paths import StudyPaths
 from sweeps.search import SweepQueue, derive_seed
+from sweeps.state.job import SCORE, Job, Outcome, Point
+from sweeps.state.paths import StudyPaths
 from sweeps.storage import load_study, open_study
 from tests.sweeps.conftest import open_queue
 from tsvan.journal import Journal

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from sweeps.config import SweepConfig, load
-from sweeps.paths import StudyPaths
-from sweeps.session import (
+from sweeps.state.paths import StudyPaths
+from sweeps.state.record import (
     Stopped,
     StopSignals,
     StudyRecord,
@@ -118,7 +118,7 @@ def test_a_study_can_be_read_again_whatever_its_id(
     config: SweepConfig, paths: StudyPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks_like_a_number = SimpleNamespace(hex="60e38929866612345678901234567890")
-    monkeypatch.setattr("sweeps.session.uuid", SimpleNamespace(uuid4=lambda: looks_like_a_number))
+    monkeypatch.setattr("sweeps.state.record.uuid", SimpleNamespace(uuid4=lambda: looks_like_a_number))
     store = SimpleNamespace(content_hash="abc", path=Path("store"), data_source="synthetic")
     written = write_record(paths, None, config, store)  # type: ignore[arg-type]
     assert read_record(paths) == written

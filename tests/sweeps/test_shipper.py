@@ -17,12 +17,12 @@ from PIL import Image
 
 from sweeps.config import SweepConfig
 from sweeps.delivery import Delivery, Lines
-from sweeps.job import SCORE, TRAIN, Job, Outcome, Point
-from sweeps.paths import StudyPaths
 from sweeps.sending import Labels
 from sweeps.shipper import Shipper
+from sweeps.state.job import SCORE, TRAIN, Job, Outcome, Point
+from sweeps.state.paths import StudyPaths
+from sweeps.state.uris import default_uri, shown_uri
 from sweeps.tracking import DataInput, Tracker
-from sweeps.uris import default_uri, shown_uri
 from tests.sweeps.conftest import job_maker
 from tsvan.journal import Journal
 

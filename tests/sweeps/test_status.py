@@ -17,12 +17,12 @@ from optuna.trial import TrialState
 
 import tune_runner
 from sweeps.config import SweepConfig, load
-from sweeps.job import SCORE, TRAIN, Job, Outcome, Point
-from sweeps.paths import StudyPaths
 from sweeps.scorer import ScorerResult
-from sweeps.session import only_driver, write_record
+from sweeps.state.job import SCORE, TRAIN, Job, Outcome, Point
+from sweeps.state.paths import StudyPaths
+from sweeps.state.record import only_driver, write_record
+from sweeps.state.uris import default_uri
 from sweeps.storage import load_study
-from sweeps.uris import default_uri
 from sweeps.wiring import make_shipper
 from tests.sweeps.conftest import open_queue
 from tests.sweeps.test_search import take
@@ -237,7 +237,7 @@ def test_a_damaged_database_stops_the_study_in_one_line(paths: StudyPaths, confi
 
 def test_a_driver_that_dies_while_the_database_is_made_leaves_none(tmp_path: Path) -> None:
     code = (
-        "import os\nfrom pathlib import Path\nfrom sweeps.config import load\nfrom sweeps.paths import StudyPaths\n"
+        "import os\nfrom pathlib import Path\nfrom sweeps.config import load\nfrom sweeps.state.paths import StudyPaths\n"
         "from sweeps import storage\n"
         "storage.os.replace = lambda *_: os._exit(9)\n"
         f"storage.open_study(StudyPaths(Path({str(tmp_path)!r})), load('weizmann', 'smoke')[0])\n"

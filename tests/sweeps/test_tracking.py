@@ -7,8 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+from sweeps.state.uris import default_uri
 from sweeps.tracking import Tracker
-from sweeps.uris import default_uri
 
 OPEN = "import sys; from sweeps.tracking import Tracker; Tracker(sys.argv[1], 'one', None).open()"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sweeps.job import SCORE, SYSTEM, Interrupted, Job, Outcome, spent
+from sweeps.state.job import SCORE, SYSTEM, Interrupted, Job, Outcome, spent
 from sweeps.trial import _open, train_and_score
 from tsvan.checkpoint import NewerFormat, list_checkpoints, newest
 from tsvan.config import TrainConfig

@@ -13,10 +13,10 @@ import torch
 from optuna.exceptions import StorageInternalError
 
 from sweeps.config import SweepConfig
-from sweeps.job import Outcome, Point
-from sweeps.paths import StudyPaths
+from sweeps.state.errors import StorageTrouble, memory_trouble, storage_trouble
+from sweeps.state.job import Outcome, Point
+from sweeps.state.paths import StudyPaths
 from sweeps.storage import load_study
-from sweeps.trouble import StorageTrouble, memory_trouble, storage_trouble
 from tests.sweeps.conftest import open_queue
 from tests.sweeps.test_search import finish, take
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sweeps.config import load
-from sweeps.paths import StudyPaths
+from sweeps.state.paths import StudyPaths
 from sweeps.workers import _fraction
 
 GIB = 2**30

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from sweeps.job import Outcome
-from sweeps.paths import StudyPaths, TrialPaths
+from sweeps.state.job import Outcome
+from sweeps.state.paths import StudyPaths, TrialPaths
 from tsvan.checkpoint import KEEP, list_checkpoints, newest, save
 from tsvan.config import TrainConfig
 from tsvan.models.networks import Networks

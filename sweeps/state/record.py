@@ -17,7 +17,7 @@ from typing import IO, Any
 import yaml
 
 from sweeps.config import SweepConfig
-from sweeps.paths import StudyPaths
+from sweeps.state.paths import StudyPaths
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
 from tsvan.validation import UserError, load_yaml

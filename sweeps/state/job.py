@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 
 import yaml
 
-from sweeps.paths import TrialPaths
+from sweeps.state.paths import TrialPaths
 from tsvan.files import write_atomically
 from tsvan.journal import Journal
 

@@ -1,0 +1,1 @@
+"""What lies on the disk of a study: the ground floor."""
