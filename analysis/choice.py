@@ -13,7 +13,7 @@ import yaml
 
 from analysis.reading import COMPLETE, Study, artifact
 from analysis.store import ROOT
-from sweeps.config import load
+from sweeps.config.schema import load
 from sweeps.state.uris import is_local
 from tsvan.config import TrainConfig
 from tsvan.files import write_atomically

@@ -18,7 +18,7 @@ import pandas as pd
 
 from analysis.ranking import completed
 from analysis.reading import Study
-from sweeps.space import distributions
+from sweeps.config.space import distributions
 
 NOISE = "(random numbers)"
 MIN_TRIALS = 10

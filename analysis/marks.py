@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from analysis.ranking import completed
 from analysis.reading import COMPLETE, PRUNED, Study
-from sweeps.space import TABLE_3
+from sweeps.config.space import TABLE_3
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9730d", "#8a8a8a"
 _COLOURS = "viridis_r"

@@ -10,9 +10,9 @@ import pandas as pd
 from analysis.ranking import best_trial, completed, trial, trials_table
 from analysis.reading import Study
 from sweeps import noise as sweep_noise
+from sweeps.config.space import train_config
 from sweeps.cost import train_gflop
 from sweeps.plan import num_clips
-from sweeps.space import train_config
 from sweeps.statistics import Noise, measured_noise
 from tsvan.data.datasets import rules
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.rows import PREFIX, RERUNS, rerun_row, trial_row
 from analysis.store import absolute_uri, connect, download, find_study, search
-from sweeps.config import SweepConfig
+from sweeps.config.schema import SweepConfig
 from sweeps.state.record import StudyRecord
 from tsvan.validation import build, load_yaml
 

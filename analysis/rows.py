@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.store import download
 from analysis.weights import count_weights
-from sweeps.config import SweepConfig
-from sweeps.space import train_config
+from sweeps.config.schema import SweepConfig
+from sweeps.config.space import train_config
 from sweeps.state.job import SCORE
 from sweeps.tracking import KEY
 from tsvan.data.datasets import rules

@@ -9,8 +9,8 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeps.config import SweepConfig
-from sweeps.space import published_params, train_config
+from sweeps.config.schema import SweepConfig
+from sweeps.config.space import published_params, train_config
 from sweeps.state.job import Job
 from sweeps.state.paths import StudyPaths
 from tsvan.config import TrainConfig

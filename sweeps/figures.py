@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sweeps.config import SweepConfig
+from sweeps.config.schema import SweepConfig
 from sweeps.curves import draw_curves
 from sweeps.final import FinalResult
 from sweeps.state.job import scored_points

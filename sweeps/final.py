@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.choice import Candidate, final_job
-from sweeps.config import SweepConfig
+from sweeps.config.schema import SweepConfig
 from sweeps.search import derive_seed
 from sweeps.state.job import Job, Outcome, Point
 from sweeps.state.paths import StudyPaths, TrialPaths

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 
 from sweeps.choice import describe_settings
-from sweeps.space import derived
+from sweeps.config.space import derived
 from sweeps.state.job import Job, Outcome, Point
 from tsvan.config import TrainConfig
 from tsvan.journal import Journal

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sweeps.config import SweepConfig
+from sweeps.config.schema import SweepConfig
+from sweeps.config.space import train_config
 from sweeps.cost import train_gflop
-from sweeps.space import train_config
 from sweeps.state.job import Outcome, read_job
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.statistics import Noise, indistinguishable, margin, measured_noise

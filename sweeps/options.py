@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from sweeps import choice
-from sweeps.config import SweepConfig, load
+from sweeps.config.schema import SweepConfig, load
 from sweeps.data import DataPlan, locate
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord, check_out, check_same, read_record

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sweeps.config import SweepConfig
+from sweeps.config.schema import SweepConfig
 from sweeps.final import FinalResult
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.summary import ranked

@@ -9,7 +9,8 @@ from urllib.parse import quote
 import yaml
 
 from sweeps.choice import describe_settings
-from sweeps.config import SweepConfig
+from sweeps.config.schema import SweepConfig
+from sweeps.config.space import derived
 from sweeps.final import FinalResult
 from sweeps.live_table import Screen
 from sweeps.page import write_page
@@ -17,7 +18,6 @@ from sweeps.pictures import Picture, draw_pictures
 from sweeps.report import near_best_lines, write_report
 from sweeps.scorer import ScorerResult
 from sweeps.shipper import Shipper
-from sweeps.space import derived
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord
 from sweeps.state.uris import shown_uri

@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import replace
 
-from sweeps.config import SweepConfig
+from sweeps.config.schema import SweepConfig
 from sweeps.delivery import Delivery
 from sweeps.scorer import ScorerResult
 from sweeps.search import reconcile

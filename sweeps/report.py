@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from sweeps.config import SweepConfig
+from sweeps.config.schema import SweepConfig
 from sweeps.data import clips_line
 from sweeps.figures import draw_figures
 from sweeps.final import FinalResult

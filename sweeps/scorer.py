@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sweeps.config import SweepConfig
+from sweeps.config.schema import SweepConfig
 from sweeps.state.paths import StudyPaths
 from tsvan.data.store import ClipStore
 from tsvan.files import Progress, write_atomically

@@ -18,8 +18,8 @@ import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeps.config import SweepConfig
-from sweeps.space import distributions, published_params
+from sweeps.config.schema import SweepConfig
+from sweeps.config.space import distributions, published_params
 from sweeps.state.job import Job, Outcome, Point, pruned, scored_points
 from sweeps.stopping import Stopper
 from sweeps.storage import STATES, TORN, attributes

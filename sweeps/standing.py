@@ -12,8 +12,8 @@ from sqlalchemy.exc import OperationalError
 
 from sweeps.agreement import UNKNOWN, by_mlflow, by_optuna, points_missing
 from sweeps.choice import describe_settings
-from sweeps.config import SweepConfig
-from sweeps.space import derived
+from sweeps.config.schema import SweepConfig
+from sweeps.config.space import derived
 from sweeps.state.job import Job, Outcome, read_job, scored_points
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.record import StudyRecord, driver_of

@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from sweeps.config import Objective
+from sweeps.config.schema import Objective
 
 LEVEL = 0.95
 WITHOUT_INTERVAL = ("frechet_distance", "fvd_i3d")

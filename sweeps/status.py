@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from sweeps.config import SweepConfig
+from sweeps.config.schema import SweepConfig
 from sweeps.standing import RunStanding, Standing, standing
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord, read_record

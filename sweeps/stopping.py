@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sweeps.config import SchedulerConfig
+from sweeps.config.schema import SchedulerConfig
 from tsvan.config import ScheduleConfig
 
 SCORES_PER_TRIAL = 10

@@ -19,8 +19,8 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from sweeps.config import SweepConfig
-from sweeps.space import distributions, published_params
+from sweeps.config.schema import SweepConfig
+from sweeps.config.space import distributions, published_params
 from sweeps.state.job import Job, Outcome, read_job, scored_points
 from sweeps.state.paths import StudyPaths, TrialPaths
 from tsvan.journal import Journal

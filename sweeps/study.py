@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeps import choice, final, plan
+from sweeps.config.space import train_config
 from sweeps.data import DataPlan, open_store
 from sweeps.live_table import Screen
 from sweeps.noise import study_noise
@@ -19,7 +20,6 @@ from sweeps.options import Options, Request, understood
 from sweeps.scorer import ScorerResult, scorer_stage
 from sweeps.search import SweepQueue, derive_seed
 from sweeps.shipper import Shipper
-from sweeps.space import train_config
 from sweeps.state.errors import StorageTrouble, storage_trouble
 from sweeps.state.job import Job, Outcome
 from sweeps.state.record import (

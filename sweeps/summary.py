@@ -9,7 +9,7 @@ from typing import Any
 
 import optuna
 
-from sweeps.config import SweepConfig
+from sweeps.config.schema import SweepConfig
 from sweeps.data import clips_summary
 from sweeps.final import FinalResult
 from sweeps.noise import near_best, study_noise

@@ -7,7 +7,7 @@ import re
 import shlex
 from typing import Any
 
-from sweeps.config import SweepConfig
+from sweeps.config.schema import SweepConfig
 from sweeps.final import FinalResult, Reported
 from sweeps.statistics import WITHOUT_INTERVAL, Interval, decimals, shown
 from sweeps.summary import ranked

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeps.choice import describe_settings
-from sweeps.config import SweepConfig, load
+from sweeps.config.schema import SweepConfig, load
+from sweeps.config.space import derived, grid_size, published_params
 from sweeps.scorer import ScorerResult
 from sweeps.sending import Labels
 from sweeps.shipper import Shipper
-from sweeps.space import derived, grid_size, published_params
 from sweeps.state.job import Job
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import MAY_CHANGE, StudyRecord

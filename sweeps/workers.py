@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from sweeps.config import SweepConfig
+from sweeps.config.schema import SweepConfig
+from sweeps.config.space import largest
 from sweeps.live_table import Screen
 from sweeps.shipper import Shipper
-from sweeps.space import largest
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StopSignals
 from sweeps.state.uris import is_local, shown_uri

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import yaml
 
-from sweeps.config import SweepConfig
+from sweeps.config.schema import SweepConfig
 from sweeps.state.paths import StudyPaths
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically

@@ -13,10 +13,10 @@ import yaml
 
 import sweeps.tracking  # noqa: F401 - MLflow's environment
 from analysis.reading import Study, read_study
-from sweeps.config import SweepConfig, load
+from sweeps.config.schema import SweepConfig, load
+from sweeps.config.space import derived, published_params, train_config
 from sweeps.final import FinalResult, Reported
 from sweeps.scorer import ScorerResult
-from sweeps.space import derived, published_params, train_config
 from sweeps.statistics import interval
 from sweeps.tracking import KEY, STATUS
 

@@ -12,8 +12,8 @@ from analysis.choice import choice_path, final_command, write_choice
 from analysis.ranking import best_trial
 from analysis.reading import Study
 from sweeps.choice import candidate_from_file
-from sweeps.config import load
-from sweeps.space import params_of
+from sweeps.config.schema import load
+from sweeps.config.space import params_of
 from tsvan.validation import UserError
 
 

@@ -11,7 +11,7 @@ from analysis.contour import SURFACE_TRIALS, Surface, contour_settings, draw_con
 from analysis.importance import Importances, importances
 from analysis.ranking import completed, stopped
 from analysis.reading import Study
-from sweeps.config import Prior
+from sweeps.config.schema import Prior
 
 
 def grid(size: int = 5) -> Surface:

@@ -11,8 +11,8 @@ import pytest
 from nbclient import NotebookClient
 
 from sweeps.choice import candidate_from_file
-from sweeps.config import SweepConfig
-from sweeps.space import params_of
+from sweeps.config.schema import SweepConfig
+from sweeps.config.space import params_of
 from tsvan.validation import build
 
 FOLDER = Path(__file__).resolve().parents[2] / "analysis"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from sweeps.config import SweepConfig, load
+from sweeps.config.schema import SweepConfig, load
+from sweeps.config.space import train_config
 from sweeps.search import SweepQueue, derive_seed
-from sweeps.space import train_config
 from sweeps.state.job import Job
 from sweeps.state.paths import StudyPaths
 from sweeps.stopping import Stopper, save_points, score_points

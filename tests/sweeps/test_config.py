@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.config import PRESETS, load
+from sweeps.config.schema import PRESETS, load
 from tsvan.config import DATASETS
 from tsvan.validation import UserError
 

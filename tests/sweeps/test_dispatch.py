@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from sweeps.actor import _claim
 from sweeps.cluster import Slots, _own_folder, connected
-from sweeps.config import SweepConfig, load
+from sweeps.config.schema import SweepConfig, load
 from sweeps.dispatch import PUT_BACK, _Desk, _Eye, run_jobs
 from sweeps.search import SweepQueue
 from sweeps.state.job import Job, Outcome, Point, scored_points

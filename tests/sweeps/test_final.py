@@ -8,7 +8,7 @@ import pytest
 
 from sweeps import final
 from sweeps.choice import Candidate, best_candidates, candidate_from_file, from_sweep, published_candidate
-from sweeps.config import SweepConfig, load
+from sweeps.config.schema import SweepConfig, load
 from sweeps.noise import study_noise
 from sweeps.state.job import Job, Outcome
 from sweeps.state.paths import StudyPaths

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.config import load
-from sweeps.space import largest
+from sweeps.config.schema import load
+from sweeps.config.space import largest
 from sweeps.state.job import Outcome, State
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.retention import forget_unfinished, remove_leftovers, size_bound, slim

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from sweeps import pictures
-from sweeps.config import SweepConfig, load
+from sweeps.config.schema import SweepConfig, load
 from sweeps.pictures import draw_pictures
 from sweeps.state.paths import StudyPaths
 from tests.sweeps.test_tables import final

@@ -4,7 +4,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from sweeps.config import SweepConfig
+from sweeps.config.schema import SweepConfig
 from sweeps.live_table import Screen
 from sweeps.state.job import Outcome, Point
 from sweeps.state.paths import StudyPaths

@@ -7,7 +7,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from sweeps.config import SweepConfig, load
+from sweeps.config.schema import SweepConfig, load
 from sweeps.search import SweepQueue, derive_seed
 from sweeps.state.job import SCORE, Job, Outcome, Point
 from sweeps.state.paths import StudyPaths

@@ -18,7 +18,7 @@ import torch
 
 import tune_runner
 from sweeps.cluster import Slots, connected
-from sweeps.config import load
+from sweeps.config.schema import load
 from sweeps.shipper import Shipper
 from sweeps.state.paths import StudyPaths
 from sweeps.state.uris import checked_uri, shown_uri, without_secrets

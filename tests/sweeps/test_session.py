@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sweeps.config import SweepConfig, load
+from sweeps.config.schema import SweepConfig, load
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import (
     Stopped,

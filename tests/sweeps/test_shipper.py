@@ -15,7 +15,7 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
-from sweeps.config import SweepConfig
+from sweeps.config.schema import SweepConfig
 from sweeps.delivery import Delivery, Lines
 from sweeps.sending import Labels
 from sweeps.shipper import Shipper

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sweeps.config import Objective
+from sweeps.config.schema import Objective
 from sweeps.statistics import (
     Interval,
     Noise,

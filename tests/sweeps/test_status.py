@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from optuna.trial import TrialState
 
 import tune_runner
-from sweeps.config import SweepConfig, load
+from sweeps.config.schema import SweepConfig, load
 from sweeps.scorer import ScorerResult
 from sweeps.state.job import SCORE, TRAIN, Job, Outcome, Point
 from sweeps.state.paths import StudyPaths
@@ -237,7 +237,7 @@ def test_a_damaged_database_stops_the_study_in_one_line(paths: StudyPaths, confi
 
 def test_a_driver_that_dies_while_the_database_is_made_leaves_none(tmp_path: Path) -> None:
     code = (
-        "import os\nfrom pathlib import Path\nfrom sweeps.config import load\nfrom sweeps.state.paths import StudyPaths\n"
+        "import os\nfrom pathlib import Path\nfrom sweeps.config.schema import load\nfrom sweeps.state.paths import StudyPaths\n"
         "from sweeps import storage\n"
         "storage.os.replace = lambda *_: os._exit(9)\n"
         f"storage.open_study(StudyPaths(Path({str(tmp_path)!r})), load('weizmann', 'smoke')[0])\n"

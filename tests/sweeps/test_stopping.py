@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sweeps.config import SchedulerConfig
+from sweeps.config.schema import SchedulerConfig
 from sweeps.stopping import Stopper, rung_points, save_points, score_points
 from tsvan.config import ScheduleConfig
 

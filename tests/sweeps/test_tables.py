@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sweeps.config import load
+from sweeps.config.schema import load
 from sweeps.final import FinalResult, Reported
 from sweeps.statistics import Interval, interval
 from sweeps.tables import cell, final_table, metrics_table, reproduce_table, seeds_lines, settings_table, trials_table

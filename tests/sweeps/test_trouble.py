@@ -12,7 +12,7 @@ import pytest
 import torch
 from optuna.exceptions import StorageInternalError
 
-from sweeps.config import SweepConfig
+from sweeps.config.schema import SweepConfig
 from sweeps.state.errors import StorageTrouble, memory_trouble, storage_trouble
 from sweeps.state.job import Outcome, Point
 from sweeps.state.paths import StudyPaths

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from sweeps.config import load
+from sweeps.config.schema import load
 from sweeps.state.paths import StudyPaths
 from sweeps.workers import _fraction
 

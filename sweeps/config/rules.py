@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sweeps import space
-from sweeps.config import RATIO, Prior, SweepConfig
+from sweeps.config import space
+from sweeps.config.schema import RATIO, Prior, SweepConfig
 from tsvan.config import published, setting_names, split_name
 from tsvan.scoring.metrics import METRICS
 from tsvan.validation import UserError, nearest

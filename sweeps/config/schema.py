@@ -211,7 +211,7 @@ def load(
     Raises:
         UserError: anything unknown or wrong, with file, key, value and what to do.
     """
-    from sweeps.rules import checked
+    from sweeps.config.rules import checked
 
     check_names(dataset, preset)
     source = file or SHIPPED / f"{dataset}.yaml"

@@ -12,7 +12,7 @@ from optuna.distributions import (
     FloatDistribution,
 )
 
-from sweeps.config import RATIO, Prior, SweepConfig
+from sweeps.config.schema import RATIO, Prior, SweepConfig
 from tsvan.config import TrainConfig, published
 from tsvan.validation import UserError
 
