@@ -6,8 +6,8 @@ from collections import Counter
 
 from optuna.trial import FrozenTrial
 
+from sweeps.search.storage import STATES
 from sweeps.state.job import Outcome
-from sweeps.storage import STATES
 from sweeps.tracked import TrackedRun
 from sweeps.tracking import STATUS
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sweeps.choice import Candidate, final_job
 from sweeps.config.schema import SweepConfig
-from sweeps.search import derive_seed
+from sweeps.search.trial_queue import derive_seed
 from sweeps.state.job import Job, Outcome, Point
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.statistics import Interval, interval, paired, verdict

@@ -14,11 +14,11 @@ from sweeps.agreement import UNKNOWN, by_mlflow, by_optuna, points_missing
 from sweeps.choice import describe_settings
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import derived
+from sweeps.search.storage import TORN, is_sound, read_study, trial_numbers
 from sweeps.state.job import Job, Outcome, read_job, scored_points
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.record import StudyRecord, driver_of
 from sweeps.state.uris import shown_uri
-from sweeps.storage import TORN, is_sound, read_study, trial_numbers
 from sweeps.tracked import NotTold, TrackedRun, tracked_runs
 from sweeps.tracking import STATUS
 from sweeps.wiring import experiment_name

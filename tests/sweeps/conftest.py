@@ -10,11 +10,11 @@ import pytest
 
 from sweeps.config.schema import SweepConfig, load
 from sweeps.config.space import train_config
-from sweeps.search import SweepQueue, derive_seed
+from sweeps.search.early_stopping import Stopper, save_points, score_points
+from sweeps.search.storage import open_study
+from sweeps.search.trial_queue import SweepQueue, derive_seed
 from sweeps.state.job import Job
 from sweeps.state.paths import StudyPaths
-from sweeps.stopping import Stopper, save_points, score_points
-from sweeps.storage import open_study
 
 BODY = "tests.sweeps.fake_trial:body"
 

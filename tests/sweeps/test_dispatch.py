@@ -17,11 +17,11 @@ from sweeps.actor import _claim
 from sweeps.cluster import Slots, _own_folder, connected
 from sweeps.config.schema import SweepConfig, load
 from sweeps.dispatch import PUT_BACK, _Desk, _Eye, run_jobs
-from sweeps.search import SweepQueue
+from sweeps.search.early_stopping import Stopper
+from sweeps.search.storage import load_study
+from sweeps.search.trial_queue import SweepQueue
 from sweeps.state.job import Job, Outcome, Point, scored_points
 from sweeps.state.paths import StudyPaths
-from sweeps.stopping import Stopper
-from sweeps.storage import load_study
 from tests.sweeps.conftest import job_maker, open_queue
 from tsvan.journal import Journal
 from tsvan.validation import UserError

@@ -10,9 +10,9 @@ from sweeps import final
 from sweeps.choice import Candidate, best_candidates, candidate_from_file, from_sweep, published_candidate
 from sweeps.config.schema import SweepConfig, load
 from sweeps.noise import study_noise
+from sweeps.search.storage import load_study
 from sweeps.state.job import Job, Outcome
 from sweeps.state.paths import StudyPaths
-from sweeps.storage import load_study
 from tests.sweeps.conftest import job_maker, open_queue
 from tests.sweeps.test_search import finish, take
 from tsvan.validation import UserError

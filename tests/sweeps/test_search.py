@@ -8,10 +8,10 @@ import pytest
 from optuna.trial import TrialState
 
 from sweeps.config.schema import SweepConfig, load
-from sweeps.search import SweepQueue, derive_seed
+from sweeps.search.storage import load_study, open_study
+from sweeps.search.trial_queue import SweepQueue, derive_seed
 from sweeps.state.job import SCORE, Job, Outcome, Point
 from sweeps.state.paths import StudyPaths
-from sweeps.storage import load_study, open_study
 from tests.sweeps.conftest import open_queue
 from tsvan.journal import Journal
 from tsvan.validation import UserError

@@ -18,11 +18,11 @@ from optuna.trial import TrialState
 import tune_runner
 from sweeps.config.schema import SweepConfig, load
 from sweeps.scorer import ScorerResult
+from sweeps.search.storage import load_study
 from sweeps.state.job import SCORE, TRAIN, Job, Outcome, Point
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import only_driver, write_record
 from sweeps.state.uris import default_uri
-from sweeps.storage import load_study
 from sweeps.wiring import make_shipper
 from tests.sweeps.conftest import open_queue
 from tests.sweeps.test_search import take

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sweeps.config.schema import SchedulerConfig
-from sweeps.stopping import Stopper, rung_points, save_points, score_points
+from sweeps.search.early_stopping import Stopper, rung_points, save_points, score_points
 from tsvan.config import ScheduleConfig
 
 PAPER = ScheduleConfig(iterations=500_000, pretrain_iterations=300_000)

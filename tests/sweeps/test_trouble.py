@@ -13,10 +13,10 @@ import torch
 from optuna.exceptions import StorageInternalError
 
 from sweeps.config.schema import SweepConfig
+from sweeps.search.storage import load_study
 from sweeps.state.errors import StorageTrouble, memory_trouble, storage_trouble
 from sweeps.state.job import Outcome, Point
 from sweeps.state.paths import StudyPaths
-from sweeps.storage import load_study
 from tests.sweeps.conftest import open_queue
 from tests.sweeps.test_search import finish, take
 
@@ -93,7 +93,7 @@ def test_a_database_that_is_locked_for_a_while_is_waited_for(config: SweepConfig
 def test_a_database_that_stays_locked_ends_in_a_line_and_loses_nothing(
     config: SweepConfig, paths: StudyPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweeps.storage.LOCK_WAIT_S", 0.3)
+    monkeypatch.setattr("sweeps.search.storage.LOCK_WAIT_S", 0.3)
     queue = open_queue(config, paths)
     job = take(queue)
     other = sqlite3.connect(paths.database)

@@ -20,9 +20,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import distributions, published_params
+from sweeps.search.early_stopping import Stopper
+from sweeps.search.storage import STATES, TORN, attributes
 from sweeps.state.job import Job, Outcome, Point, pruned, scored_points
-from sweeps.stopping import Stopper
-from sweeps.storage import STATES, TORN, attributes
 from tsvan.journal import Journal
 
 MakeJob = Callable[[int, dict[str, Any]], Job]

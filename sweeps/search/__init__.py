@@ -1,0 +1,1 @@
+"""Optuna: which trial runs next, and which is stopped early."""
