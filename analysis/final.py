@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from analysis.reading import Study, artifact
-from sweeps.final import FinalResult, Reported
+from sweeps.final.reruns import FinalResult, Reported
+from sweeps.final.statistics import Interval
 from sweeps.scorer import ScorerResult
 from sweeps.state.paths import StudyPaths
-from sweeps.statistics import Interval
 from sweeps.summary import count_looks
 from tsvan.scoring.seal import num_choices
 from tsvan.validation import UserError

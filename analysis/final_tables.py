@@ -10,7 +10,7 @@ from analysis.final import Final, origin
 from analysis.reading import Study
 from analysis.rows import settings_text
 from analysis.store import ROOT
-from sweeps.final import Reported
+from sweeps.final.reruns import Reported
 from sweeps.tables import cell
 from tsvan.scoring.metrics import METRICS
 

@@ -12,8 +12,8 @@ from analysis.reading import Study
 from sweeps import noise as sweep_noise
 from sweeps.config.space import train_config
 from sweeps.cost import train_gflop
+from sweeps.final.statistics import Noise, measured_noise
 from sweeps.plan import num_clips
-from sweeps.statistics import Noise, measured_noise
 from tsvan.data.datasets import rules
 
 SHARE = 0.1

@@ -7,10 +7,10 @@ from typing import Any
 
 from sweeps.config.schema import SweepConfig
 from sweeps.curves import draw_curves
-from sweeps.final import FinalResult
+from sweeps.final.reruns import FinalResult
+from sweeps.final.statistics import WITHOUT_INTERVAL, Interval
 from sweeps.state.job import scored_points
 from sweeps.state.paths import StudyPaths
-from sweeps.statistics import WITHOUT_INTERVAL, Interval
 from tsvan.journal import Journal
 
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from sweeps.choice import describe_settings
 from sweeps.config.space import derived
+from sweeps.final.candidates import describe_settings
 from sweeps.state.job import Job, Outcome, Point
 from tsvan.config import TrainConfig
 from tsvan.journal import Journal

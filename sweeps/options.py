@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from sweeps import choice
 from sweeps.config.schema import SweepConfig, load
 from sweeps.data import DataPlan, locate
+from sweeps.final import candidates
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord, check_out, check_same, read_record
 from sweeps.state.uris import checked_uri
@@ -61,7 +61,7 @@ class Request:
     record: StudyRecord | None
     data: DataPlan | str
     uri: str
-    chosen: choice.Candidate | None
+    chosen: candidates.Candidate | None
     address: str | None
     cuda: bool
 
@@ -81,7 +81,7 @@ def understood(options: Options) -> Request:
         raise UserError(f"nothing to resume in {paths.root}; leave --resume out to begin, or give its --out")
     if record is not None:
         check_same(record, config, paths)
-    chosen = choice.candidate_from_file(config, options.final_from) if options.final_from else None
+    chosen = candidates.candidate_from_file(config, options.final_from) if options.final_from else None
     uri = checked_uri(tracking_uri(options.tracking_uri, paths))
     address = options.address or os.environ.get("RAY_ADDRESS") or None
     data = _data(options, config, record, paths)

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from sweeps.config.schema import SweepConfig
-from sweeps.final import FinalResult
+from sweeps.final.reruns import FinalResult
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.summary import ranked
 from tsvan import video

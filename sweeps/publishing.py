@@ -8,10 +8,11 @@ from urllib.parse import quote
 
 import yaml
 
-from sweeps.choice import describe_settings
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import derived
-from sweeps.final import FinalResult
+from sweeps.final.candidates import describe_settings
+from sweeps.final.reruns import FinalResult
+from sweeps.final.statistics import WITHOUT_INTERVAL, Interval, shown
 from sweeps.live_table import Screen
 from sweeps.page import write_page
 from sweeps.pictures import Picture, draw_pictures
@@ -22,7 +23,6 @@ from sweeps.shipper import Shipper
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord
 from sweeps.state.uris import shown_uri
-from sweeps.statistics import WITHOUT_INTERVAL, Interval, shown
 from sweeps.summary import summarise, trial_rows
 from sweeps.tables import escaped, metrics_table
 from tsvan.checkpoint import list_checkpoints

@@ -10,7 +10,7 @@ import yaml
 from sweeps.config.schema import SweepConfig
 from sweeps.data import clips_line
 from sweeps.figures import draw_figures
-from sweeps.final import FinalResult
+from sweeps.final.reruns import FinalResult
 from sweeps.pictures import Picture
 from sweeps.state.paths import StudyPaths
 from sweeps.tables import (

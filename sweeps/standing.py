@@ -11,9 +11,9 @@ from optuna.trial import FrozenTrial
 from sqlalchemy.exc import OperationalError
 
 from sweeps.agreement import UNKNOWN, by_mlflow, by_optuna, points_missing
-from sweeps.choice import describe_settings
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import derived
+from sweeps.final.candidates import describe_settings
 from sweeps.search.storage import TORN, is_sound, read_study, trial_numbers
 from sweeps.state.job import Job, Outcome, read_job, scored_points
 from sweeps.state.paths import StudyPaths, TrialPaths

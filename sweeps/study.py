@@ -11,11 +11,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from sweeps import choice, final, plan
+from sweeps import plan
 from sweeps.config.space import train_config
 from sweeps.data import DataPlan, open_store
+from sweeps.final import candidates, reruns
+from sweeps.final.seed_noise import study_noise
 from sweeps.live_table import Screen
-from sweeps.noise import study_noise
 from sweeps.options import Options, Request, understood
 from sweeps.scorer import ScorerResult, scorer_stage
 from sweeps.search.early_stopping import Stopper, rung_points, save_points, score_points
@@ -213,22 +214,22 @@ class _Driver:
             self._begin_runs(title, queue.total, queue.done)
             workers.run(queue, self.signals)
         forget_unfinished(paths)
-        return bool(choice.best_candidates(config, study, 1))
+        return bool(candidates.best_candidates(config, study, 1))
 
     def _calibrate(self, template: Job, workers: Workers, shipper: Shipper) -> None:
         config = self.config
         if not config.calibrate.seeds or self.request.chosen is not None:
             return
-        published = choice.published_candidate(config, None)
-        final.calibrate(published, config, template, self.paths, self._reruns("calibrate", workers, shipper))
+        published = candidates.published_candidate(config, None)
+        reruns.calibrate(published, config, template, self.paths, self._reruns("calibrate", workers, shipper))
         noise = study_noise(self.paths, config.objective.metric, template.num_clips)
         if noise is not None:
             self.screen.say(f"  noise between seeds: {config.objective.metric} ± {noise.spread:.3g} ({noise.source})")
 
-    def _reruns(self, title: str, workers: Workers, shipper: Shipper) -> final.RunJobs:
+    def _reruns(self, title: str, workers: Workers, shipper: Shipper) -> reruns.RunJobs:
         """Runs the reruns of a stage that have not ended yet."""
 
-        def run(queue: final.FixedQueue) -> None:
+        def run(queue: reruns.FixedQueue) -> None:
             for job, outcome in queue.ended:
                 shipper.catch_up(job, outcome)
                 if outcome.state != "complete":
@@ -246,7 +247,7 @@ class _Driver:
         write_atomically(self.paths.stage, json.dumps({"total": total, "done": done, "since": time.time()}))
         self.screen.begin(title, total, done)
 
-    def _final(self, template: Job, workers: Workers, shipper: Shipper) -> final.FinalResult | None:
+    def _final(self, template: Job, workers: Workers, shipper: Shipper) -> reruns.FinalResult | None:
         config, paths = self.config, self.paths
         classes, run = ClipStore.open(template.store).num_classes, self._reruns("4 final", workers, shipper)
 
@@ -254,23 +255,23 @@ class _Driver:
             return Job(**{**vars(template), "num_clips": plan.num_clips(config, group, classes)})
 
         study = load_study(paths) if paths.database.exists() else None
-        published = choice.published_candidate(config, study)
+        published = candidates.published_candidate(config, study)
         confirmed: dict[str, float] = {}
         if self.request.chosen is not None:
-            winner = choice.from_sweep(self.request.chosen, config, study)
+            winner = candidates.from_sweep(self.request.chosen, config, study)
         else:
             assert study is not None
-            best = choice.best_candidates(config, study, config.final.confirm.top_k)
+            best = candidates.best_candidates(config, study, config.final.confirm.top_k)
             if config.final.confirm.top_k > 1:
                 unlike = [candidate for candidate in best if candidate.key != published.key]
-                best, confirmed = final.confirm([*unlike, published], config, sized("confirm"), paths, run)
+                best, confirmed = reruns.confirm([*unlike, published], config, sized("confirm"), paths, run)
             if not best:
                 self.screen.say("4 final: no run of the confirm stage completed")
                 return None
             winner = best[0]
-        return final.report(winner, published, config, sized("report"), paths, run, confirmed)
+        return reruns.report(winner, published, config, sized("report"), paths, run, confirmed)
 
-    def _report(self, result: final.FinalResult | None, scorer: ScorerResult, shipper: Shipper) -> int:
+    def _report(self, result: reruns.FinalResult | None, scorer: ScorerResult, shipper: Shipper) -> int:
         from sweeps.publishing import publish
 
         shipper.settle(timeout_s=60)

@@ -11,14 +11,14 @@ import optuna
 
 from sweeps.config.schema import SweepConfig
 from sweeps.data import clips_summary
-from sweeps.final import FinalResult
-from sweeps.noise import near_best, study_noise
+from sweeps.final.reruns import FinalResult
+from sweeps.final.seed_noise import near_best, study_noise
+from sweeps.final.statistics import Noise
 from sweeps.plan import num_clips
 from sweeps.state.job import read_job
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.record import StudyRecord
 from sweeps.state.versions import versions
-from sweeps.statistics import Noise
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
 from tsvan.scoring.seal import looks, num_choices

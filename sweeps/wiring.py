@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from sweeps.choice import describe_settings
 from sweeps.config.schema import SweepConfig, load
 from sweeps.config.space import derived, grid_size, published_params
+from sweeps.final.candidates import describe_settings
 from sweeps.scorer import ScorerResult
 from sweeps.sending import Labels
 from sweeps.shipper import Shipper

@@ -15,9 +15,9 @@ import sweeps.tracking  # noqa: F401 - MLflow's environment
 from analysis.reading import Study, read_study
 from sweeps.config.schema import SweepConfig, load
 from sweeps.config.space import derived, published_params, train_config
-from sweeps.final import FinalResult, Reported
+from sweeps.final.reruns import FinalResult, Reported
+from sweeps.final.statistics import interval
 from sweeps.scorer import ScorerResult
-from sweeps.statistics import interval
 from sweeps.tracking import KEY, STATUS
 
 TRIALS = 24

@@ -11,9 +11,9 @@ import pytest
 from analysis.choice import choice_path, final_command, write_choice
 from analysis.ranking import best_trial
 from analysis.reading import Study
-from sweeps.choice import candidate_from_file
 from sweeps.config.schema import load
 from sweeps.config.space import params_of
+from sweeps.final.candidates import candidate_from_file
 from tsvan.validation import UserError
 
 

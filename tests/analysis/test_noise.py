@@ -10,7 +10,7 @@ import pytest
 from analysis.noise import best_set, noise_text, seed_scores, set_table, shown_trials, study_noise
 from analysis.ranking import completed, stopped
 from analysis.reading import Study
-from sweeps.statistics import dunnett
+from sweeps.final.statistics import dunnett
 from tsvan.validation import UserError
 
 

@@ -10,9 +10,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from sweeps.choice import candidate_from_file
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import params_of
+from sweeps.final.candidates import candidate_from_file
 from tsvan.validation import build
 
 FOLDER = Path(__file__).resolve().parents[2] / "analysis"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sweeps import final
-from sweeps.choice import Candidate, best_candidates, candidate_from_file, from_sweep, published_candidate
 from sweeps.config.schema import SweepConfig, load
-from sweeps.noise import study_noise
+from sweeps.final import reruns
+from sweeps.final.candidates import Candidate, best_candidates, candidate_from_file, from_sweep, published_candidate
+from sweeps.final.seed_noise import study_noise
 from sweeps.search.storage import load_study
 from sweeps.state.job import Job, Outcome
 from sweeps.state.paths import StudyPaths
@@ -27,10 +27,10 @@ def swept(config: SweepConfig, paths: StudyPaths) -> Job:
     return last
 
 
-def run_all(scores: dict[str, list[float]]) -> final.RunJobs:
+def run_all(scores: dict[str, list[float]]) -> reruns.RunJobs:
     """Completes each job with the next score of its config."""
 
-    def run(queue: final.FixedQueue) -> None:
+    def run(queue: reruns.FixedQueue) -> None:
         while (job := queue.next()) is not None:
             value = scores[job.name.split("-")[1]].pop(0)
             Outcome("complete", job.save_at[-1], {"inception_score": value}, num_clips=9).write(job.paths)
@@ -45,7 +45,7 @@ def test_winner_and_rival_get_the_same_fresh_seeds_and_the_report_group(config: 
     winner, rival = best_candidates(config, study, 1)[0], published_candidate(config, study)
     assert (winner.trial, rival.trial) == (5, 0)
     scores = {winner.key: [5.0, 6.0, 7.0], rival.key: [4.0, 4.0, 4.0]}
-    result = final.report(winner, rival, config, template, paths, run_all(scores))
+    result = reruns.report(winner, rival, config, template, paths, run_all(scores))
     assert result.winner.seeds == result.published.seeds
     swept_seeds = {trial.user_attrs["train_seed"] for trial in study.trials}
     assert not swept_seeds & set(result.winner.seeds)
@@ -58,7 +58,7 @@ def test_winner_and_rival_get_the_same_fresh_seeds_and_the_report_group(config: 
     assert (job["group"], job["score_at"]) == ("report", [100])
     assert result.winner.sweep_values == {"inception_score": 5.0}
     # The same again runs nothing.
-    assert final.report(winner, rival, config, template, paths, run_all({})) == result
+    assert reruns.report(winner, rival, config, template, paths, run_all({})) == result
     assert len(json.loads(paths.choice.read_text())) == 1
     assert Path(job["seal"]) == paths.choice
     written = {role["hash"] for role in json.loads(paths.choice.read_text())[0].values()}
@@ -69,7 +69,7 @@ def test_equal_settings_share_their_runs(config: SweepConfig, paths: StudyPaths)
     template = swept(config, paths)
     rival = published_candidate(config, load_study(paths))
     winner = replace(rival, role="best")
-    result = final.report(winner, rival, config, template, paths, run_all({rival.key: [4.0]}))
+    result = reruns.report(winner, rival, config, template, paths, run_all({rival.key: [4.0]}))
     assert result.same
     assert "keep it" in result.verdict
     assert result.winner.scores == result.published.scores
@@ -80,14 +80,14 @@ def test_a_seed_that_failed_is_named_and_not_counted(config: SweepConfig, paths:
     study = load_study(paths)
     winner, rival = best_candidates(config, study, 1)[0], published_candidate(config, study)
 
-    def run(queue: final.FixedQueue) -> None:
+    def run(queue: reruns.FixedQueue) -> None:
         while (job := queue.next()) is not None:
             bad = winner.key in job.name
             Outcome("diverged" if bad else "complete", 5, {"inception_score": 1.0}, "nan" if bad else "").write(
                 job.paths
             )
 
-    result = final.report(winner, rival, config, template, paths, run)
+    result = reruns.report(winner, rival, config, template, paths, run)
     assert list(result.winner.failed.values()) == ["diverged: nan"]
     assert result.winner.completed == []
     assert [folder.folder.name for folder in result.published.completed] == [f"report-{rival.key}-0"]
@@ -101,7 +101,7 @@ def test_calibration_trains_the_published_row_and_scores_it_as_a_trial(
     config = replace(config, calibrate=replace(config.calibrate, seeds=3))
     row = published_candidate(config, None)
     template = job_maker(config, paths)(0, {})
-    final.calibrate(row, config, template, paths, run_all({row.key: [1.0, 2.0, 3.0]}))
+    reruns.calibrate(row, config, template, paths, run_all({row.key: [1.0, 2.0, 3.0]}))
     jobs = [json.loads(file.read_text()) for file in paths.root.glob(f"final/calibrate-{row.key}-*/job.json")]
     assert len({job["config"]["seed"] for job in jobs}) == 3
     assert {(job["group"], job["seal"]) for job in jobs} == {("validation", "")}
@@ -118,7 +118,7 @@ def test_the_noise_of_the_confirm_stages_seeds_serves_where_nothing_was_calibrat
     assert study_noise(paths, "inception_score", template.num_clips) is None
     candidates = best_candidates(config, load_study(paths), 2)
     scores = {candidates[0].key: [1.0, 2.0, 3.0], candidates[1].key: [12.0, 10.0, 14.0]}
-    final.confirm(candidates, config, template, paths, run_all(scores))
+    reruns.confirm(candidates, config, template, paths, run_all(scores))
     noise = study_noise(paths, "inception_score", template.num_clips)
     assert noise is not None
     # (2 x 1 + 2 x 4) / 4 = 2.5: the spread within each config, not between them; the seeds are the same.
@@ -129,7 +129,7 @@ def test_confirm_ranks_on_its_own_group(config: SweepConfig, paths: StudyPaths) 
     template = swept(config, paths)
     candidates = best_candidates(config, load_study(paths), 2)
     scores = {candidates[0].key: [1.0, 1.0, 1.0], candidates[1].key: [2.0, 2.0, 2.0]}
-    ranked, means = final.confirm(candidates, config, template, paths, run_all(scores))
+    ranked, means = reruns.confirm(candidates, config, template, paths, run_all(scores))
     assert [candidate.key for candidate in ranked] == [candidates[1].key, candidates[0].key]
     assert list(means.values()) == [2.0, 1.0]
     assert json.loads(paths.final(f"confirm-{ranked[0].key}-0").job.read_text())["group"] == "confirm"
@@ -141,13 +141,13 @@ def test_a_config_that_fails_with_some_seeds_ranks_below_one_that_does_not(
     template = swept(config, paths)
     fragile, sound = best_candidates(config, load_study(paths), 2)
 
-    def run(queue: final.FixedQueue) -> None:
+    def run(queue: reruns.FixedQueue) -> None:
         while (job := queue.next()) is not None:
             bad = fragile.key in job.name
             state = "diverged" if bad and job.number == 0 else "complete"
             Outcome(state, 100, {"inception_score": 9.0 if bad else 1.0}).write(job.paths)
 
-    ranked, _ = final.confirm([fragile, sound], config, template, paths, run)
+    ranked, _ = reruns.confirm([fragile, sound], config, template, paths, run)
     assert [candidate.key for candidate in ranked] == [sound.key, fragile.key]
 
 
@@ -222,9 +222,9 @@ def test_runs_that_ended_before_are_known_and_not_run_again(config: SweepConfig,
     template = swept(config, paths)
     study = load_study(paths)
     winner, rival = best_candidates(config, study, 1)[0], published_candidate(config, study)
-    final.report(winner, rival, config, template, paths, run_all({winner.key: [5.0], rival.key: [4.0]}))
-    queues: list[final.FixedQueue] = []
-    final.report(winner, rival, config, template, paths, queues.append)
+    reruns.report(winner, rival, config, template, paths, run_all({winner.key: [5.0], rival.key: [4.0]}))
+    queues: list[reruns.FixedQueue] = []
+    reruns.report(winner, rival, config, template, paths, queues.append)
     assert len(queues[0]) == 0
     assert [(job.group, outcome.values["inception_score"]) for job, outcome in queues[0].ended] == [
         ("report", 5.0),
@@ -241,14 +241,14 @@ def test_more_trials_run_the_final_stage_again_only_for_another_winner(
     def final_runs(config: SweepConfig, scores: dict[str, list[float]]) -> tuple[list[str], str]:
         begun: list[str] = []
 
-        def run(queue: final.FixedQueue) -> None:
+        def run(queue: reruns.FixedQueue) -> None:
             while (job := queue.next()) is not None:
                 begun.append(job.name.split("-")[1])
                 value = scores[job.name.split("-")[1]].pop(0)
                 Outcome("complete", job.save_at[-1], {"inception_score": value}, num_clips=9).write(job.paths)
 
         best = best_candidates(config, load_study(paths), 1)[0]
-        return begun, final.report(best, rival, config, template, paths, run).winner.origin
+        return begun, reruns.report(best, rival, config, template, paths, run).winner.origin
 
     first = best_candidates(config, load_study(paths), 1)[0]
     assert final_runs(config, {first.key: [5.0], rival.key: [4.0]}) == ([first.key, rival.key], "trial 5")
@@ -270,13 +270,13 @@ def test_values_belong_to_their_seeds_also_when_one_failed(config: SweepConfig, 
     study = load_study(paths)
     winner, rival = best_candidates(config, study, 1)[0], published_candidate(config, study)
 
-    def run(queue: final.FixedQueue) -> None:
+    def run(queue: reruns.FixedQueue) -> None:
         while (job := queue.next()) is not None:
             bad = winner.key in job.name and job.number == 0
             values, reason = {"inception_score": 9.0 + job.number}, "nan" if bad else ""
             Outcome("diverged" if bad else "complete", 100, values, reason).write(job.paths)
 
-    result = final.report(winner, rival, config, template, paths, run)
+    result = reruns.report(winner, rival, config, template, paths, run)
     seeds = result.winner.seeds
     assert result.winner.by_seed("inception_score") == {seeds[1]: 10.0, seeds[2]: 11.0}
     assert [folder.folder.name[-1] for folder in result.winner.completed] == ["1", "2"]
@@ -291,5 +291,5 @@ def test_more_seeds_after_a_look_are_another_choice(config: SweepConfig, paths: 
     for seeds in (1, 1, 2):
         more = replace(config, final=replace(config.final, report=replace(config.final.report, seeds=seeds)))
         scores = {winner.key: [5.0], rival.key: [4.0]} if seeds == 2 or not paths.choice.exists() else {}
-        final.report(winner, rival, more, template, paths, run_all(scores))
+        reruns.report(winner, rival, more, template, paths, run_all(scores))
     assert [entry["winner"]["seeds"] for entry in json.loads(paths.choice.read_text())] == ["1", "2"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sweeps.config.schema import Objective
-from sweeps.statistics import (
+from sweeps.final.statistics import (
     Interval,
     Noise,
     dunnett,

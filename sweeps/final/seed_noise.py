@@ -9,9 +9,9 @@ from typing import Any
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import train_config
 from sweeps.cost import train_gflop
+from sweeps.final.statistics import Noise, indistinguishable, margin, measured_noise
 from sweeps.state.job import Outcome, read_job
 from sweeps.state.paths import StudyPaths, TrialPaths
-from sweeps.statistics import Noise, indistinguishable, margin, measured_noise
 from tsvan.config import TrainConfig
 
 

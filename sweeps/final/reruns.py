@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sweeps.choice import Candidate, final_job
 from sweeps.config.schema import SweepConfig
+from sweeps.final.candidates import Candidate, final_job
+from sweeps.final.statistics import Interval, interval, paired, verdict
 from sweeps.search.trial_queue import derive_seed
 from sweeps.state.job import Job, Outcome, Point
 from sweeps.state.paths import StudyPaths, TrialPaths
-from sweeps.statistics import Interval, interval, paired, verdict
 from tsvan.files import write_atomically
 from tsvan.scoring.seal import write_down
 

@@ -1,0 +1,1 @@
+"""The final stage: candidates, reruns with fresh seeds, and what their differences prove."""
