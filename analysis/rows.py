@@ -14,7 +14,7 @@ from analysis.weights import count_weights
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import train_config
 from sweeps.state.job import SCORE
-from sweeps.tracking import KEY
+from sweeps.tracking.client import KEY
 from tsvan.data.datasets import rules
 from tsvan.validation import parse_value
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-import sweeps.tracking  # noqa: F401 - sets MLflow's environment (no telemetry, no progress bars) before it is imported
+import sweeps.tracking.client  # noqa: F401 - sets MLflow's environment (no telemetry, no progress bars) before it is imported
 from tsvan.validation import UserError
 
 if TYPE_CHECKING:

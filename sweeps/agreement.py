@@ -8,8 +8,8 @@ from optuna.trial import FrozenTrial
 
 from sweeps.search.storage import STATES
 from sweeps.state.job import Outcome
-from sweeps.tracked import TrackedRun
-from sweeps.tracking import STATUS
+from sweeps.tracking.client import STATUS
+from sweeps.tracking.reader import TrackedRun
 
 UNKNOWN = "?"
 _OPTUNA = {state.name: name for name, state in STATES.items()} | {"RUNNING": "running", "WAITING": "waiting"}

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.config.schema import SweepConfig
-from sweeps.curves import draw_curves
 from sweeps.final.reruns import FinalResult
 from sweeps.final.statistics import WITHOUT_INTERVAL, Interval
 from sweeps.state.job import scored_points
 from sweeps.state.paths import StudyPaths
+from sweeps.tracking.loss_curves import draw_curves
 from tsvan.journal import Journal
 
 

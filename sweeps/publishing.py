@@ -19,12 +19,12 @@ from sweeps.pictures import Picture, draw_pictures
 from sweeps.report import near_best_lines, write_report
 from sweeps.scorer import ScorerResult
 from sweeps.search.storage import load_study
-from sweeps.shipper import Shipper
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord
 from sweeps.state.uris import shown_uri
 from sweeps.summary import summarise, trial_rows
 from sweeps.tables import escaped, metrics_table
+from sweeps.tracking.uploader import Shipper
 from tsvan.checkpoint import list_checkpoints
 from tsvan.config import TrainConfig
 from tsvan.files import write_atomically

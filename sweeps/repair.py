@@ -7,17 +7,17 @@ import os
 from dataclasses import replace
 
 from sweeps.config.schema import SweepConfig
-from sweeps.delivery import Delivery
 from sweeps.scorer import ScorerResult
 from sweeps.search.storage import is_sound, make_database, open_study
 from sweeps.search.trial_queue import reconcile
-from sweeps.shipper import Shipper
 from sweeps.standing import RunStanding, standing
 from sweeps.state.job import Job, Outcome, read_job
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.record import StudyRecord, only_driver
 from sweeps.state.retention import remove_leftovers
-from sweeps.wiring import make_shipper
+from sweeps.tracking.run_metadata import make_shipper
+from sweeps.tracking.upload_state import Delivery
+from sweeps.tracking.uploader import Shipper
 from tsvan.data.store import ClipStore
 from tsvan.validation import UserError
 

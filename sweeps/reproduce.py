@@ -12,7 +12,7 @@ from pathlib import Path
 from sweeps.state.job import Interrupted, Job, Outcome, Point
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.uris import checked_uri, shown_uri, without_secrets
-from sweeps.wiring import make_tracker, tracking_uri
+from sweeps.tracking.run_metadata import make_tracker, tracking_uri
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.scoring.seal import SEALED, write_down

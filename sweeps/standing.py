@@ -19,9 +19,9 @@ from sweeps.state.job import Job, Outcome, read_job, scored_points
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.record import StudyRecord, driver_of
 from sweeps.state.uris import shown_uri
-from sweeps.tracked import NotTold, TrackedRun, tracked_runs
-from sweeps.tracking import STATUS
-from sweeps.wiring import experiment_name
+from sweeps.tracking.client import STATUS
+from sweeps.tracking.reader import NotTold, TrackedRun, tracked_runs
+from sweeps.tracking.run_metadata import experiment_name
 from tsvan.checkpoint import list_checkpoints
 from tsvan.config import TrainConfig
 from tsvan.journal import Journal

@@ -10,7 +10,7 @@ from sweeps.standing import RunStanding, Standing, standing
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord, read_record
 from sweeps.state.uris import checked_uri
-from sweeps.wiring import tracking_uri
+from sweeps.tracking.run_metadata import tracking_uri
 from tsvan.terminal import duration
 from tsvan.validation import UserError, build
 

@@ -22,7 +22,6 @@ from sweeps.scorer import ScorerResult, scorer_stage
 from sweeps.search.early_stopping import Stopper, rung_points, save_points, score_points
 from sweeps.search.storage import load_study, open_study, trial_numbers
 from sweeps.search.trial_queue import SweepQueue, derive_seed
-from sweeps.shipper import Shipper
 from sweeps.state.errors import StorageTrouble, storage_trouble
 from sweeps.state.job import Job, Outcome
 from sweeps.state.record import (
@@ -36,7 +35,8 @@ from sweeps.state.record import (
 )
 from sweeps.state.retention import forget_unfinished, remove_leftovers, slim
 from sweeps.state.uris import shown_uri, without_secrets
-from sweeps.wiring import make_shipper
+from sweeps.tracking.run_metadata import make_shipper
+from sweeps.tracking.uploader import Shipper
 from sweeps.workers import Workers, join
 from tsvan.data.datasets import rules
 from tsvan.data.store import ClipStore

@@ -16,10 +16,10 @@ import torch
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import largest
 from sweeps.live_table import Screen
-from sweeps.shipper import Shipper
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StopSignals
 from sweeps.state.uris import is_local, shown_uri
+from sweeps.tracking.uploader import Shipper
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically

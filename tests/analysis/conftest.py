@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import yaml
 
-import sweeps.tracking  # noqa: F401 - MLflow's environment
+import sweeps.tracking.client  # noqa: F401 - MLflow's environment
 from analysis.reading import Study, read_study
 from sweeps.config.schema import SweepConfig, load
 from sweeps.config.space import derived, published_params, train_config
 from sweeps.final.reruns import FinalResult, Reported
 from sweeps.final.statistics import interval
 from sweeps.scorer import ScorerResult
-from sweeps.tracking import KEY, STATUS
+from sweeps.tracking.client import KEY, STATUS
 
 TRIALS = 24
 STATES = {5: "pruned", 9: "pruned", 13: "diverged", 17: "failed"}
@@ -62,7 +62,7 @@ def score_of(params: dict[str, Any]) -> float:
 def write_study(
     uri: str, folder: Path, name: str, trials: int, final: bool = False, status: str = "FINISHED"
 ) -> None:
-    """As `sweeps.shipper` does it."""
+    """As `sweeps.tracking.uploader` does it."""
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)

@@ -19,9 +19,9 @@ import torch
 import tune_runner
 from sweeps.cluster import Slots, connected
 from sweeps.config.schema import load
-from sweeps.shipper import Shipper
 from sweeps.state.paths import StudyPaths
 from sweeps.state.uris import checked_uri, shown_uri, without_secrets
+from sweeps.tracking.uploader import Shipper
 from tests.sweeps.conftest import open_queue
 from tsvan.__main__ import main as trainer_main
 from tsvan.checkpoint import list_checkpoints, save

@@ -16,13 +16,13 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from sweeps.config.schema import SweepConfig
-from sweeps.delivery import Delivery, Lines
-from sweeps.sending import Labels
-from sweeps.shipper import Shipper
 from sweeps.state.job import SCORE, TRAIN, Job, Outcome, Point
 from sweeps.state.paths import StudyPaths
 from sweeps.state.uris import default_uri, shown_uri
-from sweeps.tracking import DataInput, Tracker
+from sweeps.tracking.client import DataInput, Tracker
+from sweeps.tracking.sending import Labels
+from sweeps.tracking.upload_state import Delivery, Lines
+from sweeps.tracking.uploader import Shipper
 from tests.sweeps.conftest import job_maker
 from tsvan.journal import Journal
 

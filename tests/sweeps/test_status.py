@@ -23,7 +23,7 @@ from sweeps.state.job import SCORE, TRAIN, Job, Outcome, Point
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import only_driver, write_record
 from sweeps.state.uris import default_uri
-from sweeps.wiring import make_shipper
+from sweeps.tracking.run_metadata import make_shipper
 from tests.sweeps.conftest import open_queue
 from tests.sweeps.test_search import take
 from tsvan.data.store import ClipStore

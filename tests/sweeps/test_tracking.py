@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 from sweeps.state.uris import default_uri
-from sweeps.tracking import Tracker
+from sweeps.tracking.client import Tracker
 
-OPEN = "import sys; from sweeps.tracking import Tracker; Tracker(sys.argv[1], 'one', None).open()"
+OPEN = "import sys; from sweeps.tracking.client import Tracker; Tracker(sys.argv[1], 'one', None).open()"
 
 
 def test_a_death_in_mlflows_first_migrations_leaves_no_store(tmp_path: Path) -> None:

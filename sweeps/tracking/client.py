@@ -26,7 +26,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_DISABLE_ENV_CREATION", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
-from sweeps.delivery import Contents
+from sweeps.tracking.upload_state import Contents
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

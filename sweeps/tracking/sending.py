@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweeps.curves import draw_curves
-from sweeps.delivery import Contents, Delivery, Item, units
 from sweeps.state.paths import TrialPaths
-from sweeps.tracking import BATCH, DataInput, Tracker
+from sweeps.tracking.client import BATCH, DataInput, Tracker
+from sweeps.tracking.loss_curves import draw_curves
+from sweeps.tracking.upload_state import Contents, Delivery, Item, units
 
 
 @dataclass(frozen=True)

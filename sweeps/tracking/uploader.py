@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from sweeps.delivery import Delivery, Item, Lines
-from sweeps.sending import Labels, Sender
 from sweeps.state.job import Job, Outcome, Point
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.uris import without_secrets
-from sweeps.tracking import Tracker
+from sweeps.tracking.client import Tracker
+from sweeps.tracking.sending import Labels, Sender
+from sweeps.tracking.upload_state import Delivery, Item, Lines
 
 POLL_S = 1.0
 YIELD_S = 0.5  # scores of a moment travel together, and a worker that waits is answered first

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from sweeps.state.uris import shown_uri, without_secrets
-from sweeps.tracking import KEY, quiet
+from sweeps.tracking.client import KEY, quiet
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -10,14 +10,14 @@ from sweeps.config.schema import SweepConfig, load
 from sweeps.config.space import derived, grid_size, published_params
 from sweeps.final.candidates import describe_settings
 from sweeps.scorer import ScorerResult
-from sweeps.sending import Labels
-from sweeps.shipper import Shipper
 from sweeps.state.job import Job
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import MAY_CHANGE, StudyRecord
 from sweeps.state.uris import default_uri, is_local
 from sweeps.state.versions import code_version
-from sweeps.tracking import DataInput, Tracker
+from sweeps.tracking.client import DataInput, Tracker
+from sweeps.tracking.sending import Labels
+from sweeps.tracking.uploader import Shipper
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 
