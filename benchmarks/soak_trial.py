@@ -20,7 +20,7 @@ STEP_S = 0.15
 
 def body(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
     """`train_and_score` on a walk."""
-    from sweeps import trial
+    from sweeps.execution import trial
     from tsvan.trainer import Trainer
 
     Trainer._step = _step  # type: ignore[method-assign]

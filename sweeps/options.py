@@ -10,12 +10,12 @@ import torch
 
 from sweeps.config.schema import SweepConfig, load
 from sweeps.data import DataPlan, locate
+from sweeps.execution.resources import check_share
 from sweeps.final import candidates
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord, check_out, check_same, read_record
 from sweeps.state.uris import checked_uri
 from sweeps.tracking.run_metadata import tracking_uri
-from sweeps.workers import check_share
 from tsvan.data.store import ClipStore
 from tsvan.validation import UserError
 

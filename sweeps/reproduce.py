@@ -81,7 +81,7 @@ def _logged(run_id: str, uri: str, out: Path) -> tuple[Job, dict[str, str]]:
 
 
 def _points(job: Job) -> Iterator[Point]:
-    from sweeps.trial import train_and_score
+    from sweeps.execution.trial import train_and_score
 
     with _own_stop_file(job):
         yield from train_and_score(job, Path(job.stop_file).exists)

@@ -14,6 +14,7 @@ from typing import Any
 from sweeps import plan
 from sweeps.config.space import train_config
 from sweeps.data import DataPlan, open_store
+from sweeps.execution.resources import Workers, join
 from sweeps.final import candidates, reruns
 from sweeps.final.seed_noise import study_noise
 from sweeps.live_table import Screen
@@ -37,7 +38,6 @@ from sweeps.state.retention import forget_unfinished, remove_leftovers, slim
 from sweeps.state.uris import shown_uri, without_secrets
 from sweeps.tracking.run_metadata import make_shipper
 from sweeps.tracking.uploader import Shipper
-from sweeps.workers import Workers, join
 from tsvan.data.datasets import rules
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically

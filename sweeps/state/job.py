@@ -80,7 +80,7 @@ class Job:
     params: dict[str, Any] = field(default_factory=dict)
     larger_share: bool = False
     waits_at: tuple[int, ...] | None = None
-    body: str = "sweeps.trial:train_and_score"
+    body: str = "sweeps.execution.trial:train_and_score"
 
     @property
     def stage(self) -> str:

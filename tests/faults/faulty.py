@@ -31,7 +31,7 @@ MARK = "fault"
 
 def body(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
     """The real body; at its third score the fault strikes."""
-    from sweeps import trial
+    from sweeps.execution import trial
 
     mark = Path(job.folder) / MARK
     fault = FAULTS[job.number] if job.name.startswith("trials/") else "none"

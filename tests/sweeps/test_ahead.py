@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.ahead import Ahead
 from sweeps.config.schema import load
+from sweeps.execution.prefetch import Ahead
 from sweeps.state.job import Interrupted, Job, Point
 from sweeps.state.paths import StudyPaths
 from tests.sweeps.conftest import job_maker

@@ -7,10 +7,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sweeps import cluster
+from sweeps.execution import ray_cluster
 from tsvan.validation import UserError
 
-SLOTS = cluster.Slots(workers=1, cpus=1, gpus=0)
+SLOTS = ray_cluster.Slots(workers=1, cpus=1, gpus=0)
 
 
 def failing(message: str) -> object:
@@ -21,23 +21,23 @@ def failing(message: str) -> object:
 
 
 def test_a_machine_that_is_too_busy_for_ray_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(cluster.ray, "init", failing("The current node timed out during startup. This could happen"))
-    with pytest.raises(UserError, match="too busy; run the same command again"), cluster.connected(None, SLOTS):
+    monkeypatch.setattr(ray_cluster.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(ray_cluster.ray, "init", failing("The current node timed out during startup. This could happen"))
+    with pytest.raises(UserError, match="too busy; run the same command again"), ray_cluster.connected(None, SLOTS):
         pass
 
 
 def test_another_failure_of_ray_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(cluster.ray, "init", failing("no such thing"))
-    with pytest.raises(Exception, match="no such thing"), cluster.connected(None, SLOTS):
+    monkeypatch.setattr(ray_cluster.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(ray_cluster.ray, "init", failing("no such thing"))
+    with pytest.raises(Exception, match="no such thing"), ray_cluster.connected(None, SLOTS):
         pass
 
 
 def test_only_the_processes_that_a_study_needs_are_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster.tempfile, "gettempdir", lambda: str(tmp_path))
-    cluster.ray.shutdown()
-    with cluster.connected(None, SLOTS):
+    monkeypatch.setattr(ray_cluster.tempfile, "gettempdir", lambda: str(tmp_path))
+    ray_cluster.ray.shutdown()
+    with ray_cluster.connected(None, SLOTS):
         started = [" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)]
     assert any("gcs_server" in line for line in started)
     assert not [line for line in started if "monitor.py" in line or "dashboard.py" in line]

@@ -13,10 +13,10 @@ from typing import Any, ClassVar
 import pytest
 from optuna.trial import TrialState
 
-from sweeps.actor import _claim
-from sweeps.cluster import Slots, _own_folder, connected
 from sweeps.config.schema import SweepConfig, load
-from sweeps.dispatch import PUT_BACK, _Desk, _Eye, run_jobs
+from sweeps.execution.ray_cluster import Slots, _own_folder, connected
+from sweeps.execution.ray_scheduler import PUT_BACK, _Desk, _Eye, run_jobs
+from sweeps.execution.worker import _claim
 from sweeps.search.early_stopping import Stopper
 from sweeps.search.storage import load_study
 from sweeps.search.trial_queue import SweepQueue
@@ -220,7 +220,7 @@ def test_a_full_disk_stops_the_study_and_no_trial_is_blamed(
 
 def test_two_processes_never_work_on_one_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = job_maker(load("weizmann", "smoke")[0], StudyPaths(tmp_path))(0, {"lambda2": 5.0})
-    monkeypatch.setattr("sweeps.actor._ORPHAN_S", 0.3)
+    monkeypatch.setattr("sweeps.execution.worker._ORPHAN_S", 0.3)
     held = _claim(job)
     with pytest.raises(RuntimeError, match="another process still works"):
         _claim(job)

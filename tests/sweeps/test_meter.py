@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sweeps.meter import Meter
+from sweeps.execution.system_metrics import Meter
 
 
 class NVMLError(Exception):

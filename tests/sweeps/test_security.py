@@ -17,8 +17,8 @@ import ray
 import torch
 
 import tune_runner
-from sweeps.cluster import Slots, connected
 from sweeps.config.schema import load
+from sweeps.execution.ray_cluster import Slots, connected
 from sweeps.state.paths import StudyPaths
 from sweeps.state.uris import checked_uri, shown_uri, without_secrets
 from sweeps.tracking.uploader import Shipper

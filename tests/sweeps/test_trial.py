@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from sweeps.execution.trial import _open, train_and_score
 from sweeps.state.job import SCORE, SYSTEM, Interrupted, Job, Outcome, spent
-from sweeps.trial import _open, train_and_score
 from tsvan.checkpoint import NewerFormat, list_checkpoints, newest
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
@@ -97,7 +97,7 @@ def test_a_job_on_a_gpu_is_held_to_its_share_and_its_peak_is_its_own(
     job: Job, weizmann_store: ClipStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: list[float] = []
-    monkeypatch.setattr("sweeps.trial.pick_device", lambda name: torch.device("cuda", 0))
+    monkeypatch.setattr("sweeps.execution.trial.pick_device", lambda name: torch.device("cuda", 0))
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda share, device: held.append(share))
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: held.append(0.0))
     shared = replace(job, memory_share=0.25)

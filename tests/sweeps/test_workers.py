@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from sweeps.config.schema import load
+from sweeps.execution.resources import _fraction
 from sweeps.state.paths import StudyPaths
-from sweeps.workers import _fraction
 
 GIB = 2**30
 

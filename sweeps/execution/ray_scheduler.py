@@ -12,8 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sweeps.actor import NOTES, POINT, TROUBLE, JobActor, note_memory, read_point  # first: it tells Ray to be quiet
-from sweeps.cluster import Slots
+from sweeps.execution.ray_cluster import Slots
+from sweeps.execution.worker import (  # first: it tells Ray to be quiet
+    NOTES,
+    POINT,
+    TROUBLE,
+    JobActor,
+    note_memory,
+    read_point,
+)
 from sweeps.state.errors import StorageTrouble, storage_trouble
 from sweeps.state.job import Job, JobQueue, Listener, Outcome, Point, memory_faults, pruned, spent
 from sweeps.state.retention import slim

@@ -16,8 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
-from sweeps import cluster  # noqa: F401 - first: it tells Ray to be quiet
-from sweeps.ahead import Ahead, Body
+from sweeps.execution import ray_cluster  # noqa: F401 - first: it tells Ray to be quiet
+from sweeps.execution.prefetch import Ahead, Body
 from sweeps.state.errors import memory_trouble, storage_trouble
 from sweeps.state.job import Interrupted, Job, Point, memory_faults
 from tsvan.validation import UserError

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sweeps.meter import Meter
+from sweeps.execution.system_metrics import Meter
 from sweeps.state.job import SCORE, SYSTEM, TRAIN, Interrupted, Job, Outcome, Point, Stopwatch, scored_points
 from tsvan import video
 from tsvan.checkpoint import NewerFormat, list_checkpoints, save

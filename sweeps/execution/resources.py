@@ -26,7 +26,7 @@ from tsvan.files import write_atomically
 from tsvan.validation import UserError
 
 if TYPE_CHECKING:
-    from sweeps.cluster import Slots
+    from sweeps.execution.ray_cluster import Slots
     from sweeps.state.job import JobQueue, Listener
 
 _MARGIN = 1.15  # of the measured peak: the graphs and the gaps of a longer run
@@ -39,15 +39,15 @@ def join(address: str, config: SweepConfig, uri: str, stack: ExitStack) -> None:
     Raises:
         UserError: nobody answers there, or the study can't run there.
     """
-    from sweeps import cluster
+    from sweeps.execution import ray_cluster
 
-    stack.enter_context(cluster.connected(address, None))
-    if cluster.num_nodes() > 1 and is_local(uri):
+    stack.enter_context(ray_cluster.connected(address, None))
+    if ray_cluster.num_nodes() > 1 and is_local(uri):
         raise UserError(
-            f"the Ray cluster has {cluster.num_nodes()} nodes, but the tracking store {shown_uri(uri)} is a "
+            f"the Ray cluster has {ray_cluster.num_nodes()} nodes, but the tracking store {shown_uri(uri)} is a "
             f"file of this one; give --tracking-uri of an MLflow server"
         )
-    check_share(config, cluster.cluster_resources()["GPU"], "the Ray cluster")
+    check_share(config, ray_cluster.cluster_resources()["GPU"], "the Ray cluster")
 
 
 def check_share(config: SweepConfig, gpus: float, where: str) -> None:
@@ -85,7 +85,7 @@ class Workers:
             Stopped: the user stopped the study; the running jobs have saved.
         """
         self._connect()
-        from sweeps.dispatch import run_jobs
+        from sweeps.execution.ray_scheduler import run_jobs
 
         gc.freeze()  # what is imported stays: each look at it takes a tenth of a second, and a trial may be waiting
         signals.install()
@@ -98,18 +98,18 @@ class Workers:
             self._screen.end()
 
     def _connect(self) -> None:
-        from sweeps import cluster
+        from sweeps.execution import ray_cluster
 
         if not self._connected:
             # Ray's processes need seconds to start, and Ray Tune's modules to load: both at once.
-            loading = threading.Thread(target=importlib.import_module, args=("sweeps.dispatch",), daemon=True)
+            loading = threading.Thread(target=importlib.import_module, args=("sweeps.execution.ray_scheduler",), daemon=True)
             loading.start()
-            self._stack.enter_context(cluster.connected(None, self.slots))
+            self._stack.enter_context(ray_cluster.connected(None, self.slots))
             loading.join()
             self._connected = True
 
     def _local_slots(self) -> Slots:
-        from sweeps.cluster import Slots
+        from sweeps.execution.ray_cluster import Slots
 
         asked = self._config.resources
         cores, gpus = os.cpu_count() or 1, torch.cuda.device_count()
@@ -118,15 +118,15 @@ class Workers:
         return Slots(max(workers, 1), asked.cpus_per_trial or max(cores // max(workers, 1), 1), share)
 
     def _cluster_slots(self) -> Slots:
-        from sweeps import cluster
+        from sweeps.execution import ray_cluster
 
-        asked, found = self._config.resources, cluster.cluster_resources()
+        asked, found = self._config.resources, ray_cluster.cluster_resources()
         share = asked.gpus_per_trial
         gpus = (1.0 if found["GPU"] else 0.0) if isinstance(share, str) else share
         cpus = asked.cpus_per_trial or 1
         by_cpu = int(found["CPU"] // cpus)
         workers = asked.workers or max(1, min(by_cpu, int(found["GPU"] / gpus)) if gpus else by_cpu)
-        return cluster.Slots(workers, cpus, gpus)
+        return ray_cluster.Slots(workers, cpus, gpus)
 
 
 def _fraction(config: SweepConfig, paths: StudyPaths) -> float:

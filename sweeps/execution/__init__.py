@@ -1,0 +1,1 @@
+"""Ray: the only package that knows it. It runs jobs and decides nothing."""
