@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
 
             return reproduce(reproduce_parser().parse_args(arguments[1:]))
         if arguments[:1] == ["status"]:
-            from sweeps.status import status
+            from sweeps.status.command import status
 
             return status(status_parser().parse_args(arguments[1:]))
         return _study(study_parser().parse_args(arguments))

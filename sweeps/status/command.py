@@ -6,10 +6,10 @@ import argparse
 import json
 
 from sweeps.config.schema import SweepConfig
-from sweeps.standing import RunStanding, Standing, standing
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord, read_record
 from sweeps.state.uris import checked_uri
+from sweeps.status.study_status import RunStanding, Standing, standing
 from sweeps.tracking.run_metadata import tracking_uri
 from tsvan.terminal import duration
 from tsvan.validation import UserError, build
@@ -47,7 +47,7 @@ def status(args: argparse.Namespace) -> int:
 
 
 def _repaired(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: str) -> list[str]:
-    from sweeps.repair import repair
+    from sweeps.status.repair import repair
 
     return repair(paths, record, config, uri)
 

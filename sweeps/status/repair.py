@@ -10,11 +10,11 @@ from sweeps.config.schema import SweepConfig
 from sweeps.scorer import ScorerResult
 from sweeps.search.storage import is_sound, make_database, open_study
 from sweeps.search.trial_queue import reconcile
-from sweeps.standing import RunStanding, standing
 from sweeps.state.job import Job, Outcome, read_job
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.record import StudyRecord, only_driver
 from sweeps.state.retention import remove_leftovers
+from sweeps.status.study_status import RunStanding, standing
 from sweeps.tracking.run_metadata import make_shipper
 from sweeps.tracking.upload_state import Delivery
 from sweeps.tracking.uploader import Shipper

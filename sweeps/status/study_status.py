@@ -10,7 +10,6 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial
 from sqlalchemy.exc import OperationalError
 
-from sweeps.agreement import UNKNOWN, by_mlflow, by_optuna, points_missing
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import derived
 from sweeps.final.candidates import describe_settings
@@ -19,6 +18,7 @@ from sweeps.state.job import Job, Outcome, read_job, scored_points
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.record import StudyRecord, driver_of
 from sweeps.state.uris import shown_uri
+from sweeps.status.consistency import UNKNOWN, by_mlflow, by_optuna, points_missing
 from sweeps.tracking.client import STATUS
 from sweeps.tracking.reader import NotTold, TrackedRun, tracked_runs
 from sweeps.tracking.run_metadata import experiment_name

@@ -1,0 +1,1 @@
+"""How a study stands, and how it is mended."""
