@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 from analysis.reading import Study, artifact
 from sweeps.final.reruns import FinalResult, Reported
 from sweeps.final.statistics import Interval
+from sweeps.report.summary import count_looks
 from sweeps.scorer import ScorerResult
 from sweeps.state.paths import StudyPaths
-from sweeps.summary import count_looks
 from tsvan.scoring.seal import num_choices
 from tsvan.validation import UserError
 

@@ -11,7 +11,7 @@ from analysis.reading import Study
 from analysis.rows import settings_text
 from analysis.store import ROOT
 from sweeps.final.reruns import Reported
-from sweeps.tables import cell
+from sweeps.report.tables import cell
 from tsvan.scoring.metrics import METRICS
 
 NAMES = {

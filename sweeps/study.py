@@ -272,7 +272,7 @@ class _Driver:
         return reruns.report(winner, published, config, sized("report"), paths, run, confirmed)
 
     def _report(self, result: reruns.FinalResult | None, scorer: ScorerResult, shipper: Shipper) -> int:
-        from sweeps.publishing import publish
+        from sweeps.report.stage import publish
 
         shipper.settle(timeout_s=60)
         code = publish(self.config, self.record_now, result, scorer, self.paths, shipper, self.screen)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from selenium.webdriver import Chrome
 
-from sweeps.page import write_page
+from sweeps.report.html import write_page
 from tests.waiting import wait_for
 from tsvan import video
 

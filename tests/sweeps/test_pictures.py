@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from sweeps import pictures
 from sweeps.config.schema import SweepConfig, load
-from sweeps.pictures import draw_pictures
+from sweeps.report import samples
+from sweeps.report.samples import draw_pictures
 from sweeps.state.paths import StudyPaths
 from tests.sweeps.test_tables import final
 from tsvan.checkpoint import Checkpoint, list_checkpoints, save
@@ -45,13 +45,13 @@ def test_the_best_trials_are_shown_from_the_same_latents(
     config: SweepConfig, paths: StudyPaths, trials: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    generate = pictures.generate
+    generate = samples.generate
 
     def spy(networks: Any, seeds: Any, labels: Any, **options: Any) -> Any:
         asked.append((tuple(seeds), tuple(labels)))
         return generate(networks, seeds, labels, **options)
 
-    monkeypatch.setattr(pictures, "generate", spy)
+    monkeypatch.setattr(samples, "generate", spy)
     found = draw_pictures(config, None, trials, paths)
     assert len(asked) == 3  # the best three complete trials
     assert len(set(asked)) == 1

@@ -6,7 +6,15 @@ from typing import Any
 from sweeps.config.schema import load
 from sweeps.final.reruns import FinalResult, Reported
 from sweeps.final.statistics import Interval, interval
-from sweeps.tables import cell, final_table, metrics_table, reproduce_table, seeds_lines, settings_table, trials_table
+from sweeps.report.tables import (
+    cell,
+    final_table,
+    metrics_table,
+    reproduce_table,
+    seeds_lines,
+    settings_table,
+    trials_table,
+)
 from tests.sweeps.test_trust import SCORER
 from tsvan.config import published
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweeps.trust import trust_lines
+from sweeps.report.scorer_section import trust_lines
 
 SCORER: dict[str, Any] = {
     "accuracies": {"person x action": 0.975},

@@ -10,7 +10,7 @@ from typing import Any
 from sweeps.config.schema import SweepConfig
 from sweeps.final.reruns import FinalResult, Reported
 from sweeps.final.statistics import WITHOUT_INTERVAL, Interval, decimals, shown
-from sweeps.summary import ranked
+from sweeps.report.summary import ranked
 from tsvan.config import published
 from tsvan.scoring.metrics import METRICS
 

@@ -9,11 +9,11 @@ import yaml
 
 from sweeps.config.schema import SweepConfig
 from sweeps.data import clips_line
-from sweeps.figures import draw_figures
 from sweeps.final.reruns import FinalResult
-from sweeps.pictures import Picture
-from sweeps.state.paths import StudyPaths
-from sweeps.tables import (
+from sweeps.report.plots import draw_figures
+from sweeps.report.samples import Picture
+from sweeps.report.scorer_section import trust_lines
+from sweeps.report.tables import (
     escaped,
     final_table,
     metrics_table,
@@ -22,7 +22,7 @@ from sweeps.tables import (
     settings_table,
     trials_table,
 )
-from sweeps.trust import trust_lines
+from sweeps.state.paths import StudyPaths
 from tsvan.files import write_atomically
 
 _LISTED = 20  # trials of a set that are named

@@ -14,16 +14,16 @@ from sweeps.final.candidates import describe_settings
 from sweeps.final.reruns import FinalResult
 from sweeps.final.statistics import WITHOUT_INTERVAL, Interval, shown
 from sweeps.live_table import Screen
-from sweeps.page import write_page
-from sweeps.pictures import Picture, draw_pictures
-from sweeps.report import near_best_lines, write_report
+from sweeps.report.html import write_page
+from sweeps.report.markdown import near_best_lines, write_report
+from sweeps.report.samples import Picture, draw_pictures
+from sweeps.report.summary import summarise, trial_rows
+from sweeps.report.tables import escaped, metrics_table
 from sweeps.scorer import ScorerResult
 from sweeps.search.storage import load_study
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord
 from sweeps.state.uris import shown_uri
-from sweeps.summary import summarise, trial_rows
-from sweeps.tables import escaped, metrics_table
 from sweeps.tracking.uploader import Shipper
 from tsvan.checkpoint import list_checkpoints
 from tsvan.config import TrainConfig

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from sweeps.config.schema import SweepConfig
 from sweeps.final.reruns import FinalResult
+from sweeps.report.summary import ranked
 from sweeps.state.paths import StudyPaths, TrialPaths
-from sweeps.summary import ranked
 from tsvan import video
 from tsvan.checkpoint import Checkpoint, list_checkpoints, load
 from tsvan.files import write_atomically
