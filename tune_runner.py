@@ -8,7 +8,7 @@ import sys
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait must not spin: trials share the cores
 
-from sweeps.arguments import reproduce_parser, status_parser, study_parser
+from sweeps.commands.arguments import reproduce_parser, status_parser, study_parser
 from tsvan.validation import UserError
 
 
@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         if arguments[:1] == ["reproduce"]:
-            from sweeps.reproduce import reproduce
+            from sweeps.commands.reproduce import reproduce
 
             return reproduce(reproduce_parser().parse_args(arguments[1:]))
         if arguments[:1] == ["status"]:
@@ -36,7 +36,7 @@ def _study(args: argparse.Namespace) -> int:
     from sweeps.config.schema import check_names
 
     check_names(args.dataset, args.preset)  # before torch and Ray are imported, which takes seconds
-    from sweeps.options import Options
+    from sweeps.commands.request import Options
     from sweeps.study import run_study
 
     named = (

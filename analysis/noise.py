@@ -10,10 +10,10 @@ import pandas as pd
 from analysis.ranking import best_trial, completed, trial, trials_table
 from analysis.reading import Study
 from sweeps import noise as sweep_noise
+from sweeps.commands.dry_run import num_clips
 from sweeps.config.space import train_config
 from sweeps.cost import train_gflop
 from sweeps.final.statistics import Noise, measured_noise
-from sweeps.plan import num_clips
 from tsvan.data.datasets import rules
 
 SHARE = 0.1

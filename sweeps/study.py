@@ -11,14 +11,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from sweeps import plan
+from sweeps.commands import dry_run
+from sweeps.commands.request import Options, Request, understood
 from sweeps.config.space import train_config
 from sweeps.data import DataPlan, open_store
 from sweeps.execution.resources import Workers, join
 from sweeps.final import candidates, reruns
 from sweeps.final.seed_noise import study_noise
 from sweeps.live_table import Screen
-from sweeps.options import Options, Request, understood
 from sweeps.scorer import ScorerResult, scorer_stage
 from sweeps.search.early_stopping import Stopper, rung_points, save_points, score_points
 from sweeps.search.storage import load_study, open_study, trial_numbers
@@ -62,11 +62,11 @@ def run_study(options: Options) -> int:
     """
     request = understood(options)
     classes = len(rules(request.config.dataset).classes)
-    cost = plan.estimate(request.config, request.cuda, os.cpu_count() or 1, classes, request.chosen is None)
+    cost = dry_run.estimate(request.config, request.cuda, os.cpu_count() or 1, classes, request.chosen is None)
     if options.dry_run:
-        plan.show(request, cost)
+        dry_run.show(request, cost)
         return DONE
-    plan.refuse_slow(request.config, cost, request.cuda, options.allow_slow)
+    dry_run.refuse_slow(request.config, cost, request.cuda, options.allow_slow)
     return _Driver(request).run()
 
 
@@ -175,7 +175,7 @@ class _Driver:
             scorer=scorer.folder,
             scorer_config=scorer.config,
             group="validation",
-            num_clips=plan.num_clips(self.config, "validation", store.num_classes),
+            num_clips=dry_run.num_clips(self.config, "validation", store.num_classes),
             save_at=save_points(schedule),
             score_at=score_points(schedule),
             waits_at=rung_points(schedule, self.config.scheduler),
@@ -252,7 +252,7 @@ class _Driver:
         classes, run = ClipStore.open(template.store).num_classes, self._reruns("4 final", workers, shipper)
 
         def sized(group: str) -> Job:
-            return Job(**{**vars(template), "num_clips": plan.num_clips(config, group, classes)})
+            return Job(**{**vars(template), "num_clips": dry_run.num_clips(config, group, classes)})
 
         study = load_study(paths) if paths.database.exists() else None
         published = candidates.published_candidate(config, study)

@@ -9,12 +9,12 @@ from typing import Any
 
 import optuna
 
+from sweeps.commands.dry_run import num_clips
 from sweeps.config.schema import SweepConfig
 from sweeps.data import clips_summary
 from sweeps.final.reruns import FinalResult
 from sweeps.final.seed_noise import near_best, study_noise
 from sweeps.final.statistics import Noise
-from sweeps.plan import num_clips
 from sweeps.state.job import read_job
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.record import StudyRecord

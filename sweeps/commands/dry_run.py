@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import torch
 
+from sweeps.commands.request import Request
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import grid_size, largest
 from sweeps.cost import train_gflop
 from sweeps.data import DataPlan
-from sweeps.options import Request
 from sweeps.search.early_stopping import rung_points, score_points
 from sweeps.state.retention import SizeBound, size_bound
 from sweeps.state.uris import shown_uri

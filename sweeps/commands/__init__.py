@@ -1,0 +1,1 @@
+"""What a command line asks for, resolved and checked before anything starts."""
