@@ -9,11 +9,11 @@ import pandas as pd
 
 from analysis.ranking import best_trial, completed, trial, trials_table
 from analysis.reading import Study
-from sweeps import noise as sweep_noise
 from sweeps.commands.dry_run import num_clips
 from sweeps.config.space import train_config
-from sweeps.cost import train_gflop
+from sweeps.final import seed_noise
 from sweeps.final.statistics import Noise, measured_noise
+from tsvan.cost import train_gflop
 from tsvan.data.datasets import rules
 
 SHARE = 0.1
@@ -118,7 +118,7 @@ def best_set(study: Study) -> BestSet:
     rows = completed(study).to_dict("records")
     scores = {int(row["number"]): float(row["score"]) for row in rows}
     params = {int(row["number"]): {name: row[name] for name in study.parameters} for row in rows}
-    found = sweep_noise.near_best(study.config, study_noise(study), scores, params)
+    found = seed_noise.near_best(study.config, study_noise(study), scores, params)
     if found is None:
         return _by_convention(study, scores, params)
     return BestSet(found.noise, found.margin, found.trials, found.complete, found.cheapest, found.gflop)

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from tests.test_graphs import Stream, entered
 from tests.test_trainer import TEACHER_FORCED, DrawnBatches
-from tsvan import graphs
+from tsvan import adversarial, graphs
 from tsvan.graphs import Graphs
 from tsvan.models import fusion, stack
 from tsvan.models.kernels import adaptive_torch

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks import straightforward
-from tsvan import steps
+from tsvan import adversarial, steps
 from tsvan.config import LossConfig, ModelConfig
 from tsvan.graphs import HeldDraws, HostDraws
 from tsvan.models import stack, tables

@@ -9,11 +9,11 @@ import torch
 from sweeps.commands.request import Request
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import grid_size, largest
-from sweeps.cost import train_gflop
 from sweeps.data import DataPlan
 from sweeps.search.early_stopping import rung_points, score_points
 from sweeps.state.retention import SizeBound, size_bound
 from sweeps.state.uris import shown_uri
+from tsvan.cost import train_gflop
 from tsvan.models.networks import Networks
 from tsvan.scoring.groups import group_size
 from tsvan.terminal import duration

@@ -10,7 +10,6 @@ from typing import Any, Literal, cast
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from sweeps.state.paths import SHIPPED
 from tsvan.config import DATASETS, DatasetName, TrainConfig, published
 from tsvan.data.datasets import rules
 from tsvan.scoring.config import ScorerConfig
@@ -18,6 +17,8 @@ from tsvan.scoring.config import published as published_scorer
 from tsvan.validation import STRICT, UserError, build, load_yaml, nearest, parse_value
 
 PRESETS = ("paper", "dev", "smoke")
+SHIPPED = Path(__file__).resolve().parents[1]
+"""Folder of the sweep configs and presets that ship."""
 RATIO = "lambda5_ratio"
 """Swept in place of lambda5_upper: upper = ratio x lower."""
 

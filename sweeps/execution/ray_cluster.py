@@ -128,7 +128,7 @@ def cluster_resources() -> dict[str, float]:
 
 def _importable_in_workers() -> None:
     """Workers start elsewhere; let them find this project as this process does."""
-    here = str(Path(__file__).resolve().parent.parent)
+    here = str(Path(__file__).resolve().parents[2])
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if here not in paths:
         os.environ["PYTHONPATH"] = os.pathsep.join([here, *filter(None, paths)])

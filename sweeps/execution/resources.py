@@ -102,7 +102,8 @@ class Workers:
 
         if not self._connected:
             # Ray's processes need seconds to start, and Ray Tune's modules to load: both at once.
-            loading = threading.Thread(target=importlib.import_module, args=("sweeps.execution.ray_scheduler",), daemon=True)
+            name = "sweeps.execution.ray_scheduler"
+            loading = threading.Thread(target=importlib.import_module, args=(name,), daemon=True)
             loading.start()
             self._stack.enter_context(ray_cluster.connected(None, self.slots))
             loading.join()

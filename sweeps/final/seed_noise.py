@@ -8,11 +8,11 @@ from typing import Any
 
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import train_config
-from sweeps.cost import train_gflop
 from sweeps.final.statistics import Noise, indistinguishable, margin, measured_noise
 from sweeps.state.job import Outcome, read_job
 from sweeps.state.paths import StudyPaths, TrialPaths
 from tsvan.config import TrainConfig
+from tsvan.cost import train_gflop
 
 
 @dataclass(frozen=True)

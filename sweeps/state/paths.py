@@ -7,9 +7,6 @@ from pathlib import Path
 
 from tsvan.scoring.seal import CHOICES
 
-SHIPPED = Path(__file__).parent
-"""Folder of the sweep configs and presets that ship."""
-
 
 @dataclass(frozen=True)
 class StudyPaths:

@@ -20,7 +20,7 @@ def versions() -> dict[str, str]:
 @cache
 def code_version() -> str:
     """The commit, with `+changes` where files differ from it; outside a checkout the package's version."""
-    here = Path(__file__).resolve().parent.parent
+    here = Path(__file__).resolve().parents[2]
     if not (here / ".git").exists():
         return _package("tsvan-sweep")
     commit, changes = _git(here, "rev-parse", "--short=12", "HEAD"), _git(here, "status", "--porcelain", "-uno")

@@ -210,9 +210,9 @@ class Tracker:
         with _hush(), mlflow.start_run(run_id=run_id):  # the run has finished, and finishes again
             model = mlflow.pyfunc.log_model(
                 name="model",
-                python_model=str(here / "served.py"),
+                python_model=str(here / "served_model.py"),
                 artifacts={"checkpoint": str(checkpoint)},
-                code_paths=[str(here.parent / "tsvan")],
+                code_paths=[str(here.parents[1] / "tsvan")],
                 signature=signature,
                 input_example=example,
                 pip_requirements=_requirements(),

@@ -15,7 +15,7 @@ OPEN = "import sys; from sweeps.tracking.client import Tracker; Tracker(sys.argv
 
 def test_a_death_in_mlflows_first_migrations_leaves_no_store(tmp_path: Path) -> None:
     database, half = tmp_path / "mlflow.db", tmp_path / ".mlflow.db.new.tmp"
-    process = subprocess.Popen([sys.executable, "-c", OPEN, default_uri(database)], cwd=Path(__file__).parents[2])
+    process = subprocess.Popen([sys.executable, "-c", OPEN, default_uri(database)], cwd=Path(__file__).parents[3])
     while not half.exists() or half.stat().st_size < 100_000:
         assert process.poll() is None, "the store was made before it could be killed"
         time.sleep(0.001)

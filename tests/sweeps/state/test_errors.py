@@ -18,7 +18,7 @@ from sweeps.state.errors import StorageTrouble, memory_trouble, storage_trouble
 from sweeps.state.job import Outcome, Point
 from sweeps.state.paths import StudyPaths
 from tests.sweeps.conftest import open_queue
-from tests.sweeps.test_search import finish, take
+from tests.sweeps.search.test_trial_queue import finish, take
 
 HERE = Path("/study")
 

@@ -8,6 +8,7 @@ import pytest
 
 from tsvan.config import DATASETS
 from tsvan.data.datasets import rules
+from tsvan.data.standin import drawing
 from tsvan.data.standin.drawing import Amount, draw
 from tsvan.data.standin.motions import MOTIONS, PAIRS, TEMPO
 from tsvan.data.store import ClipStore

@@ -15,7 +15,7 @@ from sweeps.report.tables import (
     settings_table,
     trials_table,
 )
-from tests.sweeps.test_trust import SCORER
+from tests.sweeps.report.test_scorer_section import SCORER
 from tsvan.config import published
 
 CONFIG = load("weizmann", "smoke")[0]

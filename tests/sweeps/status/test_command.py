@@ -25,7 +25,7 @@ from sweeps.state.record import only_driver, write_record
 from sweeps.state.uris import default_uri
 from sweeps.tracking.run_metadata import make_shipper
 from tests.sweeps.conftest import open_queue
-from tests.sweeps.test_search import take
+from tests.sweeps.search.test_trial_queue import take
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
 from tsvan.journal import Journal
@@ -237,8 +237,8 @@ def test_a_damaged_database_stops_the_study_in_one_line(paths: StudyPaths, confi
 
 def test_a_driver_that_dies_while_the_database_is_made_leaves_none(tmp_path: Path) -> None:
     code = (
-        "import os\nfrom pathlib import Path\nfrom sweeps.config.schema import load\nfrom sweeps.state.paths import StudyPaths\n"
-        "from sweeps import storage\n"
+        "import os\nfrom pathlib import Path\nfrom sweeps.config.schema import load\n"
+        "from sweeps.state.paths import StudyPaths\nfrom sweeps.search import storage\n"
         "storage.os.replace = lambda *_: os._exit(9)\n"
         f"storage.open_study(StudyPaths(Path({str(tmp_path)!r})), load('weizmann', 'smoke')[0])\n"
     )

@@ -1,5 +1,5 @@
 """The Triton kernels in Triton's interpreter, which needs no GPU. It is chosen before Triton is imported, and so in a
-process of its own: `TRITON_INTERPRET=1 python -m tests.models.test_adaptive_cuda`."""
+process of its own: `TRITON_INTERPRET=1 python -m tests.models.kernels.test_adaptive_cuda`."""
 
 import importlib.util
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SHAPES = {
     "more pixels than a program takes, no power of two": (3, 9, 7, 3),
     "a single pixel": (1, 1, 1, 4),
@@ -22,7 +22,7 @@ SHAPES = {
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed; it is on Linux only")
 def test_triton_kernels_compute_what_pytorch_does():
-    command = [sys.executable, "-m", "tests.models.test_adaptive_cuda"]
+    command = [sys.executable, "-m", "tests.models.kernels.test_adaptive_cuda"]
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr

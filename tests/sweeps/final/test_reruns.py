@@ -14,7 +14,7 @@ from sweeps.search.storage import load_study
 from sweeps.state.job import Job, Outcome
 from sweeps.state.paths import StudyPaths
 from tests.sweeps.conftest import job_maker, open_queue
-from tests.sweeps.test_search import finish, take
+from tests.sweeps.search.test_trial_queue import finish, take
 from tsvan.validation import UserError
 
 

@@ -22,7 +22,8 @@ def failing(message: str) -> object:
 
 def test_a_machine_that_is_too_busy_for_ray_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_cluster.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(ray_cluster.ray, "init", failing("The current node timed out during startup. This could happen"))
+    late = "The current node timed out during startup. This could happen"
+    monkeypatch.setattr(ray_cluster.ray, "init", failing(late))
     with pytest.raises(UserError, match="too busy; run the same command again"), ray_cluster.connected(None, SLOTS):
         pass
 
