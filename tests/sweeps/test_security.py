@@ -75,7 +75,7 @@ def test_every_load_refuses_pickles(name: str, option: str, value: bool) -> None
 
 
 def test_nobody_unpickles_or_evaluates() -> None:
-    own_pipe = ROOT / "tsvan" / "data" / "crew.py"  # between a process and the children that it started
+    own_pipe = ROOT / "tsvan" / "data" / "raw" / "reader_pool.py"  # between a process and the children that it started
     for file in SOURCES:
         if file == own_pipe:
             continue

@@ -38,17 +38,17 @@ def read_all(requests: Iterable[Request], workers: int) -> Generator[Reading | R
         yield from map(read, requests)
         return
     waiting: deque[Future[Reading | Refusal]] = deque()
-    with _Crew(workers) as crew:
+    with _ReaderPool(workers) as pool:
         threads = ThreadPoolExecutor(workers)
         try:
             for request in requests:
-                waiting.append(threads.submit(crew.read, request))
+                waiting.append(threads.submit(pool.read, request))
                 if len(waiting) > 2 * workers:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
-            crew.stop()  # a thread that waits for its process ends with it
+            pool.stop()  # a thread that waits for its process ends with it
             threads.shutdown(cancel_futures=True)
 
 
@@ -57,7 +57,7 @@ def default_workers(num_clips: int) -> int:
     return min(len(os.sched_getaffinity(0)), num_clips // _WORTH_A_PROCESS)
 
 
-class _Crew:
+class _ReaderPool:
     def __init__(self, size: int) -> None:
         self._idle: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
         self._all: list[subprocess.Popen[bytes]] = []
@@ -66,7 +66,7 @@ class _Crew:
         for _ in range(size):
             self._idle.put(self._start())
 
-    def __enter__(self) -> _Crew:
+    def __enter__(self) -> _ReaderPool:
         return self
 
     def __exit__(self, *_: object) -> None:
