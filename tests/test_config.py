@@ -39,6 +39,13 @@ def test_round_trip_through_plain_values():
     assert (config.loss.one_step_kl, config.model.ngf, config.precision) == (2.5, 32, "bf16")
 
 
+def test_a_settings_hash_outlives_settings_that_came_later():
+    # The hash of this config before `kernel_init` was a setting.
+    assert published("weizmann").settings_hash[:16] == "8141ad7f0ad3b159"
+    identity = published("weizmann").with_settings({"kernel_init": "identity"})
+    assert identity.settings_hash != published("weizmann").settings_hash
+
+
 def test_another_budget_scales_pretraining():
     schedule = scaled(published("vox"), 1_000).schedule
     assert (schedule.iterations, schedule.pretrain_iterations, schedule.total) == (1_000, 600, 1_600)

@@ -26,6 +26,8 @@ class ModelConfig:
     Args:
         architecture: `paper` (the printed tables), `release` (the authors' code) or `tiny` (for tests only).
         init: `paper`: Xavier-uniform on every weight; `release`: transposed convolutions keep PyTorch's default.
+        kernel_init: start of the layers that give the adaptive kernels. `published`: as `init` has it; `identity`: near
+            the kernel that leaves a map as it is, a departure from which short runs learn motion sooner.
         ngf: base width of the content stream. The motion stream's base width is fixed by its table.
         content_dim: dimension of the content latent z_c.
         motion_dim: dimension of the motion latent z_m.
@@ -36,6 +38,7 @@ class ModelConfig:
 
     architecture: Literal["paper", "release", "tiny"] = "paper"
     init: Literal["paper", "release"] = "paper"
+    kernel_init: Literal["published", "identity"] = "published"
     ngf: int = Field(default=16, ge=1)
     content_dim: int = Field(default=512, ge=1)
     motion_dim: int = Field(default=64, ge=1)
@@ -166,8 +169,16 @@ class TrainConfig:
 
     @property
     def settings_hash(self) -> str:
-        """SHA-256 of all settings but the seed, hex: runs that differ in nothing else are of one config."""
-        return hash_json({**self.to_dict(), "seed": 0})
+        """SHA-256 of all settings but the seed, hex: runs that differ in nothing else are of one config.
+
+        A setting that came later is left out where it has the value that all runs had before, so that a config keeps
+        its hash from version to version.
+        """
+        values = {**self.to_dict(), "seed": 0}
+        for section, key, before in _CAME_LATER:
+            if values[section][key] == before:
+                del values[section][key]
+        return hash_json(values)
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, as written to YAML and read back by `from_dict`."""
@@ -277,6 +288,9 @@ def scaled(config: TrainConfig, iterations: int) -> TrainConfig:
     pretrain = round(old.pretrain_iterations * iterations / old.iterations)
     return config.with_settings({"iterations": iterations, "pretrain_iterations": pretrain}, "iterations")
 
+
+# Section, setting, and the value that every run had before it became one.
+_CAME_LATER = (("model", "kernel_init", "published"),)
 
 # Table 3's columns, then pre-training (section A; VoxCeleb by inference, as the supplement lost the second name) and
 # the release's share of prior samples.

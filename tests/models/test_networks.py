@@ -9,6 +9,7 @@ from torch import nn
 from tsvan.config import ModelConfig
 from tsvan.models.content import ContentDecoder, ContentEncoder
 from tsvan.models.discriminators import ImageDiscriminator, VideoDiscriminator
+from tsvan.models.fusion import adaptive_convolution
 from tsvan.models.motion import ConvLstmCell, Joint
 from tsvan.models.networks import OWNERS, Networks
 from tsvan.models.tables import ARCHITECTURES
@@ -136,6 +137,40 @@ def test_initialisation(scheme):
     assert torch.equal(norm.weight, torch.ones(16))
     assert torch.equal(norm.bias, torch.zeros(16))
     assert (norm.eps, norm.momentum) == (1e-5, 0.1)
+
+
+def started(kernel_init, architecture="paper"):
+    torch.manual_seed(0)
+    return Networks(ModelConfig(architecture=architecture, ngf=2, content_dim=8, kernel_init=kernel_init), K)
+
+
+@pytest.mark.parametrize("architecture", ["paper", "release"])
+def test_kernels_that_start_as_the_identity_leave_a_map_nearly_as_it_is(architecture):
+    features, motion = torch.randn(4, 3, 8, 8), torch.randn(4, 32, 8, 8)
+    moved = {}
+    for start in ("published", "identity"):
+        subnet = started(start, architecture).motion_decoder.subnets["0"]
+        vertical, horizontal, mask = (part.detach() for part in subnet(motion))
+        moved[start] = float((adaptive_convolution(features, vertical, horizontal) - features).square().mean())
+        assert 0 < float(mask.min()) < float(mask.max()) < 1
+    assert moved["identity"] < 0.1 * moved["published"]
+    assert moved["identity"] > 0  # the layers before have gradients
+
+
+def test_an_identity_start_changes_the_last_layers_of_the_kernels_alone():
+    published, identity = (dict(started(start).named_parameters()) for start in ("published", "identity"))
+    changed = {name for name, value in published.items() if not torch.equal(value, identity[name])}
+    layers = {f"motion_decoder.subnets.{scale}.{way}.0" for scale in range(4) for way in ("vertical", "horizontal")}
+    assert changed == {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
+    for layer in layers:
+        torch.testing.assert_close(identity[f"{layer}.weight"], 0.1 * published[f"{layer}.weight"])
+        assert identity[f"{layer}.bias"].tolist() == [0, 0, 1, 0, 0]
+
+
+def test_the_published_start_is_the_default():
+    torch.manual_seed(0)
+    plain = Networks(ModelConfig(ngf=2, content_dim=8), K).state_dict()
+    assert all(torch.equal(value, plain[name]) for name, value in started("published").state_dict().items())
 
 
 def test_the_cell_by_hand():

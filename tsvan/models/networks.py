@@ -11,7 +11,7 @@ from tsvan.config import ModelConfig
 from tsvan.models.content import ContentDecoder, ContentEncoder
 from tsvan.models.discriminators import ImageDiscriminator, VideoDiscriminator
 from tsvan.models.fusion import fuse
-from tsvan.models.initialise import initialise
+from tsvan.models.initialise import initialise, start_kernels_as_identity
 from tsvan.models.joint import GatheredWeight
 from tsvan.models.motion import LstmState, MotionDecoder, MotionEncoder
 from tsvan.models.precision import full
@@ -48,6 +48,8 @@ class Networks(nn.Module):
         self.image_discriminator = ImageDiscriminator(table.image_discriminator)
         self.video_discriminator = VideoDiscriminator(1 + num_classes, table.video_discriminator)
         initialise(self, config.init)
+        if config.kernel_init == "identity":
+            start_kernels_as_identity(self)
 
     def one_hot(self, labels: Tensor) -> Tensor:
         """Labels (B,) int64 -> e_y (B, K) float32."""

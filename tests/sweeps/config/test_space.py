@@ -60,3 +60,17 @@ def test_fixed_settings_reach_every_trial() -> None:
     assert (model.kernel_layers, model.mask) == (2, False)
     with pytest.raises(UserError):
         train_config(config, {"lambda2": -1.0}, seed=0)
+
+
+@pytest.mark.parametrize(("preset", "start"), [("paper", "published"), ("dev", "identity"), ("smoke", "identity")])
+def test_kernels_start_as_the_identity_in_the_short_presets_alone(preset: str, start: str) -> None:
+    config = load("weizmann", preset)[0]
+    assert config.base.model.kernel_init == start
+    assert published_params(config)[1] in (TABLE_3, NEAREST)
+
+
+def test_the_start_of_the_kernels_can_be_swept() -> None:
+    config = load("weizmann", "paper", ["space.kernel_init.values=[published, identity]"])[0]
+    params, origin = published_params(config)
+    assert (params["kernel_init"], origin) == ("published", TABLE_3)
+    assert train_config(config, {**params, "kernel_init": "identity"}, 0).model.kernel_init == "identity"
