@@ -36,7 +36,7 @@ def _study(args: argparse.Namespace) -> int:
     from sweeps.config.schema import check_names
 
     check_names(args.dataset, args.preset)  # before torch and Ray are imported, which takes seconds
-    from sweeps.commands.request import Options
+    from sweeps.commands.request import Request
     from sweeps.study import run_study
 
     named = (
@@ -49,7 +49,7 @@ def _study(args: argparse.Namespace) -> int:
     if args.gpus_per_trial is not None:
         overrides.append(f"resources.gpus_per_trial={args.gpus_per_trial}")
     return run_study(
-        Options(
+        Request(
             dataset=args.dataset,
             preset=args.preset,
             config_file=args.config,

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.importance import NOISE, Importances
-from analysis.marks import GREY, ORANGE, note_alone, objective_label, score_colours
+from analysis.plot_style import GREY, ORANGE, note_alone, objective_label, score_colours
 from analysis.ranking import completed
 from analysis.reading import PRUNED, Study
 from analysis.scales import Scale, scale_of

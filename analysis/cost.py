@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.marks import BLUE, GREY, ORANGE, legend, mark_best, objective_label
+from analysis.plot_style import BLUE, GREY, ORANGE, legend, mark_best, objective_label
 from analysis.ranking import completed, stopped
 from analysis.reading import COMPLETE, PRUNED, Study
 from analysis.scales import score_limits

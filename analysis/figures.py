@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.importance import NOISE, Importances
-from analysis.marks import (
+from analysis.plot_style import (
     BLUE,
     GREY,
     ORANGE,

@@ -55,7 +55,7 @@ class BestSet:
             )
         return (
             f"**{counts} can't be told from the best**: they lie within {self.margin:.3g} of it. Noise between "
-            f"training seeds: standard deviation {self.noise.spread:.3g} with {self.noise.freedom} degree(s) of "
+            f"training seeds: standard deviation {self.noise.std:.3g} with {self.noise.dof} degree(s) of "
             f"freedom, from {self.noise.source}. With probability 95% the truly best of the {self.complete} is among "
             "these (Hsu's multiple comparisons with the best)."
         )
@@ -86,8 +86,8 @@ def noise_text(study: Study) -> str:
     if noise is None:
         return f"No config was trained with two seeds, so it is not known how much {metric} differs between seeds."
     return (
-        f"Between training seeds of one config, {metric} has a standard deviation of **{noise.spread:.3g}** "
-        f"({noise.freedom} degree{'' if noise.freedom == 1 else 's'} of freedom), from {noise.source}."
+        f"Between training seeds of one config, {metric} has a standard deviation of **{noise.std:.3g}** "
+        f"({noise.dof} degree{'' if noise.dof == 1 else 's'} of freedom), from {noise.source}."
     )
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from analysis.final import Final, origin, paired_seeds
 from analysis.final_tables import NAMES
-from analysis.marks import BLUE, GREY, ORANGE, note_alone
+from analysis.plot_style import BLUE, GREY, ORANGE, note_alone
 from sweeps.final.statistics import WITHOUT_INTERVAL, paired, shown
 from tsvan.scoring.metrics import METRICS
 

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from analysis.marks import BLUE, GREY, ORANGE, legend, mark_best, objective_label
 from analysis.noise import BestSet
 from analysis.pareto import pareto_front
+from analysis.plot_style import BLUE, GREY, ORANGE, legend, mark_best, objective_label
 from analysis.ranking import completed
 from analysis.reading import Study
 from analysis.scales import score_limits

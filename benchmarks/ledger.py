@@ -149,14 +149,15 @@ def _optuna(database: Path) -> dict[int, dict[str, Any]]:
         for trial, step in db.execute("SELECT trial_id, step FROM trial_intermediate_values"):
             steps[trial].append(step)
         values = dict(db.execute("SELECT trial_id, value FROM trial_values"))
-        torn = {
-            trial for (trial,) in db.execute("SELECT trial_id FROM trial_user_attributes WHERE key = 'torn'")
+        incomplete = {
+            trial
+            for (trial,) in db.execute("SELECT trial_id FROM trial_user_attributes WHERE key IN ('incomplete', 'torn')")
         }  # the driver died while it was drawn: another took its place
         rows = db.execute("SELECT trial_id, number, state FROM trials WHERE state != 'WAITING'").fetchall()
     return {
         number: {"state": state, "steps": steps[trial], "value": values.get(trial)}
         for trial, number, state in rows
-        if trial not in torn
+        if trial not in incomplete
     }
 
 

@@ -52,14 +52,14 @@ def main() -> int:
 
     def until_delivered(self: Any, *args: Any) -> bool:
         sweep(self, *args)
-        left = self.shipper.settle(timeout_s=120)
+        left = self.uploader.settle(timeout_s=120)
         if left:
-            raise SystemExit(f"not delivered: {', '.join(left)}: {self.shipper.trouble}")
+            raise SystemExit(f"not delivered: {', '.join(left)}: {self.uploader.problem}")
         trivial.note_done(folder)
         return False  # no final stage: the other columns have none
 
     def end(self: Any, *_: Any) -> int:
-        self.shipper.close("complete")
+        self.uploader.close("complete")
         return study.DONE
 
     driver._template, driver._sweep, driver._report = with_trivial_trials, until_delivered, end

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from sweeps.config.schema import Objective
 from sweeps.config.space import derived
 from sweeps.final.candidates import describe_settings
 from sweeps.state.job import Job, Outcome, Point
@@ -22,18 +23,17 @@ _ROWS = 24
 _SOME = 0.05  # of a job; before that the time left would be a guess
 
 
-class Screen:
+class LiveTable:
     """A Listener of `cluster.run_jobs` that a person reads.
 
     Args:
-        objective: metric that is shown.
-        direction: which way is better.
+        objective: whose metric is shown.
         console: where to; None: stdout.
     """
 
-    def __init__(self, objective: str, direction: str, console: Console | None = None) -> None:
+    def __init__(self, objective: Objective, console: Console | None = None) -> None:
         self._console = console or Console(file=sys.stdout, highlight=False, soft_wrap=True)
-        self._objective, self._direction = objective, direction
+        self._objective = objective
         self._rows: dict[str, dict[str, Any]] = {}
         self._live: Live | None = None
         self._total, self._done, self._before = 0, 0, 0
@@ -74,16 +74,16 @@ class Screen:
         """A score came in."""
         with self._lock:
             row = self._rows[job.name]
-            row["iteration"], row["score"] = point.iteration, point.values.get(self._objective)
+            row["iteration"], row["score"] = point.iteration, point.values.get(self._objective.metric)
 
     def ended(self, job: Job, outcome: Outcome) -> None:
         """A job has ended."""
         self._done += 1
-        score = outcome.values.get(self._objective)
+        score = outcome.values.get(self._objective.metric)
         with self._lock:
             row = self._rows[job.name]
             row.update(state=outcome.state, iteration=outcome.iteration, score=score)
-        shown = f"{self._objective} {score:.4g}" if score is not None else "no score"
+        shown = f"{self._objective.metric} {score:.4g}" if score is not None else "no score"
         reason = f" ({outcome.reason})" if outcome.reason else ""
         line = f"  {job.name} {outcome.state} at iteration {outcome.iteration}: {shown}{reason}"
         self.say(f"{line} [{self._done}/{self._total}, {self._left()}]")
@@ -111,17 +111,14 @@ class Screen:
     def _best(self) -> str | None:
         with self._lock:
             scores = {name: row["score"] for name, row in self._rows.items() if row["state"] == "complete"}
-        if not scores:
-            return None
-        pick = max if self._direction == "maximize" else min
-        name = pick(scores, key=lambda key: scores[key])
-        return f"best so far {name}: {scores[name]:.4g}"
+        name = self._objective.best(scores, lambda key: scores[key])
+        return None if name is None else f"best so far {name}: {scores[name]:.4g}"
 
     def _table(self) -> Table:
         self._look()
         table = Table(box=None, pad_edge=False, caption=", ".join(filter(None, [self._left(), self._best()])))
         table.caption_justify = "left"
-        for name in ("trial", "settings", "iteration", self._objective, "state"):
+        for name in ("trial", "settings", "iteration", self._objective.metric, "state"):
             table.add_column(name, no_wrap=True)
         with self._lock:
             shown = [(name, dict(row)) for name, row in self._rows.items()][-_ROWS:]

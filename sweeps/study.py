@@ -12,32 +12,32 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.commands import dry_run
-from sweeps.commands.request import Options, Request, understood
+from sweeps.commands.request import Request, ResolvedRequest, resolve
 from sweeps.config.space import train_config
 from sweeps.data import DataPlan, open_store
 from sweeps.execution.resources import Workers, join
 from sweeps.final import candidates, reruns
 from sweeps.final.seed_noise import study_noise
-from sweeps.live_table import Screen
+from sweeps.live_table import LiveTable
 from sweeps.scorer import ScorerResult, scorer_stage
 from sweeps.search.early_stopping import Stopper, rung_points, save_points, score_points
 from sweeps.search.storage import load_study, open_study, trial_numbers
 from sweeps.search.trial_queue import SweepQueue, derive_seed
-from sweeps.state.errors import StorageTrouble, storage_trouble
+from sweeps.state.errors import StorageError, storage_error
 from sweeps.state.job import Job, Outcome
 from sweeps.state.record import (
-    Stopped,
     StopSignals,
+    StudyInterrupted,
     check_same,
     check_same_scorer,
     only_driver,
     read_record,
     write_record,
 )
-from sweeps.state.retention import forget_unfinished, remove_leftovers, slim
+from sweeps.state.retention import delete_unfinished_checkpoints, drop_optimizer_state, remove_leftovers
 from sweeps.state.uris import shown_uri, without_secrets
-from sweeps.tracking.run_metadata import make_shipper
-from sweeps.tracking.uploader import Shipper
+from sweeps.tracking.run_metadata import make_uploader
+from sweeps.tracking.uploader import Uploader
 from tsvan.data.datasets import rules
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
@@ -51,7 +51,7 @@ between two trials ends 5 ms late while MLflow is being told of others."""
 DONE, NO_USABLE_TRIAL, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
 
-def run_study(options: Options) -> int:
+def run_study(asked: Request) -> int:
     """Run a study, or go on with one.
 
     Returns:
@@ -60,24 +60,24 @@ def run_study(options: Options) -> int:
     Raises:
         UserError: wrong use or missing data; nothing was started and nothing written.
     """
-    request = understood(options)
+    request = resolve(asked)
     classes = len(rules(request.config.dataset).classes)
     cost = dry_run.estimate(request.config, request.cuda, os.cpu_count() or 1, classes, request.chosen is None)
-    if options.dry_run:
+    if asked.dry_run:
         dry_run.show(request, cost)
         return DONE
-    dry_run.refuse_slow(request.config, cost, request.cuda, options.allow_slow)
+    dry_run.refuse_slow(request.config, cost, request.cuda, asked.allow_slow)
     return _Driver(request).run()
 
 
 class _Driver:
     """One process's work on one study."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: ResolvedRequest) -> None:
         self.request, self.config, self.paths = request, request.config, request.paths
-        self.screen = Screen(self.config.objective.metric, self.config.objective.direction)
-        self.signals = StopSignals(self.paths, self.screen.say)
-        self.shipper: Shipper | None = None
+        self.live_table = LiveTable(self.config.objective)
+        self.signals = StopSignals(self.paths, self.live_table.say)
+        self.uploader: Uploader | None = None
         self.started = time.monotonic()
 
     def run(self) -> int:
@@ -88,15 +88,15 @@ class _Driver:
                 store = self._prepare(stack)
                 self._begin(store)
                 return self._stages(store, stack)
-            except Stopped:
-                self._goodbye(self.shipper.close("interrupted", timeout_s=15) if self.shipper is not None else [])
+            except StudyInterrupted:
+                self._goodbye(self.uploader.close("interrupted", timeout_s=15) if self.uploader is not None else [])
                 return INTERRUPTED
             except BaseException as error:
-                line = storage_trouble(error, self.paths.root)
-                if self.shipper is not None:
-                    self.shipper.close("interrupted" if line else "failed", timeout_s=5)
+                line = storage_error(error, self.paths.root)
+                if self.uploader is not None:
+                    self.uploader.close("interrupted" if line else "failed", timeout_s=5)
                 if line:
-                    raise StorageTrouble(line) from None
+                    raise StorageError(line) from None
                 raise
 
     def _prepare(self, stack: ExitStack) -> ClipStore:
@@ -114,14 +114,14 @@ class _Driver:
 
     def _stages(self, store: ClipStore, stack: ExitStack) -> int:
         request, scorer = self.request, self._scorer(store)
-        self.shipper = shipper = make_shipper(self.config, self.record_now, store, scorer, self.paths, request.uri)
-        shipper.start()
-        workers = Workers(self.config, request.address is not None, self.paths, shipper, self.screen, stack)
+        self.uploader = uploader = make_uploader(self.config, self.record_now, store, scorer, self.paths, request.uri)
+        uploader.start()
+        workers = Workers(self.config, request.address is not None, self.paths, uploader, self.live_table, stack)
         template = self._template(store, scorer, workers)
-        self._calibrate(template, workers, shipper)
-        study_done = self._sweep(template, workers, shipper)
-        result = self._final(template, workers, shipper) if study_done else None
-        return self._report(result, scorer, shipper)
+        self._calibrate(template, workers, uploader)
+        study_done = self._sweep(template, workers, uploader)
+        result = self._final(template, workers, uploader) if study_done else None
+        return self._report(result, scorer, uploader)
 
     def _begin(self, store: ClipStore) -> None:
         store.verify()
@@ -133,20 +133,20 @@ class _Driver:
         self.record_now = write_record(self.paths, record, self.config, store)
         source = "stand-in clips" if store.data_source == "synthetic" else "clips"
         verb = "new study" if new else "going on with the study"
-        self.screen.say(f"{verb} in {_shown(self.paths.root)}: {self.config.dataset}, preset {self.config.preset}")
+        self.live_table.say(f"{verb} in {_shown(self.paths.root)}: {self.config.dataset}, preset {self.config.preset}")
         split = {name: len(store.split(name)) for name in ("train", "test")}
-        self.screen.say(
+        self.live_table.say(
             f"1 prepare: {split['train']} {source} to train on, {split['test']} held out, {store.num_classes} "
             f"class(es), in {_shown(store.path)}"
         )
         if not self.request.cuda and (warning := slow_bfloat16(self.config.base.precision)):
-            self.screen.say(f"  warning: {warning}")
+            self.live_table.say(f"  warning: {warning}")
         self._say_tracking()
 
     def _say_tracking(self) -> None:
         uri = self.request.uri
         how = "" if uri.startswith("http") else "mlflow ui --backend-store-uri "
-        self.screen.say(f"see it in MLflow: {how}{shown_uri(uri)}")
+        self.live_table.say(f"see it in MLflow: {how}{shown_uri(uri)}")
 
     def _scorer(self, store: ClipStore) -> ScorerResult:
         before = self.paths.scorer_result.read_text() if self.paths.scorer_result.exists() else None
@@ -155,11 +155,11 @@ class _Driver:
         if before is not None and trial_numbers(self.paths):
             check_same_scorer(self.paths, before, result.hash)
         accuracies = ", ".join(f"{name} {value:.3f}" for name, value in result.accuracies.items())
-        self.screen.say(
+        self.live_table.say(
             f"2 scorer: held-out accuracy {accuracies} ({'trained' if result.trained else 'found'}, {result.hash[:12]})"
         )
         for warning in result.warnings:
-            self.screen.say(f"  warning: {warning}")
+            self.live_table.say(f"  warning: {warning}")
         return result
 
     def _template(self, store: ClipStore, scorer: ScorerResult, workers: Workers) -> Job:
@@ -188,9 +188,9 @@ class _Driver:
             i3d=self.config.scoring.i3d,
         )
 
-    def _sweep(self, template: Job, workers: Workers, shipper: Shipper) -> bool:
+    def _sweep(self, template: Job, workers: Workers, uploader: Uploader) -> bool:
         if self.request.chosen is not None:
-            self.screen.say(f"3 sweep: skipped, the config is from {self.request.chosen.origin}")
+            self.live_table.say(f"3 sweep: skipped, the config is from {self.request.chosen.origin}")
             return True
         config, paths = self.config, self.paths
 
@@ -200,56 +200,56 @@ class _Driver:
             return Job(**{**vars(template), **values, "config": train.to_dict(), "params": params})
 
         study = open_study(paths, config)
-        stopper = Stopper.of(config.base.schedule, config.scheduler, config.objective.direction)
+        stopper = Stopper.of(config.base.schedule, config.scheduler, config.objective)
         queue = SweepQueue(study, config, make_job, stopper)
         for trial in study.trials:
             outcome = Outcome.read(paths.trial(trial.number))
             if outcome is not None:
-                shipper.catch_up(make_job(trial.number, trial.params), outcome)
+                uploader.catch_up(make_job(trial.number, trial.params), outcome)
         if queue.done >= queue.total:
-            self.screen.say(f"3 sweep: all {queue.total} trials are done")
+            self.live_table.say(f"3 sweep: all {queue.total} trials are done")
         else:
             where = f"{workers.slots.workers} at a time on {'GPU' if workers.slots.gpus else 'CPU'}"
             title = f"3 sweep: {queue.total} trials, {queue.done} done before, {where}"
             self._begin_runs(title, queue.total, queue.done)
             workers.run(queue, self.signals)
-        forget_unfinished(paths)
+        delete_unfinished_checkpoints(paths)
         return bool(candidates.best_candidates(config, study, 1))
 
-    def _calibrate(self, template: Job, workers: Workers, shipper: Shipper) -> None:
+    def _calibrate(self, template: Job, workers: Workers, uploader: Uploader) -> None:
         config = self.config
         if not config.calibrate.seeds or self.request.chosen is not None:
             return
         published = candidates.published_candidate(config, None)
-        reruns.calibrate(published, config, template, self.paths, self._reruns("calibrate", workers, shipper))
+        reruns.calibrate(published, config, template, self.paths, self._reruns("calibrate", workers, uploader))
         noise = study_noise(self.paths, config.objective.metric, template.num_clips)
         if noise is not None:
-            self.screen.say(f"  noise between seeds: {config.objective.metric} ± {noise.spread:.3g} ({noise.source})")
+            self.live_table.say(f"  noise between seeds: {config.objective.metric} ± {noise.std:.3g} ({noise.source})")
 
-    def _reruns(self, title: str, workers: Workers, shipper: Shipper) -> reruns.RunJobs:
+    def _reruns(self, title: str, workers: Workers, uploader: Uploader) -> reruns.RunJobs:
         """Runs the reruns of a stage that have not ended yet."""
 
         def run(queue: reruns.FixedQueue) -> None:
             for job, outcome in queue.ended:
-                shipper.catch_up(job, outcome)
+                uploader.catch_up(job, outcome)
                 if outcome.state != "complete":
-                    slim(job.paths)
+                    drop_optimizer_state(job.paths)
             if len(queue):
                 self._begin_runs(f"{title}: {len(queue)} run(s) with fresh seeds", len(queue))
                 workers.run(queue, self.signals)
             else:
-                self.screen.say(f"{title}: its runs are done")
+                self.live_table.say(f"{title}: its runs are done")
 
         return run
 
     def _begin_runs(self, title: str, total: int, done: int = 0) -> None:
         """Say so here, and to `status` elsewhere."""
         write_atomically(self.paths.stage, json.dumps({"total": total, "done": done, "since": time.time()}))
-        self.screen.begin(title, total, done)
+        self.live_table.begin(title, total, done)
 
-    def _final(self, template: Job, workers: Workers, shipper: Shipper) -> reruns.FinalResult | None:
+    def _final(self, template: Job, workers: Workers, uploader: Uploader) -> reruns.FinalResult | None:
         config, paths = self.config, self.paths
-        classes, run = ClipStore.open(template.store).num_classes, self._reruns("4 final", workers, shipper)
+        classes, run = ClipStore.open(template.store).num_classes, self._reruns("4 final", workers, uploader)
 
         def sized(group: str) -> Job:
             return Job(**{**vars(template), "num_clips": dry_run.num_clips(config, group, classes)})
@@ -266,37 +266,37 @@ class _Driver:
                 unlike = [candidate for candidate in best if candidate.key != published.key]
                 best, confirmed = reruns.confirm([*unlike, published], config, sized("confirm"), paths, run)
             if not best:
-                self.screen.say("4 final: no run of the confirm stage completed")
+                self.live_table.say("4 final: no run of the confirm stage completed")
                 return None
             winner = best[0]
-        return reruns.report(winner, published, config, sized("report"), paths, run, confirmed)
+        return reruns.evaluate(winner, published, config, sized("report"), paths, run, confirmed)
 
-    def _report(self, result: reruns.FinalResult | None, scorer: ScorerResult, shipper: Shipper) -> int:
+    def _report(self, result: reruns.FinalResult | None, scorer: ScorerResult, uploader: Uploader) -> int:
         from sweeps.report.stage import publish
 
-        shipper.settle(timeout_s=60)
-        code = publish(self.config, self.record_now, result, scorer, self.paths, shipper, self.screen)
-        left = shipper.close("complete" if code == DONE else "failed", timeout_s=3 if shipper.trouble else 30)
-        if left or shipper.trouble:
-            self.screen.say(
-                f"not delivered to MLflow ({shipper.trouble or 'too slow'}): {', '.join(left) or 'results'}"
+        uploader.settle(timeout_s=60)
+        code = publish(self.config, self.record_now, result, scorer, self.paths, uploader, self.live_table)
+        left = uploader.close("complete" if code == DONE else "failed", timeout_s=3 if uploader.problem else 30)
+        if left or uploader.problem:
+            self.live_table.say(
+                f"not delivered to MLflow ({uploader.problem or 'too slow'}): {', '.join(left) or 'results'}"
             )
-            self.screen.say("  the files are kept; the same command again delivers them")
-        self.screen.say(f"took {duration(time.monotonic() - self.started)}")
+            self.live_table.say("  the files are kept; the same command again delivers them")
+        self.live_table.say(f"took {duration(time.monotonic() - self.started)}")
         self._say_tracking()
-        if shipper.page:
+        if uploader.page:
             address = self.request.uri.rstrip("/") if self.request.uri.startswith("http") else "http://127.0.0.1:5000"
-            self.screen.say(f"  and there the study: {without_secrets(address)}/{shipper.page}")
+            self.live_table.say(f"  and there the study: {without_secrets(address)}/{uploader.page}")
         return code
 
     def _goodbye(self, left: list[str]) -> None:
         command = without_secrets(shlex.join(["python", *sys.argv]))
         begun = self.paths.config.exists()
         kept = f"everything is saved in {_shown(self.paths.root)}" if begun else "nothing was begun"
-        self.screen.say(f"stopped; {kept}. Go on with:")
-        self.screen.say(f"  {command if '--resume' in sys.argv or not begun else command + ' --resume'}")
+        self.live_table.say(f"stopped; {kept}. Go on with:")
+        self.live_table.say(f"  {command if '--resume' in sys.argv or not begun else command + ' --resume'}")
         if left:
-            self.screen.say(f"  not yet delivered to MLflow: {', '.join(left)}")
+            self.live_table.say(f"  not yet delivered to MLflow: {', '.join(left)}")
 
 
 def _shown(path: Path) -> str:

@@ -142,8 +142,8 @@ def test_a_full_disk_is_an_os_error_and_the_checkpoints_before_stay(tiny_config:
 
 
 def test_a_checkpoint_without_optimisers_reads_as_one(tiny_config: TrainConfig, tmp_path: Path) -> None:
-    slim = replace(make(tiny_config, 5), optimisers={})
-    found = checkpoint.load(checkpoint.save(slim, tmp_path))
+    drop_optimizer_state = replace(make(tiny_config, 5), optimisers={})
+    found = checkpoint.load(checkpoint.save(drop_optimizer_state, tmp_path))
     assert (found.iteration, found.optimisers, found.config) == (5, {}, tiny_config)
     assert torch.equal(found.networks["w"], torch.full((4,), 5.0))
 

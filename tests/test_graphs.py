@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from sweeps.state.errors import memory_trouble
+from sweeps.state.errors import memory_error
 from tsvan import graphs
 from tsvan.random_draws import Draws
 from tsvan.steps import StepResult
@@ -160,6 +160,6 @@ def test_memory_that_runs_out_is_not_taken_for_a_failed_capture(captures, monkey
     run = graphs.Graphs(norm, CPU, do_nothing)
     with pytest.raises(RuntimeError) as error:
         run("content", make_step(norm), CLIPS, LABELS, lambda: Draws(0, 1, CPU), 1.0, {"kl_weight": 1.0})
-    assert str(memory_trouble(error.value)).startswith("OutOfMemoryError")
+    assert str(memory_error(error.value)).startswith("OutOfMemoryError")
     assert Stream.current is main
     assert int(norm.num_batches_tracked) == 0

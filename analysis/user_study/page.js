@@ -26,15 +26,15 @@ function keep() {
   try {
     localStorage.setItem(KEY, JSON.stringify(state));
   } catch {
-    trouble("This browser keeps nothing: please don't close or reload the page before the end.");
+    problem("This browser keeps nothing: please don't close or reload the page before the end.");
   }
 }
 
 function count(number, word) { return number === 1 ? `one ${word}` : `${number} ${word}s`; }
 
-function trouble(text) {
-  $("trouble").textContent = text;
-  $("trouble").hidden = !text;
+function problem(text) {
+  $("problem").textContent = text;
+  $("problem").hidden = !text;
 }
 
 function show(name) {
@@ -55,7 +55,7 @@ async function start() {
   $("start").disabled = $("retry").disabled = true;
   try {
     const rater = [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-    const order = await allotment(rater);
+    const order = await assignment(rater);
     state = {rater, offline: order === null, order: order ?? drawn(), answers: [], sent: 0, skipped: []};
     keep();
     next();
@@ -68,9 +68,9 @@ async function start() {
 }
 
 // The server's choice of showings; null where there is no such server, as in a file.
-async function allotment(rater) {
+async function assignment(rater) {
   if (location.protocol === "file:") return null;
-  const answer = await fetch(`allotment?rater=${rater}`);
+  const answer = await fetch(`assignment?rater=${rater}`);
   if (answer.status === 404) return null;
   if (!answer.ok) throw new Error(`status ${answer.status}`);
   return (await answer.json()).showings.filter((id) => showings.has(id));
@@ -225,14 +225,14 @@ async function send() {
     if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? `status ${answer.status}`);
     of.sent = until;
     keep();
-    trouble("");
+    problem("");
   } catch (error) {
-    trouble(`The last answers have not arrived yet (${error.message}). They are kept here and sent again.`);
+    problem(`The last answers have not arrived yet (${error.message}). They are kept here and sent again.`);
   } finally {
     sending = false;
   }
   if (!$("thanks").hidden) finish();
-  if ($("trouble").hidden) send();
+  if ($("problem").hidden) send();
 }
 
 function submission(answers) { return {study: study.id, rater: state.rater, answers}; }

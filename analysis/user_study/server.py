@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
-from analysis.user_study.allotting import Allotments
 from analysis.user_study.answers import AnswerFile, check, parse
+from analysis.user_study.assignment import Assignments
 from analysis.user_study.study import StudyFolder, read_study
 from tsvan.terminal import say
 from tsvan.validation import UserError
@@ -47,7 +47,7 @@ class StudyServer(ThreadingHTTPServer):
         self.folder = folder
         self.record = read_study(folder)
         self.answers = AnswerFile(folder.answers, self.record)
-        self.allotments = Allotments(self.record, self.answers.answers, np.random.default_rng())
+        self.assignments = Assignments(self.record, self.answers.answers, np.random.default_rng())
         if not 0 <= port <= 65_535:
             raise UserError(f"--port must be from 0 to 65535, got {port}")
         try:
@@ -95,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, self.server.folder.index.read_bytes(), "text/html; charset=utf-8")
         elif url.path in self.server.clip_paths:
             self._send_clip(self.server.clip_paths[url.path])
-        elif url.path == "/allotment":
+        elif url.path == "/assignment":
             self._allot(parse_qs(url.query).get("rater", [""])[0])
         else:
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing of that name here")
@@ -134,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _allot(self, rater: str) -> None:
         if re.fullmatch("[0-9a-f]{16}", rater):
-            self._send_json(HTTPStatus.OK, {"showings": self.server.allotments.of(rater)})
+            self._send_json(HTTPStatus.OK, {"showings": self.server.assignments.of(rater)})
         else:
             self._refuse(HTTPStatus.BAD_REQUEST, "rater must be 16 hexadecimal digits")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sweeps.commands.request import Request
+from sweeps.commands.request import ResolvedRequest
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import grid_size, largest
 from sweeps.data import DataPlan
@@ -85,7 +85,7 @@ def refuse_slow(config: SweepConfig, cost: Cost, cuda: bool, allowed: bool) -> N
     )
 
 
-def show(request: Request, cost: Cost) -> None:
+def show(request: ResolvedRequest, cost: Cost) -> None:
     """Print the plan (`--dry-run`), one line a row."""
     rows = _rows(request, cost)
     width = max(len(name) for name, _ in rows)
@@ -93,7 +93,7 @@ def show(request: Request, cost: Cost) -> None:
         print(f"{name:<{width}}  {value}")
 
 
-def _rows(request: Request, cost: Cost) -> list[tuple[str, str]]:
+def _rows(request: ResolvedRequest, cost: Cost) -> list[tuple[str, str]]:
     config, paths, chosen = request.config, request.paths, request.chosen
     data = request.data if isinstance(request.data, str) else _data(request.data)
     base = config.base
@@ -134,7 +134,7 @@ def _rows(request: Request, cost: Cost) -> list[tuple[str, str]]:
     ]
 
 
-def _confirms(request: Request) -> bool:
+def _confirms(request: ResolvedRequest) -> bool:
     return request.chosen is None and request.config.final.confirm.top_k > 1
 
 

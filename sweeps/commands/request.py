@@ -21,7 +21,7 @@ from tsvan.validation import UserError
 
 
 @dataclass(frozen=True)
-class Options:
+class Request:
     """What the command line says."""
 
     dataset: str
@@ -40,7 +40,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Request:
+class ResolvedRequest:
     """What is to be done.
 
     Args:
@@ -66,39 +66,39 @@ class Request:
     cuda: bool
 
 
-def understood(options: Options) -> Request:
-    """Resolve the options; files are read, none is written.
+def resolve(request: Request) -> ResolvedRequest:
+    """Resolve a command line; files are read, none is written.
 
     Raises:
         UserError: wrong use or missing data (of a dry run missing data is part of the plan).
     """
-    config, file = load(options.dataset, options.preset, options.overrides, options.config_file)
+    config, file = load(request.dataset, request.preset, request.overrides, request.config_file)
     name = config.dataset if config.preset == "paper" else f"{config.dataset}-{config.preset}"
-    paths = StudyPaths((options.out or Path("runs") / name).resolve())
+    paths = StudyPaths((request.out or Path("runs") / name).resolve())
     check_out(paths.root)
     record = read_record(paths)
-    if options.resume and record is None:
+    if request.resume and record is None:
         raise UserError(f"nothing to resume in {paths.root}; leave --resume out to begin, or give its --out")
     if record is not None:
         check_same(record, config, paths)
-    chosen = candidates.candidate_from_file(config, options.final_from) if options.final_from else None
-    uri = checked_uri(tracking_uri(options.tracking_uri, paths))
-    address = options.address or os.environ.get("RAY_ADDRESS") or None
-    data = _data(options, config, record, paths)
-    if address is None and not options.dry_run:
+    chosen = candidates.candidate_from_file(config, request.final_from) if request.final_from else None
+    uri = checked_uri(tracking_uri(request.tracking_uri, paths))
+    address = request.address or os.environ.get("RAY_ADDRESS") or None
+    data = _data(request, config, record, paths)
+    if address is None and not request.dry_run:
         check_share(config, torch.cuda.device_count(), "this machine")
     cuda = torch.cuda.is_available() or address is not None
-    return Request(config, file, paths, record, data, uri, chosen, address, cuda)
+    return ResolvedRequest(config, file, paths, record, data, uri, chosen, address, cuda)
 
 
-def _data(options: Options, config: SweepConfig, record: StudyRecord | None, paths: StudyPaths) -> DataPlan | str:
+def _data(request: Request, config: SweepConfig, record: StudyRecord | None, paths: StudyPaths) -> DataPlan | str:
     """A study that goes on keeps its clips. For a dry run what is missing is part of the plan."""
     try:
-        if record is not None and options.data_root is None and not options.synthetic:
+        if record is not None and request.data_root is None and not request.synthetic:
             store = ClipStore.open(record.store, config.dataset)
             return DataPlan("store", store.path, store.path)
-        return locate(config.dataset, config.preset, options.data_root, options.synthetic, paths)
+        return locate(config.dataset, config.preset, request.data_root, request.synthetic, paths)
     except UserError as error:
-        if options.dry_run:
+        if request.dry_run:
             return f"MISSING: {error}"
         raise

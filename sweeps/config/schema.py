@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -23,6 +24,8 @@ RATIO = "lambda5_ratio"
 """Swept in place of lambda5_upper: upper = ratio x lower."""
 
 Scalar = bool | int | float | str
+Direction = Literal["maximize", "minimize"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -37,10 +40,27 @@ class Prior:
 
 @dataclass(frozen=True, config=STRICT)
 class Objective:
-    """What a trial is judged by."""
+    """What a trial is judged by: which of two scores is better is decided here, and nowhere else."""
 
     metric: str = "inception_score"
-    direction: Literal["maximize", "minimize"] = "maximize"
+    direction: Direction = "maximize"
+
+    @property
+    def sign(self) -> int:
+        """Return what a score is multiplied by so that the larger product is the better score."""
+        return 1 if self.direction == "maximize" else -1
+
+    def better(self, one: float, other: float) -> bool:
+        """Tell whether `one` is strictly better than `other`; NaN is never better."""
+        return self.sign * one > self.sign * other
+
+    def rank(self, items: Iterable[T], score: Callable[[T], float]) -> list[T]:
+        """Sort items by their finite scores, best first; equal scores keep their order."""
+        return sorted(items, key=lambda item: -self.sign * score(item))
+
+    def best(self, items: Iterable[T], score: Callable[[T], float]) -> T | None:
+        """Return the item with the best score, the first of equals; None without items."""
+        return next(iter(self.rank(items, score)), None)
 
 
 @dataclass(frozen=True, config=STRICT)

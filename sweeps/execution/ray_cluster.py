@@ -38,7 +38,7 @@ from ray._private import node, parameter, ray_constants  # noqa: E402
 
 from tsvan.validation import UserError  # noqa: E402
 
-_KNOCK_S = 10.0
+_CONNECT_TIMEOUT_S = 10.0
 _LOCK = "driver.lock"
 _SHORT = 40  # characters; Ray's sockets lie below its temporary folder, and a socket's path ends at 107
 
@@ -112,7 +112,7 @@ def _knock(address: str) -> None:
     """Ray itself tries for minutes where nobody answers. Raises OSError."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if host and port.isdecimal():
-        socket.create_connection((host, int(port)), timeout=_KNOCK_S).close()
+        socket.create_connection((host, int(port)), timeout=_CONNECT_TIMEOUT_S).close()
 
 
 def num_nodes() -> int:

@@ -16,14 +16,14 @@ from sweeps.execution.ray_cluster import Slots
 from sweeps.execution.worker import (  # first: it tells Ray to be quiet
     NOTES,
     POINT,
-    TROUBLE,
+    PROBLEM,
     JobActor,
     note_memory,
     read_point,
 )
-from sweeps.state.errors import StorageTrouble, storage_trouble
+from sweeps.state.errors import StorageError, storage_error
 from sweeps.state.job import Job, JobQueue, Listener, Outcome, Point, memory_faults, pruned, spent
-from sweeps.state.retention import slim
+from sweeps.state.retention import drop_optimizer_state
 
 import ray  # isort: skip
 from ray import tune  # isort: skip
@@ -31,7 +31,7 @@ from ray.tune.experiment import Trial  # isort: skip
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # isort: skip
 from ray.tune.search import Searcher  # isort: skip
 
-PUT_BACK = 10
+MAX_REQUEUES = 10
 """How often a job is handed out again whose worker died before it began."""
 
 _MONITOR = ("OutOfMemoryError", "running low on memory")
@@ -63,15 +63,15 @@ def run_jobs(
         say: told, in a line, what a person should know.
 
     Raises:
-        StorageTrouble: the study can't be written; the running jobs have been stopped.
+        StorageError: the study can't be written; the running jobs have been stopped.
     """
     desk = _Desk(queue, listeners, stop, say)
     _run(desk, slots, folder, retries)
     if desk.aside and not desk.closed():
         desk.again, desk.aside = [replace(job, larger_share=True) for job in desk.aside], []
         _run(desk, _whole_devices(slots), folder, retries)
-    if desk.trouble:
-        raise StorageTrouble(desk.trouble)
+    if desk.problem:
+        raise StorageError(desk.problem)
 
 
 def _run(desk: _Desk, slots: Slots, folder: Path, retries: int) -> None:
@@ -125,12 +125,12 @@ class _Desk:
         self.aside: list[Job] = []
         self.again: list[Job] = []
         self.not_begun: set[str] = set()
-        self.put_back: Counter[str] = Counter()
-        self.trouble = ""
+        self.requeues: Counter[str] = Counter()
+        self.problem = ""
 
     def closed(self) -> bool:
         """Nothing more is handed out."""
-        return bool(self.trouble) or self.stop.exists()
+        return bool(self.problem) or self.stop.exists()
 
     def take(self, trial_id: str) -> Job | None:
         """The next job, if there is one."""
@@ -160,11 +160,11 @@ class _Desk:
         job = self.jobs.pop(trial_id)
         if result and POINT not in result:  # a score's own were passed on with it
             self._pass_on(job, result)
-        if result and (trouble := result.get(TROUBLE)):
-            self.give_up(trouble)
+        if result and (problem := result.get(PROBLEM)):
+            self.give_up(problem)
             return
-        if trial_id in self.not_begun and self.put_back[job.name] < PUT_BACK:
-            self.put_back[job.name] += 1
+        if trial_id in self.not_begun and self.requeues[job.name] < MAX_REQUEUES:
+            self.requeues[job.name] += 1
             self.again.append(job)
             return
         outcome = Outcome.read(job.paths) or self._outcome(trial_id, job, error)
@@ -172,7 +172,7 @@ class _Desk:
             return
         self.queue.finished(job, outcome)
         if outcome.state != "complete":  # its worker did so itself
-            slim(job.paths)
+            drop_optimizer_state(job.paths)
         for listener in self.listeners:
             listener.ended(job, outcome)
 
@@ -180,9 +180,9 @@ class _Desk:
         for line in str(result.get(NOTES, "")).splitlines():
             self.say(f"  {job.name}: {line}")
 
-    def give_up(self, trouble: str) -> None:
+    def give_up(self, problem: str) -> None:
         """The study can't be written: no job is to blame, none is handed out any more, all stop at their next score."""
-        self.trouble = self.trouble or trouble
+        self.problem = self.problem or problem
 
     def _next(self) -> Job | None:
         if self.again:
@@ -201,7 +201,7 @@ class _Desk:
             self.say(f"  {job.name} is put aside ({faults[-1]}); it goes on with a device to itself at the end")
             self.aside.append(job)
             return None
-        elif self.trouble or (self.stop.exists() and not error):
+        elif self.problem or (self.stop.exists() and not error):
             return None
         else:
             reason = f"also with a device to itself: {faults[-1]}" if len(faults) > 1 else _reason(job, error)
@@ -259,7 +259,7 @@ class _Eye(FIFOScheduler):
             desk.furthest[trial.trial_id] = point.iteration
             trial.run_metadata.num_failures = 0  # retries are for a job that gets nowhere, not for a long one
         goes_on = _guarded(desk, lambda: desk.result(trial.trial_id, result), False)
-        return str(TrialScheduler.CONTINUE if goes_on and not desk.trouble else TrialScheduler.STOP)
+        return str(TrialScheduler.CONTINUE if goes_on and not desk.problem else TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """What Ray's memory monitor killed is noted where the next worker sees it, before Ray starts that."""
@@ -282,8 +282,8 @@ def _guarded(desk: _Desk, action: Callable[[], Any], otherwise: Any = None) -> A
     try:
         return action()
     except Exception as error:
-        trouble = storage_trouble(error, desk.stop.parent)
-        if trouble is None:
+        problem = storage_error(error, desk.stop.parent)
+        if problem is None:
             raise
-        desk.give_up(trouble)
+        desk.give_up(problem)
         return otherwise

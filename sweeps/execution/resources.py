@@ -15,11 +15,11 @@ import torch
 
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import largest
-from sweeps.live_table import Screen
+from sweeps.live_table import LiveTable
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StopSignals
 from sweeps.state.uris import is_local, shown_uri
-from sweeps.tracking.uploader import Shipper
+from sweeps.tracking.uploader import Uploader
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
@@ -70,19 +70,19 @@ class Workers:
         config: SweepConfig,
         joined: bool,
         paths: StudyPaths,
-        shipper: Shipper,
-        screen: Screen,
+        uploader: Uploader,
+        live_table: LiveTable,
         stack: ExitStack,
     ) -> None:
         self._config, self._paths, self._connected = config, paths, joined
-        self._shipper, self._screen, self._stack = shipper, screen, stack
+        self._uploader, self._live_table, self._stack = uploader, live_table, stack
         self.slots = self._cluster_slots() if joined else self._local_slots()
 
     def run(self, queue: JobQueue, signals: StopSignals) -> None:
         """Run a queue's jobs.
 
         Raises:
-            Stopped: the user stopped the study; the running jobs have saved.
+            StudyInterrupted: the user stopped the study; the running jobs have saved.
         """
         self._connect()
         from sweeps.execution.ray_scheduler import run_jobs
@@ -92,10 +92,10 @@ class Workers:
         retries = self._config.resources.retries
         try:
             with signals.patient():
-                listeners: list[Listener] = [self._shipper, self._screen]
-                run_jobs(queue, listeners, self.slots, self._paths.ray, self._paths.stop, retries, self._screen.say)
+                listeners: list[Listener] = [self._uploader, self._live_table]
+                run_jobs(queue, listeners, self.slots, self._paths.ray, self._paths.stop, retries, self._live_table.say)
         finally:
-            self._screen.end()
+            self._live_table.end()
 
     def _connect(self) -> None:
         from sweeps.execution import ray_cluster

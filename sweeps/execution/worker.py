@@ -18,13 +18,13 @@ from typing import IO, Any
 
 from sweeps.execution import ray_cluster  # noqa: F401 - first: it tells Ray to be quiet
 from sweeps.execution.prefetch import Ahead, Body
-from sweeps.state.errors import memory_trouble, storage_trouble
+from sweeps.state.errors import memory_error, storage_error
 from sweeps.state.job import Interrupted, Job, Point, memory_faults
 from tsvan.validation import UserError
 
 from ray import tune  # isort: skip
 
-POINT, NOTES, TROUBLE, MEMORY = "point", "notes", "trouble", "memory"
+POINT, NOTES, PROBLEM, MEMORY = "point", "notes", "problem", "memory"
 """Keys of a step's result: a score; lines for people; why the study must stop; that the job ran out of memory."""
 
 _ORPHAN_S = 60.0
@@ -65,13 +65,13 @@ class JobActor(tune.Trainable):
                 sys.exit(1)  # the machine takes its worker away: Ray starts the job elsewhere
             return self._done()
         except UserError as error:
-            return self._done(TROUBLE, str(error))  # no job is to blame: the study stops
+            return self._done(PROBLEM, str(error))  # no job is to blame: the study stops
         except Exception as error:
-            if reason := memory_trouble(error):
+            if reason := memory_error(error):
                 note_memory(job, reason)
                 return self._done(MEMORY, reason)
-            if trouble := storage_trouble(error, job.paths.folder):
-                return self._done(TROUBLE, trouble)
+            if problem := storage_error(error, job.paths.folder):
+                return self._done(PROBLEM, problem)
             job.paths.folder.mkdir(parents=True, exist_ok=True)
             job.paths.error.write_text(traceback.format_exc())
             raise
@@ -148,7 +148,7 @@ def _claim(job: Job) -> IO[str]:
 def _free_device() -> None:
     import torch
 
-    with suppress(RuntimeError):  # a device that is lost is the next job's trouble
+    with suppress(RuntimeError):  # a device that is lost is the next job's problem
         torch.cuda.empty_cache()  # nothing without a device
 
 

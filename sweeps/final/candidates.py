@@ -54,8 +54,7 @@ def best_candidates(config: SweepConfig, study: optuna.Study, count: int) -> lis
     if config.second_objective is not None:
         front = {trial.number for trial in study.best_trials}
         complete = [trial for trial in complete if trial.number in front]
-    sign = -1 if config.objective.direction == "maximize" else 1
-    ranked = sorted(complete, key=lambda trial: sign * trial.values[0])
+    ranked = config.objective.rank(complete, lambda trial: trial.values[0])
     return [_candidate(config, trial) for trial in ranked[:count]]
 
 

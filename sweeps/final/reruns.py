@@ -148,14 +148,14 @@ def confirm(
         values = [outcome.values[config.objective.metric] for outcome in _completed(group).values()]
         if values:
             means[key], counts[key] = sum(values) / len(values), len(values)
-    sign = -1 if config.objective.direction == "maximize" else 1
+    sign = config.objective.sign
     completed = [candidate for candidate in candidates if candidate.key in means]
     # A config whose seeds diverge is no winner, however good the others are.
-    ranked = sorted(completed, key=lambda candidate: (-counts[candidate.key], sign * means[candidate.key]))
+    ranked = sorted(completed, key=lambda candidate: (-counts[candidate.key], -sign * means[candidate.key]))
     return ranked, {candidate.key: means[candidate.key] for candidate in ranked}
 
 
-def report(
+def evaluate(
     winner: Candidate,
     published: Candidate,
     config: SweepConfig,

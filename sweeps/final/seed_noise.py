@@ -51,7 +51,7 @@ def near_best(
     """
     if noise is None or not scores:
         return None
-    found = indistinguishable(scores, noise, config.objective.direction)
+    found = indistinguishable(scores, noise, config.objective)
     gflop = {number: train_gflop(train_config(config, params[number], 0)) for number in found}
     cheapest = min(found, key=lambda number: (gflop[number], found.index(number)))
     return NearBest(noise, margin(len(scores), noise), found, len(scores), cheapest, gflop)

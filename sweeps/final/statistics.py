@@ -33,13 +33,13 @@ class Noise:
     """How much a score differs between training seeds of one config.
 
     Args:
-        spread: standard deviation, pooled over configs.
-        freedom: its degrees of freedom.
+        std: standard deviation, pooled over configs.
+        dof: its degrees of freedom.
         source: where it was measured, for people.
     """
 
-    spread: float
-    freedom: int
+    std: float
+    dof: int
     source: str
 
 
@@ -112,7 +112,7 @@ def verdict(
     over = f" over {len(difference.values)} of {seeds} seeds" if any(lost) else ""
     if difference.low is None or difference.high is None:
         return f"{KEEP_PUBLISHED}: {difference.mean:+.3g} from one seed"
-    better = difference.low > 0 if objective.direction == "maximize" else difference.high < 0
+    better = all(objective.better(bound, 0.0) for bound in (difference.low, difference.high))
     return f"{'adopt' if better else KEEP_PUBLISHED}: {shown(objective.metric, difference, sign='+')}{over}"
 
 
@@ -131,7 +131,7 @@ def decimals(value: Interval) -> int:
     return min(max(1 - math.floor(math.log10((value.high - value.low) / 2)), 0), 9)
 
 
-def indistinguishable(scores: Mapping[int, float], noise: Noise, direction: str) -> list[int]:
+def indistinguishable(scores: Mapping[int, float], noise: Noise, objective: Objective) -> list[int]:
     """The configs that can't be told from the best, best first: Hsu's multiple comparisons with the best.
 
     A config is left out when its score lies more than `margin` below the best one's. With probability 95% the truly
@@ -141,19 +141,18 @@ def indistinguishable(scores: Mapping[int, float], noise: Noise, direction: str)
     Args:
         scores: number of a trial -> score, one training seed each.
         noise: of one score.
-        direction: `maximize` or `minimize`.
+        objective: says which score is better.
     """
-    sign = 1 if direction == "maximize" else -1
-    ranked = sorted(scores, key=lambda number: (-sign * scores[number], number))
+    ranked = objective.rank(sorted(scores), lambda number: scores[number])
     if not ranked:
         return []
     allowed = margin(len(ranked), noise)
-    return [number for number in ranked if sign * (scores[ranked[0]] - scores[number]) <= allowed]
+    return [number for number in ranked if objective.sign * (scores[ranked[0]] - scores[number]) <= allowed]
 
 
 def margin(configs: int, noise: Noise) -> float:
     """How far below the best a score may lie and still be of the best config, in units of the score."""
-    return dunnett(configs - 1, noise.freedom) * math.sqrt(2) * noise.spread if configs > 1 else 0.0
+    return dunnett(configs - 1, noise.dof) * math.sqrt(2) * noise.std if configs > 1 else 0.0
 
 
 @cache

@@ -131,8 +131,8 @@ def near_best_lines(summary: dict[str, Any], config: SweepConfig) -> list[str]:
     saved = 1 - found["gflop"][found["cheapest"]] / found["gflop"][near[0]]
     cheaper = f", {saved:.0%} less work than trial {near[0]}" if saved > 0.005 else ""
     return [
-        f"Between training seeds of one config {metric} has a standard deviation of {noise['spread']:.3g} "
-        f"({noise['source']}; {noise['freedom']} degree(s) of freedom). So a trial whose score lies within "
+        f"Between training seeds of one config {metric} has a standard deviation of {noise['std']:.3g} "
+        f"({noise['source']}; {noise['dof']} degree(s) of freedom). So a trial whose score lies within "
         f"{found['margin']:.3g} of the best may be the best (multiple comparisons with the best, 95%).",
         "",
         f"**{len(near)} of {found['complete']} complete trials can't be told from the best**: {others}.",

@@ -13,7 +13,7 @@ from sweeps.config.space import derived
 from sweeps.final.candidates import describe_settings
 from sweeps.final.reruns import FinalResult
 from sweeps.final.statistics import WITHOUT_INTERVAL, Interval, shown
-from sweeps.live_table import Screen
+from sweeps.live_table import LiveTable
 from sweeps.report.html import write_page
 from sweeps.report.markdown import near_best_lines, write_report
 from sweeps.report.samples import Picture, draw_pictures
@@ -24,7 +24,7 @@ from sweeps.search.storage import load_study
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord
 from sweeps.state.uris import shown_uri
-from sweeps.tracking.uploader import Shipper
+from sweeps.tracking.uploader import Uploader
 from tsvan.checkpoint import list_checkpoints
 from tsvan.config import TrainConfig
 from tsvan.files import write_atomically
@@ -39,8 +39,8 @@ def publish(
     result: FinalResult | None,
     scorer: ScorerResult,
     paths: StudyPaths,
-    shipper: Shipper,
-    screen: Screen,
+    uploader: Uploader,
+    live_table: LiveTable,
 ) -> int:
     """Write the results and say them.
 
@@ -51,14 +51,14 @@ def publish(
     usable = result is not None and bool(result.winner.scores)
     if result is not None and usable:
         _write_chosen(result, paths)
-    model = _register(result, config, shipper) if result is not None and usable else None
+    model = _register(result, config, uploader) if result is not None and usable else None
     summary = summarise(config, record, trials, result, vars(scorer), paths, model)
     pictures = draw_pictures(config, result, trials, paths)
-    write_report(summary, result, pictures, config, paths, shown_uri(shipper.uri))
+    write_report(summary, result, pictures, config, paths, shown_uri(uploader.uri))
     write_page(paths.report, paths.page)
-    _deliver(summary, result, pictures, config, shipper, paths)
+    _deliver(summary, result, pictures, config, uploader, paths)
     for line in _closing_lines(result, config, paths, summary):
-        screen.say(line)
+        live_table.say(line)
     return 0 if usable else 1
 
 
@@ -67,7 +67,7 @@ def _write_chosen(result: FinalResult, paths: StudyPaths) -> None:
     write_atomically(paths.chosen_config, yaml.safe_dump({**result.winner.config, "seed": 0}, sort_keys=False))
 
 
-def _register(result: FinalResult, config: SweepConfig, shipper: Shipper) -> str | None:
+def _register(result: FinalResult, config: SweepConfig, uploader: Uploader) -> str | None:
     """The winner's first final run that completed as a model; an earlier registration of the same run stands."""
     objective = config.objective
     tags = {"config": result.winner.key, "preset": config.preset, "verdict": result.verdict}
@@ -78,7 +78,7 @@ def _register(result: FinalResult, config: SweepConfig, shipper: Shipper) -> str
     score = result.winner.scores.get(objective.metric)
     if score is not None:
         tags[objective.metric] = f"{score.mean:.6g}"
-    return shipper.register(folder, f"tsvan-{config.dataset}", list_checkpoints(folder.checkpoints)[0], tags)
+    return uploader.register(folder, f"tsvan-{config.dataset}", list_checkpoints(folder.checkpoints)[0], tags)
 
 
 def _deliver(
@@ -86,7 +86,7 @@ def _deliver(
     result: FinalResult | None,
     pictures: list[Picture],
     config: SweepConfig,
-    shipper: Shipper,
+    uploader: Uploader,
     paths: StudyPaths,
 ) -> None:
     values: dict[str, float] = {}
@@ -98,16 +98,16 @@ def _deliver(
             values |= {f"final.{role}.{name}": cell.mean for name, cell in row.scores.items()}
     tags = {"state": "complete" if result is not None and result.winner.scores else "failed"}
     if (near := summary["near_best"]) is not None:
-        values |= {"noise.spread": near["noise"]["spread"], "noise.margin": near["margin"]}
+        values |= {"noise.std": near["noise"]["std"], "noise.margin": near["margin"]}
         tags |= {"near_best": ", ".join(map(str, near["trials"])), "near_best.cheapest": str(near["cheapest"])}
     if result is not None:
         tags |= {
             "verdict": result.verdict,
             "best": describe_settings(derived(TrainConfig.from_dict(result.winner.config))),
         }
-        tags["mlflow.note.content"] = _note(result, summary, pictures[:_IN_NOTE], config, shipper.parent_run)
+        tags["mlflow.note.content"] = _note(result, summary, pictures[:_IN_NOTE], config, uploader.parent_run)
     files = [paths.page, paths.report, paths.summary, paths.choice, paths.figures, paths.chosen_config, paths.database]
-    shipper.finish(values, tags, [file for file in files if file.exists()])
+    uploader.finish(values, tags, [file for file in files if file.exists()])
 
 
 def _final_values(metric: str, score: Interval | None) -> dict[str, float]:

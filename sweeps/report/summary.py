@@ -15,6 +15,7 @@ from sweeps.data import clips_summary
 from sweeps.final.reruns import FinalResult
 from sweeps.final.seed_noise import near_best, study_noise
 from sweeps.final.statistics import Noise
+from sweeps.search.storage import is_incomplete
 from sweeps.state.job import read_job
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.record import StudyRecord
@@ -30,7 +31,7 @@ def trial_rows(study: optuna.Study, paths: StudyPaths, config: SweepConfig) -> l
     """One row a trial: number, state, params, score, iteration, MLflow run, and what else is known."""
     rows = []
     for trial in study.trials:
-        if trial.state.name == "WAITING" or "torn" in trial.user_attrs:
+        if trial.state.name == "WAITING" or is_incomplete(trial):
             continue
         attrs = trial.user_attrs
         scores = attrs.get("scores", {})
@@ -99,8 +100,7 @@ def summarise(
 def ranked(trials: list[dict[str, Any]], config: SweepConfig) -> list[dict[str, Any]]:
     """The complete trials with a score, best first."""
     complete = [trial for trial in trials if trial["state"] == "complete" and trial["score"] is not None]
-    sign = -1 if config.objective.direction == "maximize" else 1
-    return sorted(complete, key=lambda trial: sign * trial["score"])
+    return config.objective.rank(complete, lambda trial: trial["score"])
 
 
 def _near_best(trials: list[dict[str, Any]], config: SweepConfig, noise: Noise | None) -> dict[str, Any] | None:

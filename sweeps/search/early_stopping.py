@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
 
-from sweeps.config.schema import SchedulerConfig
+from sweeps.config.schema import Objective, SchedulerConfig
 from tsvan.config import ScheduleConfig
 
 SCORES_PER_TRIAL = 10
@@ -48,24 +47,22 @@ class Stopper:
     Args:
         rungs: iterations, rising.
         reduction: about one in so many goes on.
-        direction: of the score.
+        objective: says which score is better.
         brackets: 1 (`asha`) or more (`hyperband`); trial n is in bracket n mod brackets, which skips that many rungs.
     """
 
     rungs: tuple[int, ...]
     reduction: int
-    direction: Literal["maximize", "minimize"]
+    objective: Objective
     brackets: int = 1
     _seen: dict[tuple[int, int], dict[int, float]] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, schedule: ScheduleConfig, config: SchedulerConfig, direction: Literal["maximize", "minimize"]
-    ) -> Stopper:
+    def of(cls, schedule: ScheduleConfig, config: SchedulerConfig, objective: Objective) -> Stopper:
         """The stopper of a study."""
         rungs = rung_points(schedule, config)
         brackets = len(rungs) + 1 if config.kind == "hyperband" else 1
-        return cls(rungs, config.reduction, direction, brackets)
+        return cls(rungs, config.reduction, objective, brackets)
 
     def record(self, number: int, iteration: int, score: float) -> None:
         """Remember a score at a rung without judging it (a study that goes on)."""
@@ -88,10 +85,9 @@ class Stopper:
         if key is None or number in self._seen.get(key, {}):
             return True
         self.record(number, iteration, score)
-        scores = sorted(self._seen[key].values(), reverse=self.direction == "maximize")
+        scores = self.objective.rank(self._seen[key].values(), lambda value: value)
         kept = max(1, math.ceil(len(scores) / self.reduction))
-        last = scores[kept - 1]
-        return score >= last if self.direction == "maximize" else score <= last
+        return not self.objective.better(scores[kept - 1], score)
 
     def _rung(self, number: int, iteration: int) -> tuple[int, int] | None:
         bracket = number % self.brackets

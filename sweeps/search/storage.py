@@ -30,8 +30,13 @@ LOCK_WAIT_S = 30.0
 """How long a database that another program has locked is waited for."""
 
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
-TORN = "torn"
+INCOMPLETE = "incomplete"
 """Marks a trial whose parameters were cut by the driver's death: it was none, and another takes its place."""
+
+
+def is_incomplete(trial: FrozenTrial) -> bool:
+    """Tell whether a trial's parameters were cut by the driver's death (studies of before say "torn")."""
+    return INCOMPLETE in trial.user_attrs or "torn" in trial.user_attrs
 
 
 def open_study(paths: StudyPaths, config: SweepConfig) -> optuna.Study:
@@ -119,7 +124,7 @@ def attributes(job: Job, outcome: Outcome) -> dict[str, Any]:
 
 
 def run_of(folder: TrialPaths) -> str | None:
-    """The MLflow run of a folder, if the shipper has made it by now."""
+    """The MLflow run of a folder, if the uploader has made it by now."""
     return (json.loads(folder.tracking.read_text()).get("run_id") or None) if folder.tracking.exists() else None
 
 
@@ -127,7 +132,7 @@ def _remembered(folder: TrialPaths, number: int, config: SweepConfig) -> FrozenT
     """A trial as its folder tells it."""
     job, known = read_job(folder), distributions(config)
     if job is None or set(job.params) != set(known):
-        return create_trial(state=TrialState.FAIL, user_attrs={TORN: True})
+        return create_trial(state=TrialState.FAIL, user_attrs={INCOMPLETE: True})
     outcome, objective = Outcome.read(folder), config.objective.metric
     seen = scored_points(Journal(folder.metrics)) if len(config.objectives) == 1 else []
     steps = {point.iteration: point.values[objective] for point in seen if objective in point.values}

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import distributions, published_params
 from sweeps.search.early_stopping import Stopper
-from sweeps.search.storage import STATES, TORN, attributes
+from sweeps.search.storage import INCOMPLETE, STATES, attributes, is_incomplete
 from sweeps.state.job import Job, Outcome, Point, pruned, scored_points
 from tsvan.journal import Journal
 
@@ -108,7 +108,7 @@ class SweepQueue:
         return job
 
     def _enqueue_published(self) -> None:
-        if any("origin" in trial.user_attrs and TORN not in trial.user_attrs for trial in _trials(self._study)):
+        if any("origin" in trial.user_attrs and not is_incomplete(trial) for trial in _trials(self._study)):
             return
         params, origin = published_params(self._config)
         self._study.enqueue_trial(params, user_attrs={"origin": origin})
@@ -147,7 +147,7 @@ def reconcile(
             continue
         if not set(distributions(config)) <= set(trial.params):
             # The driver died while the parameters were drawn: it was no trial, and another takes its place.
-            _Live.of(study, trial).trial.set_user_attr(TORN, True)
+            _Live.of(study, trial).trial.set_user_attr(INCOMPLETE, True)
             study.tell(trial.number, state=TrialState.FAIL)
             told[trial.number] = "that it was none: the driver died while its settings were drawn"
             continue
@@ -196,7 +196,7 @@ def _trials(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def _begun(trials: list[FrozenTrial]) -> int:
-    return sum(trial.state != TrialState.WAITING and TORN not in trial.user_attrs for trial in trials)
+    return sum(trial.state != TrialState.WAITING and not is_incomplete(trial) for trial in trials)
 
 
 def _sampler(config: SweepConfig, number: int) -> BaseSampler:

@@ -31,11 +31,11 @@ _DATABASE = {
 _TEMPORARY = re.compile(r"^\.(.+)\.\d+\.tmp$")
 
 
-class StorageTrouble(UserError):
+class StorageError(UserError):
     """The study can't be written; it is whole, and goes on when the cause is gone."""
 
 
-def storage_trouble(error: BaseException, folder: Path) -> str | None:
+def storage_error(error: BaseException, folder: Path) -> str | None:
     """What is wrong with the storage, in a line that says what to do; None: it is another kind of error.
 
     Args:
@@ -43,7 +43,7 @@ def storage_trouble(error: BaseException, folder: Path) -> str | None:
         folder: named where the error names no file.
     """
     for link in _chain(error):
-        if isinstance(link, StorageTrouble):
+        if isinstance(link, StorageError):
             return str(link)
         if isinstance(link, sqlite3.Error) and (line := _database(link, folder)):
             return line
@@ -54,7 +54,7 @@ def storage_trouble(error: BaseException, folder: Path) -> str | None:
     return None
 
 
-def memory_trouble(error: BaseException) -> str | None:
+def memory_error(error: BaseException) -> str | None:
     """The reason in a line, if memory was too small."""
     import torch
 

@@ -26,8 +26,11 @@ MAY_CHANGE = ("trials", "resources", "calibrate", "final")
 """Keys that may differ when a study goes on; all others would make its trials incomparable."""
 
 
-class Stopped(Exception):
-    """The user (or the machine) wants the study to stop; its state is saved."""
+class StudyInterrupted(BaseException):
+    """The user (or the machine) wants the study to stop; its state is saved.
+
+    No Exception: whoever catches those, here or in a library, must not keep a study alive that was told to stop.
+    """
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,7 @@ def _locked(lock: IO[str]) -> bool:
 class StopSignals:
     """SIGINT and SIGTERM: first ask the trials to save (a file they look for), then insist.
 
-    Outside `patient()` nothing needs saving, and the signal ends the stage at once as `Stopped`.
+    Outside `patient()` nothing needs saving, and the signal ends the stage at once as `StudyInterrupted`.
     """
 
     def __init__(self, paths: StudyPaths, say: Any) -> None:
@@ -218,7 +221,7 @@ class StopSignals:
         """Trials are running: let them save.
 
         Raises:
-            Stopped: at the end of the block, if asked to stop in it.
+            StudyInterrupted: at the end of the block, if asked to stop in it.
         """
         self.install()
         self._patient = True
@@ -227,14 +230,14 @@ class StopSignals:
         finally:
             self._patient = False
         if self.asked:
-            raise Stopped
+            raise StudyInterrupted
 
     def _handle(self, number: int, frame: Any) -> None:
         if self.asked:
             os._exit(130)
         self.asked = True
         if not self._patient:
-            raise Stopped
+            raise StudyInterrupted
         try:
             self._paths.stop.touch()
         except OSError:  # a full disk: the trials can't save either

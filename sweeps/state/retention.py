@@ -67,7 +67,7 @@ def size_bound(wide: TrainConfig, num_classes: int, trials: int, reruns: int, sc
     return SizeBound(size, (KEEP + 1) * _WITH_OPTIMISERS * size, trials + reruns, at_once, records)
 
 
-def slim(folder: TrialPaths) -> None:
+def drop_optimizer_state(folder: TrialPaths) -> None:
     """Leave the networks of an ended run's newest good checkpoint; its optimisers are of no use any more."""
     files = list_checkpoints(folder.checkpoints)
     try:
@@ -84,7 +84,7 @@ def slim(folder: TrialPaths) -> None:
             file.unlink(missing_ok=True)
 
 
-def forget_unfinished(paths: StudyPaths) -> None:
+def delete_unfinished_checkpoints(paths: StudyPaths) -> None:
     """The sweep is over: trials that were stopped early, diverged or failed lose their checkpoints."""
     for folder in _trials(paths):
         outcome = Outcome.read(folder)

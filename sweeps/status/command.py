@@ -9,7 +9,7 @@ from sweeps.config.schema import SweepConfig
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord, read_record
 from sweeps.state.uris import checked_uri
-from sweeps.status.study_status import RunStanding, Standing, standing
+from sweeps.status.study_status import RunStatus, StudyStatus, study_status
 from sweeps.tracking.run_metadata import tracking_uri
 from tsvan.terminal import duration
 from tsvan.validation import UserError, build
@@ -33,7 +33,7 @@ def status(args: argparse.Namespace) -> int:
     config = build(SweepConfig, record.config, str(paths.config))
     uri = checked_uri(tracking_uri(args.tracking_uri, paths))
     mended = _repaired(paths, record, config, uri) if args.repair else []
-    found = standing(paths, record, config, uri)
+    found = study_status(paths, record, config, uri)
     if args.json:
         print(json.dumps({**found.to_dict(), "mended": mended}, indent=1))
         return 0
@@ -52,7 +52,7 @@ def _repaired(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: 
     return repair(paths, record, config, uri)
 
 
-def lines(found: Standing) -> list[str]:
+def lines(found: StudyStatus) -> list[str]:
     """The table and what to do, for people."""
     ended = sum(run.state not in ("running", "interrupted", "not begun") for run in found.trials)
     driver = f"process {found.driver}" if found.driver else "none alive"
@@ -69,22 +69,22 @@ def lines(found: Standing) -> list[str]:
     return [*head, *(["", title, *table, ""] if rows else []), *_closing(found)]
 
 
-def _ahead(found: Standing) -> str:
+def _ahead(found: StudyStatus) -> str:
     return "" if found.left_s is None else f", about {duration(found.left_s)} left of the stage"
 
 
-def _best(found: Standing) -> list[str]:
+def _best(found: StudyStatus) -> list[str]:
     runs = [run for run in found.trials if run.name == found.best]
     return [f"best    {run.name}: {run.score:.4g} with {run.settings}" for run in runs]
 
 
-def _run_of_study(found: Standing) -> str:
-    if found.mlflow_trouble:
-        return f" can't be asked ({found.mlflow_trouble}); its column shows ?"
+def _run_of_study(found: StudyStatus) -> str:
+    if found.mlflow_problem:
+        return f" can't be asked ({found.mlflow_problem}); its column shows ?"
     return f", the study's run is {found.parent}" if found.parent else ", no run of this study yet"
 
 
-def _row(run: RunStanding) -> tuple[str, ...]:
+def _row(run: RunStatus) -> tuple[str, ...]:
     return (
         run.name,
         run.settings,
@@ -97,11 +97,11 @@ def _row(run: RunStanding) -> tuple[str, ...]:
     )
 
 
-def _closing(found: Standing) -> list[str]:
+def _closing(found: StudyStatus) -> list[str]:
     out = f"'tune_runner.py status --out {found.folder} --repair'"
     notes = [f"problem: {text}" for text in found.problems]
     if found.disagree == 0:
-        asked = "all that could be asked agree" if found.mlflow_trouble else "all agree"
+        asked = "all that could be asked agree" if found.mlflow_problem else "all agree"
         return [*notes, asked]
     verb = "disagrees" if found.disagree == 1 else "disagree"
     way_on = f"when the driver has ended, {out} mends" if found.driver else f"{out} mends"

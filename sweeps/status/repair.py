@@ -14,10 +14,10 @@ from sweeps.state.job import Job, Outcome, read_job
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.record import StudyRecord, only_driver
 from sweeps.state.retention import remove_leftovers
-from sweeps.status.study_status import RunStanding, standing
-from sweeps.tracking.run_metadata import make_shipper
-from sweeps.tracking.upload_state import Delivery
-from sweeps.tracking.uploader import Shipper
+from sweeps.status.study_status import RunStatus, study_status
+from sweeps.tracking.run_metadata import make_uploader
+from sweeps.tracking.upload_state import UploadState
+from sweeps.tracking.uploader import Uploader
 from tsvan.data.store import ClipStore
 from tsvan.validation import UserError
 
@@ -67,49 +67,49 @@ def _optuna(paths: StudyPaths, config: SweepConfig) -> list[str]:
 
 def _mlflow(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: str) -> list[str]:
     """Runs that are open, missing or incomplete in MLflow."""
-    before = standing(paths, record, config, uri, ours=True)
-    if before.mlflow_trouble:
-        return [f"MLflow can't be asked ({before.mlflow_trouble}): its runs stay as they are"]
+    before = study_status(paths, record, config, uri, ours=True)
+    if before.mlflow_problem:
+        return [f"MLflow can't be asked ({before.mlflow_problem}): its runs stay as they are"]
     wrong = [run for run in (*before.trials, *before.final) if any("MLflow" in text for text in run.problems)]
     if not wrong and not before.problems:
         return []
-    shipper = _shipper(paths, record, config, uri)
+    uploader = _uploader(paths, record, config, uri)
     jobs = {run.name: read_job(TrialPaths(paths.root / run.name)) for run in wrong}
-    shipper.start()
+    uploader.start()
     for run in wrong:
         if (job := jobs[run.name]) is not None:
-            _again(job, run, shipper)
+            _again(job, run, uploader)
     state = "complete" if before.stage == "done" else "interrupted"
-    left = shipper.close(state, timeout_s=_TIMEOUT_S)  # type: ignore[arg-type]
+    left = uploader.close(state, timeout_s=_TIMEOUT_S)  # type: ignore[arg-type]
     mended = [f"{_what(run)}: {_how(run)}" for run in wrong if run.name not in left and jobs[run.name] is not None]
     if before.problems:
         mended.append(f"the study: its MLflow run is ended as {state}")
-    return mended + [f"{name}: MLflow did not take it ({shipper.trouble or 'too slow'})" for name in left]
+    return mended + [f"{name}: MLflow did not take it ({uploader.problem or 'too slow'})" for name in left]
 
 
-def _again(job: Job, run: RunStanding, shipper: Shipper) -> None:
+def _again(job: Job, run: RunStatus, uploader: Uploader) -> None:
     """Deliver a run anew: points, files and end; what is there already stays as it is."""
-    known = Delivery.read(job.paths.tracking)
+    known = UploadState.read(job.paths.tracking)
     replace(known, ended="", described=False).write(job.paths.tracking)
     outcome = Outcome.read(job.paths)
     if outcome is None:
-        shipper.started(job)  # closing ends it as interrupted
+        uploader.started(job)  # closing ends it as interrupted
     else:
-        shipper.catch_up(job, outcome)
+        uploader.catch_up(job, outcome)
 
 
-def _what(run: RunStanding) -> str:
+def _what(run: RunStatus) -> str:
     return f"trial {run.number}" if run.name.startswith("trials/") else run.name
 
 
-def _how(run: RunStanding) -> str:
+def _how(run: RunStatus) -> str:
     """In words that name the end state."""
     end = run.state if run.state not in ("not begun", "running") else "interrupted"
     return f"MLflow has it whole now, as {end} ({'; '.join(t for t in run.problems if 'MLflow' in t)} before)"
 
 
-def _shipper(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: str) -> Shipper:
+def _uploader(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: str) -> Uploader:
     if not paths.scorer_result.exists():
         raise UserError(f"no {paths.scorer_result}: MLflow's runs can't be mended; the study's command makes it")
     scorer = ScorerResult(**json.loads(paths.scorer_result.read_text()))
-    return make_shipper(config, record, ClipStore.open(record.store, config.dataset), scorer, paths, uri)
+    return make_uploader(config, record, ClipStore.open(record.store, config.dataset), scorer, paths, uri)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import derived
 from sweeps.final.candidates import describe_settings
-from sweeps.search.storage import TORN, is_sound, read_study, trial_numbers
+from sweeps.search.storage import is_incomplete, is_sound, read_study, trial_numbers
 from sweeps.state.job import Job, Outcome, read_job, scored_points
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.record import StudyRecord, driver_of
@@ -28,7 +28,7 @@ from tsvan.journal import Journal
 
 
 @dataclass(frozen=True)
-class RunStanding:
+class RunStatus:
     """A trial or a rerun of the final stage.
 
     Args:
@@ -62,7 +62,7 @@ class RunStanding:
 
 
 @dataclass(frozen=True)
-class Standing:
+class StudyStatus:
     """A study.
 
     Args:
@@ -77,7 +77,7 @@ class Standing:
         final: reruns.
         parent: state of the study's own MLflow run; None: there is none.
         mlflow_uri: without secrets.
-        mlflow_trouble: why MLflow can't be asked; else empty.
+        mlflow_problem: why MLflow can't be asked; else empty.
         problems: of the study as a whole.
     """
 
@@ -90,11 +90,11 @@ class Standing:
     asked: int
     best: str | None
     left_s: float | None
-    trials: list[RunStanding]
-    final: list[RunStanding]
+    trials: list[RunStatus]
+    final: list[RunStatus]
     parent: str | None
     mlflow_uri: str
-    mlflow_trouble: str
+    mlflow_problem: str
     problems: list[str]
 
     @property
@@ -107,7 +107,9 @@ class Standing:
         return {**asdict(self), "disagree": self.disagree, "agree": self.disagree == 0}
 
 
-def standing(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: str, *, ours: bool = False) -> Standing:
+def study_status(
+    paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: str, *, ours: bool = False
+) -> StudyStatus:
     """Look at everything.
 
     Args:
@@ -115,7 +117,7 @@ def standing(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: s
     """
     driver = None if ours else driver_of(paths)
     optuna, problems = _asked_optuna(paths)
-    runs, trouble = _asked_mlflow(uri, record)
+    runs, problem = _asked_mlflow(uri, record)
     numbers = sorted({*trial_numbers(paths), *(optuna or {})})
     trials = [
         _run(
@@ -139,7 +141,7 @@ def standing(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: s
     parent = next(iter((runs or {}).get(f"{record.study_id}/parent", [])), None)
     if parent is not None and parent.status == "RUNNING" and driver is None:
         problems.append("the study's MLflow run is open, and no driver is alive")
-    return Standing(
+    return StudyStatus(
         folder=str(paths.root),
         dataset=config.dataset,
         preset=config.preset,
@@ -153,15 +155,14 @@ def standing(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: s
         final=finals,
         parent=None if parent is None else parent.status.lower(),
         mlflow_uri=shown_uri(uri),
-        mlflow_trouble=trouble,
+        mlflow_problem=problem,
         problems=problems,
     )
 
 
-def _best(trials: list[RunStanding], config: SweepConfig) -> str | None:
+def _best(trials: list[RunStatus], config: SweepConfig) -> str | None:
     scores = {run.name: run.score for run in trials if run.state == "complete" and run.score is not None}
-    pick = max if config.objective.direction == "maximize" else min
-    return pick(scores, key=lambda name: scores[name]) if scores else None
+    return config.objective.best(scores, lambda name: scores[name])
 
 
 def _left(paths: StudyPaths) -> float | None:
@@ -186,9 +187,9 @@ def _asked_optuna(paths: StudyPaths) -> tuple[dict[int, FrozenTrial] | None, lis
     except (OperationalError, StorageInternalError) as error:
         text = str(error.__cause__ or error).splitlines()[0]
         return None, [f"{paths.database.name} can't be read now ({text})"]
-    real = {trial.number: trial for trial in trials if trial.state.name != "WAITING" and TORN not in trial.user_attrs}
-    torn = [n for n, trial in real.items() if trial.state.name == "RUNNING" and not trial.params]
-    return {n: trial for n, trial in real.items() if n not in torn}, []
+    begun = {trial.number: trial for trial in trials if trial.state.name != "WAITING" and not is_incomplete(trial)}
+    cut = [number for number, trial in begun.items() if trial.state.name == "RUNNING" and not trial.params]
+    return {number: trial for number, trial in begun.items() if number not in cut}, []
 
 
 def _asked_mlflow(uri: str, record: StudyRecord) -> tuple[dict[str, list[TrackedRun]] | None, str]:
@@ -211,7 +212,7 @@ def _run(
     trial: FrozenTrial | str | None,
     runs: dict[str, list[TrackedRun]] | None,
     record: StudyRecord,
-) -> RunStanding:
+) -> RunStatus:
     """One run.
 
     Args:
@@ -239,7 +240,7 @@ def _run(
     score = (outcome.values if outcome and outcome.values else points[-1].values if points else {}).get(
         config.objective.metric
     )
-    return RunStanding(
+    return RunStatus(
         name=name,
         number=job.number if job is not None else number,
         settings=_settings(job),
@@ -259,7 +260,7 @@ def _settings(job: Job | None) -> str:
     return "" if job is None else describe_settings(derived(TrainConfig.from_dict(job.config)))
 
 
-def _stage(paths: StudyPaths, asked: int, trials: list[RunStanding], finals: list[RunStanding]) -> str:
+def _stage(paths: StudyPaths, asked: int, trials: list[RunStatus], finals: list[RunStatus]) -> str:
     """The stage that is at work, or would be."""
     if not paths.scorer_result.exists():
         return "scorer"

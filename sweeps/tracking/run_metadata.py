@@ -17,7 +17,7 @@ from sweeps.state.uris import default_uri, is_local
 from sweeps.state.versions import code_version
 from sweeps.tracking.client import DataInput, Tracker
 from sweeps.tracking.sending import Labels
-from sweeps.tracking.uploader import Shipper
+from sweeps.tracking.uploader import Uploader
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 
@@ -37,10 +37,10 @@ def make_tracker(uri: str, dataset: str, paths: StudyPaths) -> Tracker:
     return Tracker(uri, experiment_name(dataset), paths.artifacts if is_local(uri) else None)
 
 
-def make_shipper(
+def make_uploader(
     config: SweepConfig, record: StudyRecord, store: ClipStore, scorer: ScorerResult, paths: StudyPaths, uri: str
-) -> Shipper:
-    """A shipper that knows what each run is called and carries."""
+) -> Uploader:
+    """A uploader that knows what each run is called and carries."""
     tracker = make_tracker(uri, config.dataset, paths)
     tags = {
         "dataset": config.dataset,
@@ -76,7 +76,7 @@ def make_shipper(
         sizes = {"score.group": job.group, "score.clips": job.num_clips}
         return f"{number} {describe_settings(params)}", {**params, **sizes}, own
 
-    return Shipper(tracker, paths, labels, describe)
+    return Uploader(tracker, paths, labels, describe)
 
 
 def _flat(config: SweepConfig) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 from sweeps.state.paths import TrialPaths
 from sweeps.tracking.client import BATCH, DataInput, Tracker
 from sweeps.tracking.loss_curves import draw_curves
-from sweeps.tracking.upload_state import Contents, Delivery, Item, units
+from sweeps.tracking.upload_state import Contents, Item, UploadState, units
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Sender:
     def _ask(self, item: Item, parent: str) -> Contents:
         """What MLflow has of a run, which is made if it is not there."""
         if item.delivery.parent != parent:
-            item.delivery = Delivery()  # new, or delivered to another store
+            item.delivery = UploadState()  # new, or delivered to another store
         contents = self._tracker.contents(item.delivery.run_id) if item.delivery.described else None
         if contents is None:
             self._begin(item, parent)

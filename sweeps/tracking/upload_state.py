@@ -21,7 +21,7 @@ MetricPoint = tuple[str, float, int, int]
 
 
 @dataclass
-class Delivery:
+class UploadState:
     """What is remembered of a run's delivery, as in `tracking.json`. Which points are there, only MLflow knows.
 
     Args:
@@ -39,7 +39,7 @@ class Delivery:
     model: str = ""
 
     @classmethod
-    def read(cls, path: Path) -> Delivery:
+    def read(cls, path: Path) -> UploadState:
         """Empty when nothing was delivered yet."""
         if not path.exists():
             return cls()
@@ -137,7 +137,7 @@ class Item:
     name: str
     params: Mapping[str, Any]
     tags: Mapping[str, str]
-    delivery: Delivery
+    delivery: UploadState
     lines: Lines
     state: str = ""
     reason: str = ""

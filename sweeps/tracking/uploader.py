@@ -13,7 +13,7 @@ from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.uris import without_secrets
 from sweeps.tracking.client import Tracker
 from sweeps.tracking.sending import Labels, Sender
-from sweeps.tracking.upload_state import Delivery, Item, Lines
+from sweeps.tracking.upload_state import Item, Lines, UploadState
 
 POLL_S = 1.0
 YIELD_S = 0.5  # scores of a moment travel together, and a worker that waits is answered first
@@ -23,7 +23,7 @@ PATIENCE_S = 20.0
 """A server that was away for so long is not waited for when the study ends."""
 
 
-class Shipper:
+class Uploader:
     """Looks on at a study and delivers; training never waits for it. A Listener of `cluster.run_jobs`.
 
     Args:
@@ -42,14 +42,14 @@ class Shipper:
     ) -> None:
         self._tracker, self._paths, self._labels, self._describe = tracker, paths, labels, describe
         self._sender = Sender(tracker, labels)
-        self._parent = Delivery.read(paths.tracking)
+        self._parent = UploadState.read(paths.tracking)
         self._parent_ready = False
         self._items: dict[str, Item] = {}
         self._lock = threading.Lock()
         self._wake, self._hurry, self._closing = threading.Event(), threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._work, name="shipper", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="uploader", daemon=True)
         self._rounds, self._troubled_since = 0, 0.0
-        self.trouble = ""
+        self.problem = ""
 
     def start(self) -> None:
         """Begin to deliver."""
@@ -86,7 +86,7 @@ class Shipper:
         """
         with self._lock:
             found = [item.delivery for item in self._items.values() if item.job.paths == folder]
-        delivery = found[0] if found else Delivery.read(folder.tracking)
+        delivery = found[0] if found else UploadState.read(folder.tracking)
         if delivery.parent != self._parent.run_id or not delivery.run_id:
             return None
 
@@ -108,7 +108,7 @@ class Shipper:
         deadline, rounds = time.monotonic() + timeout_s, self._rounds
         self._hurry.set()
         while time.monotonic() < deadline and self._undelivered() and self._thread.is_alive():
-            if self._rounds > rounds and self.trouble and time.monotonic() - self._troubled_since > PATIENCE_S:
+            if self._rounds > rounds and self.problem and time.monotonic() - self._troubled_since > PATIENCE_S:
                 break
             self._wake.set()
             time.sleep(0.01)
@@ -129,7 +129,7 @@ class Shipper:
         self._hurry.set()
         self._wake.set()
         self._thread.join(timeout=5)
-        if not self._thread.is_alive() and self._parent.run_id and not self.trouble:
+        if not self._thread.is_alive() and self._parent.run_id and not self.problem:
             self._guarded(lambda: self._tracker.end(self._parent.run_id, state))
         return left
 
@@ -176,14 +176,14 @@ class Shipper:
             self._rounds += 1
 
     def _guarded(self, action: Callable[[], None]) -> bool:
-        """A server that is away or a full disk must not reach the training: kept as `trouble`, tried again later."""
+        """A server that is away or a full disk must not reach the training: kept as `problem`, tried again later."""
         try:
             action()
         except Exception as error:  # MLflow passes on whatever its store or the network raises
-            self._troubled_since = self._troubled_since if self.trouble else time.monotonic()
-            self.trouble = without_secrets(" ".join(str(error).split()))[:300] or type(error).__name__
+            self._troubled_since = self._troubled_since if self.problem else time.monotonic()
+            self.problem = without_secrets(" ".join(str(error).split()))[:300] or type(error).__name__
             return False
-        self.trouble = ""
+        self.problem = ""
         return True
 
     def _round(self) -> None:
@@ -205,7 +205,7 @@ class Shipper:
         self._tracker.open()
         labels = self._labels
         key = f"{labels.study_id}/parent"
-        self._parent = Delivery(self._tracker.run(key, labels.name, {**labels.tags, "stage": "study"}))
+        self._parent = UploadState(self._tracker.run(key, labels.name, {**labels.tags, "stage": "study"}))
         self._tracker.describe(self._parent.run_id, labels.params, labels.data)
         self._tracker.tag(self._parent.run_id, labels.settings)
         self._tracker.artifact(self._parent.run_id, self._paths.config)
@@ -214,7 +214,7 @@ class Shipper:
 
     def _item(self, job: Job) -> Item:
         name, params, tags = self._describe(job)
-        return Item(job, name, params, tags, Delivery.read(job.paths.tracking), Lines(job.paths.metrics))
+        return Item(job, name, params, tags, UploadState.read(job.paths.tracking), Lines(job.paths.metrics))
 
     def _undelivered(self) -> list[str]:
         with self._lock:

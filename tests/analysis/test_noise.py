@@ -33,11 +33,11 @@ def test_scores_are_grouped_by_stage_and_config(study: Study) -> None:
 def test_the_noise_is_of_the_calibration_else_of_the_confirm_stage(study: Study) -> None:
     noise = study_noise(study)
     assert noise is not None
-    assert (noise.spread, noise.freedom) == (pytest.approx(0.1), 2)
+    assert (noise.std, noise.dof) == (pytest.approx(0.1), 2)
     pooled = study_noise(without(study, "calibrate"))
     assert pooled is not None
     # Squares: 2 (30, 32), 0.5 (20, 21), over 1 + 1; both were trained with the same seeds, so that one is free.
-    assert (pooled.spread, pooled.freedom) == (pytest.approx((2.5 / 2) ** 0.5), 1)
+    assert (pooled.std, pooled.dof) == (pytest.approx((2.5 / 2) ** 0.5), 1)
     assert study_noise(without(study, "calibrate", "confirm")) is None  # `report` has more clips than a trial's score
 
 

@@ -51,7 +51,7 @@ def click(browser: Chrome, name: str) -> None:
 
 
 def reached(browser: Chrome, place: str) -> None:
-    """The question is on the screen, both clips were played once, and a slip of the finger before it is over."""
+    """The question is on the live_table, both clips were played once, and a slip of the finger before it is over."""
     wait_for(browser, lambda: text(browser, "place") == place, f"question {place}")
     wait_for(
         browser,
@@ -180,9 +180,9 @@ def test_answers_wait_for_a_server_that_is_away(browser: Chrome, study: StudyFol
         online(browser, False)
         press(browser, Keys.ARROW_LEFT)
         reached(browser, "2 of 4")
-        wait_for(browser, lambda: "have not arrived yet" in text(browser, "trouble"), "a word on it")
+        wait_for(browser, lambda: "have not arrived yet" in text(browser, "problem"), "a word on it")
         assert not study.answers.exists()
         online(browser, True)
         press(browser, Keys.ARROW_LEFT)
-        wait_for(browser, lambda: not text(browser, "trouble"), "the answers to arrive")
+        wait_for(browser, lambda: not text(browser, "problem"), "the answers to arrive")
     assert len(study.answers.read_text().splitlines()) == 2

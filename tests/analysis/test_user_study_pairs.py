@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from analysis.user_study.allotting import Allotments, draw_allotment
+from analysis.user_study.assignment import Assignments, draw_allotment
 from analysis.user_study.pairs import Pair, draw_names, draw_pairs, show_both_orders
 from tests.analysis.user_studies import answer, rater, record
 from tsvan.validation import UserError
@@ -73,8 +73,8 @@ def test_a_rater_gets_the_least_asked_showings_and_each_pair_once_as_long_as_tha
 def test_all_showings_are_asked_equally_often() -> None:
     study = record()
     answers = [answer(100, "s1", "left"), answer(100, "s1", "left", "told")]
-    allotments = Allotments(study, answers, rng())
-    study_of = {number: allotments.of(rater(number)) for number in range(5)}
-    assert study_of[0] == allotments.of(rater(0))
+    assignments = Assignments(study, answers, rng())
+    study_of = {number: assignments.of(rater(number)) for number in range(5)}
+    assert study_of[0] == assignments.of(rater(0))
     asked = Counter(showing for ids in study_of.values() for showing in ids)
     assert set(asked.values()) == {5}  # four showings each, all of them

@@ -95,11 +95,11 @@ def test_nothing_else_is_served(server: StudyServer, path: str) -> None:
 
 
 def test_a_rater_s_showings_stay_the_same(server: StudyServer) -> None:
-    first, again = (json.loads(ask(server, "GET", f"/allotment?rater={rater(50)}")[1]) for _ in range(2))
+    first, again = (json.loads(ask(server, "GET", f"/assignment?rater={rater(50)}")[1]) for _ in range(2))
     assert first == again
     assert len(set(first["showings"])) == 2
-    assert ask(server, "GET", "/allotment?rater=Ann")[0] == 400
-    assert ask(server, "GET", "/allotment")[0] == 400
+    assert ask(server, "GET", "/assignment?rater=Ann")[0] == 400
+    assert ask(server, "GET", "/assignment")[0] == 400
 
 
 def test_answers_are_kept_once_and_the_first_one_stays(server: StudyServer) -> None:

@@ -61,5 +61,5 @@ def job_maker(config: SweepConfig, paths: StudyPaths) -> Callable[[int, dict[str
 
 def open_queue(config: SweepConfig, paths: StudyPaths) -> SweepQueue:
     """A queue over the study's database, as a new process would open it."""
-    stopper = Stopper.of(config.base.schedule, config.scheduler, config.objective.direction)
+    stopper = Stopper.of(config.base.schedule, config.scheduler, config.objective)
     return SweepQueue(open_study(paths, config), config, job_maker(config, paths), stopper)

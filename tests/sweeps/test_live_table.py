@@ -4,8 +4,8 @@ from io import StringIO
 
 from rich.console import Console
 
-from sweeps.config.schema import SweepConfig
-from sweeps.live_table import Screen
+from sweeps.config.schema import Objective, SweepConfig
+from sweeps.live_table import LiveTable
 from sweeps.state.job import Outcome, Point
 from sweeps.state.paths import StudyPaths
 from tests.sweeps.conftest import job_maker
@@ -15,18 +15,18 @@ from tsvan.journal import Journal
 def play(config: SweepConfig, paths: StudyPaths, terminal: bool) -> str:
     text = StringIO()
     console = Console(file=text, force_terminal=terminal, width=120, highlight=False)
-    screen = Screen("inception_score", "maximize", console)
+    live_table = LiveTable(Objective(), console)
     make = job_maker(config, paths)
-    screen.begin("3 sweep: 2 trials", total=2)
+    live_table.begin("3 sweep: 2 trials", total=2)
     for number, score in ((0, 1.5), (1, 2.5)):
         job = make(number, {"lambda2": 5.0})
-        screen.started(job)
-        screen.scored(job, Point(50, {"inception_score": score}))
+        live_table.started(job)
+        live_table.scored(job, Point(50, {"inception_score": score}))
         Journal(job.paths.metrics).append(60, "train", {"loss": 1.0})
         if terminal:
-            console.print(screen._table())
-        screen.ended(job, Outcome("complete", 100, {"inception_score": score}))
-    screen.end()
+            console.print(live_table._table())
+        live_table.ended(job, Outcome("complete", 100, {"inception_score": score}))
+    live_table.end()
     return text.getvalue()
 
 

@@ -21,7 +21,7 @@ from sweeps.config.schema import load
 from sweeps.execution.ray_cluster import Slots, connected
 from sweeps.state.paths import StudyPaths
 from sweeps.state.uris import checked_uri, shown_uri, without_secrets
-from sweeps.tracking.uploader import Shipper
+from sweeps.tracking.uploader import Uploader
 from tests.sweeps.conftest import open_queue
 from tsvan.__main__ import main as trainer_main
 from tsvan.checkpoint import list_checkpoints, save
@@ -201,14 +201,14 @@ def test_no_secret_reaches_terminal_or_errors(
 
 
 def test_no_secret_is_kept_as_a_trouble_of_the_delivery(tmp_path: Path) -> None:
-    shipper = Shipper.__new__(Shipper)
-    shipper.trouble, shipper._troubled_since = "", 0.0
+    uploader = Uploader.__new__(Uploader)
+    uploader.problem, uploader._troubled_since = "", 0.0
 
     def fails() -> None:
         raise OSError(f"API request to {SECRET} failed")
 
-    assert not shipper._guarded(fails)
-    assert shipper.trouble == "API request to http://127.0.0.1:9/path failed"
+    assert not uploader._guarded(fails)
+    assert uploader.problem == "API request to http://127.0.0.1:9/path failed"
 
 
 def test_our_cluster_asks_for_a_token_and_listens_on_loopback_only() -> None:

@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 import pytest
 from optuna.trial import TrialState
 
-from sweeps.config.schema import SweepConfig, load
+from sweeps.config.schema import Objective, SweepConfig, load
 from sweeps.execution.ray_cluster import Slots, _own_folder, connected
-from sweeps.execution.ray_scheduler import PUT_BACK, _Desk, _Eye, run_jobs
+from sweeps.execution.ray_scheduler import MAX_REQUEUES, _Desk, _Eye, run_jobs
 from sweeps.execution.worker import _claim
 from sweeps.search.early_stopping import Stopper
 from sweeps.search.storage import load_study
@@ -105,14 +105,14 @@ def swept(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Swept:
     """A sweep that is stopped in the middle and goes on in the same cluster."""
     paths = StudyPaths(tmp_path_factory.mktemp("study"))
     watchers = [Watcher(paths.stop, stop_after=12), Watcher(paths.stop)]
-    return sweep(Forced, paths, watchers, TRIALS, Stopper((30, 80), 2, "maximize"))
+    return sweep(Forced, paths, watchers, TRIALS, Stopper((30, 80), 2, Objective()))
 
 
 @pytest.fixture(scope="module")
 def unlucky(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Swept:
     """A sweep whose trials run out of memory and luck."""
     paths = StudyPaths(tmp_path_factory.mktemp("unlucky"))
-    return sweep(Unlucky, paths, [Watcher(paths.stop)], 5, Stopper((), 2, "maximize"))
+    return sweep(Unlucky, paths, [Watcher(paths.stop)], 5, Stopper((), 2, Objective()))
 
 
 def test_stopping_leaves_unfinished_trials_that_go_on_first(swept: Swept) -> None:
@@ -210,11 +210,11 @@ def test_a_full_disk_stops_the_study_and_no_trial_is_blamed(
     (paths.root / "full").touch()
     watcher = Watcher(paths.stop)
     with pytest.raises(UserError, match=r"metrics\.jsonl: No space left on device; free space and run"):
-        sweep(Full, paths, [watcher], 3, Stopper((), 2, "maximize"))
+        sweep(Full, paths, [watcher], 3, Stopper((), 2, Objective()))
     assert Outcome.read(paths.trial(1)) is None
     assert "failed" not in [outcome.state for outcome in watcher.ends.values()]
     (paths.root / "full").unlink()
-    found = sweep(Full, paths, [Watcher(paths.stop)], 3, Stopper((), 2, "maximize"))
+    found = sweep(Full, paths, [Watcher(paths.stop)], 3, Stopper((), 2, Objective()))
     assert [ended(found, number).state for number in range(3)] == ["complete"] * 3
 
 
@@ -248,7 +248,7 @@ def test_a_job_whose_worker_died_before_it_began_is_handed_out_again(config: Swe
     watcher = Watcher(paths.stop)
     desk = _Desk(queue, [watcher], paths.stop, lambda line: None)
     eye = _Eye(desk)
-    for attempt in range(PUT_BACK + 1):
+    for attempt in range(MAX_REQUEUES + 1):
         ray_trial = SimpleNamespace(
             trial_id=f"t{attempt}", status=Trial.PENDING, error_file=None, should_recover=lambda: False
         )
@@ -257,5 +257,5 @@ def test_a_job_whose_worker_died_before_it_began_is_handed_out_again(config: Swe
         assert job.name == "trials/000"  # the same one each time, before any other
         eye.on_trial_error(None, ray_trial)  # type: ignore[arg-type]
         desk.end(ray_trial.trial_id, error=True)
-        assert bool(desk.again) == (attempt < PUT_BACK)
+        assert bool(desk.again) == (attempt < MAX_REQUEUES)
     assert watcher.ends["trials/000"].state == "failed"  # but not for ever

@@ -45,7 +45,7 @@ def test_winner_and_rival_get_the_same_fresh_seeds_and_the_report_group(config: 
     winner, rival = best_candidates(config, study, 1)[0], published_candidate(config, study)
     assert (winner.trial, rival.trial) == (5, 0)
     scores = {winner.key: [5.0, 6.0, 7.0], rival.key: [4.0, 4.0, 4.0]}
-    result = reruns.report(winner, rival, config, template, paths, run_all(scores))
+    result = reruns.evaluate(winner, rival, config, template, paths, run_all(scores))
     assert result.winner.seeds == result.published.seeds
     swept_seeds = {trial.user_attrs["train_seed"] for trial in study.trials}
     assert not swept_seeds & set(result.winner.seeds)
@@ -58,7 +58,7 @@ def test_winner_and_rival_get_the_same_fresh_seeds_and_the_report_group(config: 
     assert (job["group"], job["score_at"]) == ("report", [100])
     assert result.winner.sweep_values == {"inception_score": 5.0}
     # The same again runs nothing.
-    assert reruns.report(winner, rival, config, template, paths, run_all({})) == result
+    assert reruns.evaluate(winner, rival, config, template, paths, run_all({})) == result
     assert len(json.loads(paths.choice.read_text())) == 1
     assert Path(job["seal"]) == paths.choice
     written = {role["hash"] for role in json.loads(paths.choice.read_text())[0].values()}
@@ -69,7 +69,7 @@ def test_equal_settings_share_their_runs(config: SweepConfig, paths: StudyPaths)
     template = swept(config, paths)
     rival = published_candidate(config, load_study(paths))
     winner = replace(rival, role="best")
-    result = reruns.report(winner, rival, config, template, paths, run_all({rival.key: [4.0]}))
+    result = reruns.evaluate(winner, rival, config, template, paths, run_all({rival.key: [4.0]}))
     assert result.same
     assert "keep it" in result.verdict
     assert result.winner.scores == result.published.scores
@@ -87,7 +87,7 @@ def test_a_seed_that_failed_is_named_and_not_counted(config: SweepConfig, paths:
                 job.paths
             )
 
-    result = reruns.report(winner, rival, config, template, paths, run)
+    result = reruns.evaluate(winner, rival, config, template, paths, run)
     assert list(result.winner.failed.values()) == ["diverged: nan"]
     assert result.winner.completed == []
     assert [folder.folder.name for folder in result.published.completed] == [f"report-{rival.key}-0"]
@@ -107,7 +107,7 @@ def test_calibration_trains_the_published_row_and_scores_it_as_a_trial(
     assert {(job["group"], job["seal"]) for job in jobs} == {("validation", "")}
     noise = study_noise(paths, "inception_score", template.num_clips)
     assert noise is not None
-    assert (noise.spread, noise.freedom) == (1.0, 2)
+    assert (noise.std, noise.dof) == (1.0, 2)
     assert study_noise(paths, "inception_score", 9_000) is None  # a group of another size
 
 
@@ -122,7 +122,7 @@ def test_the_noise_of_the_confirm_stages_seeds_serves_where_nothing_was_calibrat
     noise = study_noise(paths, "inception_score", template.num_clips)
     assert noise is not None
     # (2 x 1 + 2 x 4) / 4 = 2.5: the spread within each config, not between them; the seeds are the same.
-    assert (noise.spread**2, noise.freedom) == (pytest.approx(2.5), 2)
+    assert (noise.std**2, noise.dof) == (pytest.approx(2.5), 2)
 
 
 def test_confirm_ranks_on_its_own_group(config: SweepConfig, paths: StudyPaths) -> None:
@@ -222,9 +222,9 @@ def test_runs_that_ended_before_are_known_and_not_run_again(config: SweepConfig,
     template = swept(config, paths)
     study = load_study(paths)
     winner, rival = best_candidates(config, study, 1)[0], published_candidate(config, study)
-    reruns.report(winner, rival, config, template, paths, run_all({winner.key: [5.0], rival.key: [4.0]}))
+    reruns.evaluate(winner, rival, config, template, paths, run_all({winner.key: [5.0], rival.key: [4.0]}))
     queues: list[reruns.FixedQueue] = []
-    reruns.report(winner, rival, config, template, paths, queues.append)
+    reruns.evaluate(winner, rival, config, template, paths, queues.append)
     assert len(queues[0]) == 0
     assert [(job.group, outcome.values["inception_score"]) for job, outcome in queues[0].ended] == [
         ("report", 5.0),
@@ -248,7 +248,7 @@ def test_more_trials_run_the_final_stage_again_only_for_another_winner(
                 Outcome("complete", job.save_at[-1], {"inception_score": value}, num_clips=9).write(job.paths)
 
         best = best_candidates(config, load_study(paths), 1)[0]
-        return begun, reruns.report(best, rival, config, template, paths, run).winner.origin
+        return begun, reruns.evaluate(best, rival, config, template, paths, run).winner.origin
 
     first = best_candidates(config, load_study(paths), 1)[0]
     assert final_runs(config, {first.key: [5.0], rival.key: [4.0]}) == ([first.key, rival.key], "trial 5")
@@ -276,7 +276,7 @@ def test_values_belong_to_their_seeds_also_when_one_failed(config: SweepConfig, 
             values, reason = {"inception_score": 9.0 + job.number}, "nan" if bad else ""
             Outcome("diverged" if bad else "complete", 100, values, reason).write(job.paths)
 
-    result = reruns.report(winner, rival, config, template, paths, run)
+    result = reruns.evaluate(winner, rival, config, template, paths, run)
     seeds = result.winner.seeds
     assert result.winner.by_seed("inception_score") == {seeds[1]: 10.0, seeds[2]: 11.0}
     assert [folder.folder.name[-1] for folder in result.winner.completed] == ["1", "2"]
@@ -291,5 +291,5 @@ def test_more_seeds_after_a_look_are_another_choice(config: SweepConfig, paths: 
     for seeds in (1, 1, 2):
         more = replace(config, final=replace(config.final, report=replace(config.final.report, seeds=seeds)))
         scores = {winner.key: [5.0], rival.key: [4.0]} if seeds == 2 or not paths.choice.exists() else {}
-        reruns.report(winner, rival, more, template, paths, run_all(scores))
+        reruns.evaluate(winner, rival, more, template, paths, run_all(scores))
     assert [entry["winner"]["seeds"] for entry in json.loads(paths.choice.read_text())] == ["1", "2"]

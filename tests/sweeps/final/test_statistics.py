@@ -87,7 +87,7 @@ def test_noise_is_pooled_within_configs() -> None:
     # Variances 1 (2 degrees of freedom) and 4 (1): (2 x 1 + 1 x 8 / 2) / 3; the configs share their seeds.
     noise = pooled([[1.0, 2.0, 3.0], [10.0, 10.0 + 8**0.5], [7.0]], "")
     assert noise is not None
-    assert (noise.spread**2, noise.freedom) == (pytest.approx(2.0), 2)
+    assert (noise.std**2, noise.dof) == (pytest.approx(2.0), 2)
     assert pooled([[1.0], [2.0]], "") is None
 
 
@@ -96,7 +96,7 @@ def test_calibration_goes_before_confirm_and_report_is_not_used() -> None:
     for stage, freedom in (("calibrate", 1), ("confirm", 2)):
         noise = measured_noise(groups)
         assert noise is not None
-        assert noise.freedom == freedom
+        assert noise.dof == freedom
         groups = {key: values for key, values in groups.items() if key[0] != stage}
     assert measured_noise(groups) is None
 
@@ -113,11 +113,11 @@ def test_dunnetts_table(comparisons: int, freedom: int, value: float) -> None:
 def test_the_set_is_cut_at_the_margin_on_the_right_side() -> None:
     noise = Noise(1.0, 10, "")
     assert margin(2, noise) == pytest.approx(1.812461 * 2**0.5, abs=1e-3)
-    assert indistinguishable({7: 10.0, 8: 7.5}, noise, "maximize") == [7, 8]
-    assert indistinguishable({7: 10.0, 8: 7.4}, noise, "maximize") == [7]
-    assert indistinguishable({7: 10.0, 8: 7.4}, noise, "minimize") == [8]
-    assert indistinguishable({3: 1.0}, noise, "minimize") == [3]
-    assert indistinguishable({}, noise, "minimize") == []
+    assert indistinguishable({7: 10.0, 8: 7.5}, noise, HIGHER) == [7, 8]
+    assert indistinguishable({7: 10.0, 8: 7.4}, noise, HIGHER) == [7]
+    assert indistinguishable({7: 10.0, 8: 7.4}, noise, LOWER) == [8]
+    assert indistinguishable({3: 1.0}, noise, LOWER) == [3]
+    assert indistinguishable({}, noise, LOWER) == []
 
 
 def test_intervals_cover_the_truth_in_95_of_100_studies() -> None:
@@ -139,7 +139,7 @@ def test_the_truly_best_config_stays_in_the_set_in_95_of_100_studies(step: float
         noise = measured_noise({(stage, str(number)): list(shared + row) for number, row in enumerate(own)})
         assert noise is not None
         scores = dict(enumerate(truth + chance.normal(0, 1, 16)))
-        found = indistinguishable(scores, noise, "maximize")
+        found = indistinguishable(scores, noise, HIGHER)
         kept.append(0 in found)
         sizes.append(len(found))
     assert np.mean(kept) > 0.94

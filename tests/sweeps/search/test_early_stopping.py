@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sweeps.config.schema import SchedulerConfig
+from sweeps.config.schema import Objective, SchedulerConfig
 from sweeps.search.early_stopping import Stopper, rung_points, save_points, score_points
 from tsvan.config import ScheduleConfig
 
@@ -37,7 +37,7 @@ def test_rungs_are_scores_and_never_the_last(iterations: int) -> None:
 
 
 def test_asha_keeps_the_best_third_of_those_seen_so_far() -> None:
-    stopper = Stopper((3, 8), reduction=3, direction="maximize")
+    stopper = Stopper((3, 8), reduction=3, objective=Objective(direction="maximize"))
     assert stopper.goes_on(0, 3, 1.0)
     assert not stopper.goes_on(1, 3, 0.5)
     assert stopper.goes_on(2, 3, 2.0)
@@ -47,21 +47,21 @@ def test_asha_keeps_the_best_third_of_those_seen_so_far() -> None:
 
 
 def test_lower_is_better_where_it_is_minimised() -> None:
-    stopper = Stopper((3,), reduction=2, direction="minimize")
+    stopper = Stopper((3,), reduction=2, objective=Objective(direction="minimize"))
     assert stopper.goes_on(0, 3, 1.0)
     assert not stopper.goes_on(1, 3, 1.1)
     assert stopper.goes_on(2, 3, 0.9)
 
 
 def test_a_trial_that_passed_a_rung_is_not_judged_there_again() -> None:
-    stopper = Stopper((3,), reduction=3, direction="maximize")
+    stopper = Stopper((3,), reduction=3, objective=Objective(direction="maximize"))
     stopper.record(0, 3, 1.0)
     stopper.record(1, 3, 2.0)
     assert stopper.goes_on(0, 3, 1.0)
 
 
 def test_hyperband_brackets_skip_the_first_rungs() -> None:
-    stopper = Stopper.of(ScheduleConfig(iterations=10), SchedulerConfig(kind="hyperband", reduction=2), "maximize")
+    stopper = Stopper.of(ScheduleConfig(iterations=10), SchedulerConfig(kind="hyperband", reduction=2), Objective())
     assert stopper.brackets == 3
     for number in range(3):
         assert stopper.goes_on(number, 3, 1.0)

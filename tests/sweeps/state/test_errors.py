@@ -14,7 +14,7 @@ from optuna.exceptions import StorageInternalError
 
 from sweeps.config.schema import SweepConfig
 from sweeps.search.storage import load_study
-from sweeps.state.errors import StorageTrouble, memory_trouble, storage_trouble
+from sweeps.state.errors import StorageError, memory_error, storage_error
 from sweeps.state.job import Outcome, Point
 from sweeps.state.paths import StudyPaths
 from tests.sweeps.conftest import open_queue
@@ -36,11 +36,11 @@ def full(name: str | None) -> OSError:
         (PermissionError(errno.EACCES, "Permission denied", "/study/a"), "cannot write /study/a: Permission denied;"),
         (sqlite3.OperationalError("database or disk is full"), "cannot write a database of /study: database or"),
         (sqlite3.OperationalError("database is locked"), "a database of /study is locked by another program; end that"),
-        (StorageTrouble("as it was said"), "as it was said"),
+        (StorageError("as it was said"), "as it was said"),
     ],
 )
 def test_what_is_wrong_with_the_storage_is_said_in_a_line(error: Exception, line: str) -> None:
-    found = storage_trouble(error, HERE)
+    found = storage_error(error, HERE)
     assert found is not None
     assert found.startswith(line)
 
@@ -54,13 +54,13 @@ def test_it_is_found_behind_what_libraries_make_of_it() -> None:
 
     with pytest.raises(RuntimeError, match="a traceback") as error:
         as_ray_does()
-    assert "No space left" in str(storage_trouble(error.value, HERE))
+    assert "No space left" in str(storage_error(error.value, HERE))
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "gone", "/x"), KeyError("x"), ValueError("x")])
 def test_bugs_are_no_trouble_of_the_storage(error: Exception) -> None:
-    assert storage_trouble(error, HERE) is None
-    assert memory_trouble(error) is None
+    assert storage_error(error, HERE) is None
+    assert memory_error(error) is None
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_bugs_are_no_trouble_of_the_storage(error: Exception) -> None:
     ],
 )
 def test_small_memory_is_told_from_other_errors(error: Exception, line: str) -> None:
-    assert str(memory_trouble(error)).startswith(line)
+    assert str(memory_error(error)).startswith(line)
 
 
 def test_a_database_that_is_locked_for_a_while_is_waited_for(config: SweepConfig, paths: StudyPaths) -> None:
@@ -100,7 +100,7 @@ def test_a_database_that_stays_locked_ends_in_a_line_and_loses_nothing(
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(StorageInternalError) as error:
         finish(queue, job, "complete", 1.0)
-    assert "is locked by another program" in str(storage_trouble(error.value, paths.root))
+    assert "is locked by another program" in str(storage_error(error.value, paths.root))
     other.rollback()
     assert Outcome.read(job.paths) is not None
     open_queue(config, paths)  # the next start tells it

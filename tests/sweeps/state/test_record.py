@@ -13,8 +13,8 @@ import pytest
 from sweeps.config.schema import SweepConfig, load
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import (
-    Stopped,
     StopSignals,
+    StudyInterrupted,
     StudyRecord,
     check_same,
     check_same_scorer,
@@ -92,14 +92,14 @@ def test_signals_let_trials_save_and_end_other_stages_at_once(paths: StudyPaths)
     try:
         signals = StopSignals(paths, said.append)
         reached_end = False
-        with pytest.raises(Stopped), signals.patient():  # noqa: PT012
+        with pytest.raises(StudyInterrupted), signals.patient():  # noqa: PT012
             os.kill(os.getpid(), signal.SIGTERM)
             reached_end = paths.stop.exists()
         assert reached_end
         assert len(said) == 1
         signals = StopSignals(paths, said.append)
         signals.install()
-        with pytest.raises(Stopped):
+        with pytest.raises(StudyInterrupted):
             os.kill(os.getpid(), signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before[0])

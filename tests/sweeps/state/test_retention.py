@@ -11,7 +11,7 @@ from sweeps.config.schema import load
 from sweeps.config.space import largest
 from sweeps.state.job import Outcome, State
 from sweeps.state.paths import StudyPaths, TrialPaths
-from sweeps.state.retention import forget_unfinished, remove_leftovers, size_bound, slim
+from sweeps.state.retention import delete_unfinished_checkpoints, drop_optimizer_state, remove_leftovers, size_bound
 from tsvan.__main__ import main
 from tsvan.checkpoint import list_checkpoints, newest
 from tsvan.config import TrainConfig
@@ -45,7 +45,7 @@ def test_an_ended_run_keeps_its_newest_networks_alone(paths: StudyPaths, train: 
     before = newest(folder.checkpoints)
     assert before is not None
     size = list_checkpoints(folder.checkpoints)[0].stat().st_size
-    slim(folder)
+    drop_optimizer_state(folder)
     (file,) = list_checkpoints(folder.checkpoints)
     after = newest(folder.checkpoints)
     assert after is not None
@@ -53,7 +53,7 @@ def test_an_ended_run_keeps_its_newest_networks_alone(paths: StudyPaths, train: 
     assert all(after.networks[name].equal(value) for name, value in before.networks.items())
     assert file.stat().st_size < size - 40_000  # the moments of two iterations of pre-training
     when = file.stat().st_mtime_ns
-    slim(folder)  # again changes nothing
+    drop_optimizer_state(folder)  # again changes nothing
     assert list_checkpoints(folder.checkpoints) == [file]
     assert file.stat().st_mtime_ns == when
     out = tmp_path / "clips"
@@ -65,7 +65,7 @@ def test_of_a_damaged_newest_checkpoint_the_one_before_is_kept(paths: StudyPaths
     folder = paths.trial(0)
     train(folder, 3)
     list_checkpoints(folder.checkpoints)[0].write_bytes(b"cut")
-    slim(folder)
+    drop_optimizer_state(folder)
     kept = newest(folder.checkpoints)
     assert kept is not None
     assert kept.iteration == 2
@@ -77,7 +77,7 @@ def test_where_no_checkpoint_is_good_all_are_left_to_look_at(paths: StudyPaths, 
     train(folder, 3)
     for file in list_checkpoints(folder.checkpoints):
         file.write_bytes(b"cut")
-    slim(folder)
+    drop_optimizer_state(folder)
     assert len(list_checkpoints(folder.checkpoints)) == 2
 
 
@@ -91,7 +91,7 @@ def test_after_the_sweep_only_complete_trials_keep_checkpoints(paths: StudyPaths
     unfinished = paths.trial(4)
     unfinished.checkpoints.mkdir(parents=True)
     (unfinished.checkpoints / "000000003.0123456789abcdef.pt").touch()
-    forget_unfinished(paths)
+    delete_unfinished_checkpoints(paths)
     left = [len(list_checkpoints(paths.trial(number).checkpoints)) for number in range(5)]
     assert left == [1, 0, 0, 0, 1]
 
@@ -111,7 +111,7 @@ def test_half_written_files_of_the_dead_are_removed_and_nothing_else(paths: Stud
 def test_the_bound_counts_the_weights(tiny_config: TrainConfig, train: Train, paths: StudyPaths) -> None:
     train(paths.trial(0), 3)
     full = max(file.stat().st_size for file in list_checkpoints(paths.trial(0).checkpoints))
-    slim(paths.trial(0))
+    drop_optimizer_state(paths.trial(0))
     alone = list_checkpoints(paths.trial(0).checkpoints)[0].stat().st_size
     bound = size_bound(tiny_config, 10, trials=5, reruns=2, scores=10, at_once=2)
     assert alone <= bound.networks <= alone + 2**21

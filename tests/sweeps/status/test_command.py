@@ -23,7 +23,7 @@ from sweeps.state.job import SCORE, TRAIN, Job, Outcome, Point
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import only_driver, write_record
 from sweeps.state.uris import default_uri
-from sweeps.tracking.run_metadata import make_shipper
+from sweeps.tracking.run_metadata import make_uploader
 from tests.sweeps.conftest import open_queue
 from tests.sweeps.search.test_trial_queue import take
 from tsvan.data.store import ClipStore
@@ -56,27 +56,27 @@ def killed(tmp_path_factory: pytest.TempPathFactory, weizmann_store: ClipStore) 
     jobs = [take(queue) for _ in range(4)]
     study = load_study(paths)
     study._storage.create_new_trial(study._study_id)
-    shipper = make_shipper(config, record, weizmann_store, scorer, paths, default_uri(paths.tracking_database))
-    shipper.start()
+    uploader = make_uploader(config, record, weizmann_store, scorer, paths, default_uri(paths.tracking_database))
+    uploader.start()
     for job in jobs:
-        shipper.started(job)
+        uploader.started(job)
     write_points(jobs[0], 40)
     write_points(jobs[1], 30)
     jobs[1].paths.checkpoints.mkdir()
     (jobs[1].paths.checkpoints / "000000030.0123456789abcdef.pt").touch()
     (jobs[1].paths.checkpoints / ".checkpoint.77.tmp").write_bytes(bytes(2**20))
-    shipper.scored(jobs[0], Point(40, {}))
+    uploader.scored(jobs[0], Point(40, {}))
     outcome = Outcome("diverged", 20, {}, "content/encoder is nan")
     outcome.write(jobs[3].paths)
     queue.finished(jobs[3], outcome)
-    shipper.ended(jobs[3], outcome)
-    assert shipper.settle(30) == []
+    uploader.ended(jobs[3], outcome)
+    assert uploader.settle(30) == []
     deadline = time.monotonic() + 30
     while not all(job.paths.tracking.exists() for job in jobs) and time.monotonic() < deadline:
         time.sleep(0.05)
-    shipper._closing.set()  # as death does
-    shipper._wake.set()
-    shipper._thread.join(30)
+    uploader._closing.set()  # as death does
+    uploader._wake.set()
+    uploader._thread.join(30)
     write_points_after = Journal(jobs[0].paths.metrics)
     for iteration in range(50, 101, 10):
         write_points_after.append(iteration, SCORE, {"inception_score": iteration / 10})

@@ -21,8 +21,8 @@ from sweeps.state.paths import StudyPaths
 from sweeps.state.uris import default_uri, shown_uri
 from sweeps.tracking.client import DataInput, Tracker
 from sweeps.tracking.sending import Labels
-from sweeps.tracking.upload_state import Delivery, Lines
-from sweeps.tracking.uploader import Shipper
+from sweeps.tracking.upload_state import Lines, UploadState
+from sweeps.tracking.uploader import Uploader
 from tests.sweeps.conftest import job_maker
 from tsvan.journal import Journal
 
@@ -51,19 +51,19 @@ def job(config: SweepConfig, paths: StudyPaths) -> Job:
     return job
 
 
-def make_shipper(paths: StudyPaths, uri: str, trials: int = 6) -> Shipper:
+def make_uploader(paths: StudyPaths, uri: str, trials: int = 6) -> Uploader:
     data = DataInput("weizmann-real", "123", "/x", "{}")
     labels = Labels("abc", "study", {"dataset": "weizmann"}, {"seed": 0}, {"trials": str(trials)}, data)
     tracker = Tracker(uri, EXPERIMENT, paths.artifacts)
-    return Shipper(tracker, paths, labels, lambda job: (f"{job.number:03d}", {"lambda2": 5.0}, {"stage": "sweep"}))
+    return Uploader(tracker, paths, labels, lambda job: (f"{job.number:03d}", {"lambda2": 5.0}, {"stage": "sweep"}))
 
 
 @pytest.fixture
-def shipper(paths: StudyPaths, uri: str) -> Iterator[Shipper]:
-    shipper = make_shipper(paths, uri)
-    shipper.start()
-    yield shipper
-    shipper.close("complete", timeout_s=1)
+def uploader(paths: StudyPaths, uri: str) -> Iterator[Uploader]:
+    uploader = make_uploader(paths, uri)
+    uploader.start()
+    yield uploader
+    uploader.close("complete", timeout_s=1)
 
 
 def write_points(job: Job, iterations: range) -> None:
@@ -80,7 +80,7 @@ def write_sample(job: Job, iteration: int) -> None:
 
 
 def steps(uri: str, job: Job, name: str) -> list[int]:
-    run_id = Delivery.read(job.paths.tracking).run_id
+    run_id = UploadState.read(job.paths.tracking).run_id
     return [point.step for point in MlflowClient(uri).get_metric_history(run_id, name)]
 
 
@@ -91,20 +91,20 @@ def runs(uri: str) -> list[Any]:
     return list(client.search_runs([experiment.experiment_id]))
 
 
-def test_a_trial_is_one_run_with_all_that_it_wrote(shipper: Shipper, uri: str, job: Job) -> None:
-    shipper.started(job)
+def test_a_trial_is_one_run_with_all_that_it_wrote(uploader: Uploader, uri: str, job: Job) -> None:
+    uploader.started(job)
     write_points(job, range(1, 21))
     write_sample(job, 20)
-    shipper.scored(job, Point(20, {}))
+    uploader.scored(job, Point(20, {}))
     outcome = Outcome("complete", 20, {"inception_score": 20.0})
     outcome.write(job.paths)
-    shipper.ended(job, outcome)
-    assert shipper.close("complete", timeout_s=20) == []
+    uploader.ended(job, outcome)
+    assert uploader.close("complete", timeout_s=20) == []
     children = [run for run in runs(uri) if run.info.run_name == "007"]
     assert len(children) == 1
     run = children[0]
     assert (run.info.status, run.data.tags["state"]) == ("FINISHED", "complete")
-    assert run.data.tags["mlflow.parentRunId"] == shipper.parent_run
+    assert run.data.tags["mlflow.parentRunId"] == uploader.parent_run
     assert run.data.params["lambda2"] == "5.0"
     assert run.inputs.dataset_inputs[0].dataset.name == "weizmann-real"
     assert steps(uri, job, "content/encoder") == list(range(1, 21))
@@ -116,28 +116,28 @@ def test_a_trial_is_one_run_with_all_that_it_wrote(shipper: Shipper, uri: str, j
 @pytest.mark.parametrize(
     ("state", "status"), [("pruned", "KILLED"), ("diverged", "FAILED"), ("failed", "FAILED"), ("complete", "FINISHED")]
 )
-def test_every_state_has_its_status_and_reason(shipper: Shipper, uri: str, job: Job, state: Any, status: str) -> None:
-    shipper.started(job)
+def test_every_state_has_its_status_and_reason(uploader: Uploader, uri: str, job: Job, state: Any, status: str) -> None:
+    uploader.started(job)
     outcome = Outcome(state, 3, {}, "" if state == "complete" else "why")
     outcome.write(job.paths)
-    shipper.ended(job, outcome)
-    assert shipper.settle(20) == []
-    run = MlflowClient(uri).get_run(Delivery.read(job.paths.tracking).run_id)
+    uploader.ended(job, outcome)
+    assert uploader.settle(20) == []
+    run = MlflowClient(uri).get_run(UploadState.read(job.paths.tracking).run_id)
     assert (run.info.status, run.data.tags.get("reason", "")) == (status, outcome.reason)
 
 
 def test_after_a_death_the_same_run_goes_on_and_no_point_is_missing_or_twice(
     paths: StudyPaths, uri: str, job: Job
 ) -> None:
-    first = make_shipper(paths, uri)
+    first = make_uploader(paths, uri)
     first.start()
     first.started(job)
     write_points(job, range(1, 16))
     assert first.close("interrupted", timeout_s=20) == []
-    run_id = Delivery.read(job.paths.tracking).run_id
+    run_id = UploadState.read(job.paths.tracking).run_id
     assert MlflowClient(uri).get_run(run_id).info.status == "KILLED"
     Journal(job.paths.metrics).truncate(10)  # the checkpoint
-    second = make_shipper(paths, uri)
+    second = make_uploader(paths, uri)
     second.start()
     second.started(job)
     write_points(job, range(11, 31))
@@ -145,7 +145,7 @@ def test_after_a_death_the_same_run_goes_on_and_no_point_is_missing_or_twice(
     outcome.write(job.paths)
     second.ended(job, outcome)
     assert second.close("complete", timeout_s=20) == []
-    assert Delivery.read(job.paths.tracking).run_id == run_id
+    assert UploadState.read(job.paths.tracking).run_id == run_id
     assert MlflowClient(uri).get_run(run_id).info.status == "FINISHED"
     assert steps(uri, job, "content/encoder") == list(range(1, 31))
     assert steps(uri, job, "score") == [10, 20, 30]
@@ -159,10 +159,10 @@ def test_delivery_that_was_made_but_not_noted_is_made_again_without_doubling(
     outcome = Outcome("complete", 20, {})
     outcome.write(job.paths)
     for _ in range(2):
-        shipper = make_shipper(paths, uri)
-        shipper.start()
-        shipper.catch_up(job, outcome)
-        assert shipper.close("complete", timeout_s=20) == []
+        uploader = make_uploader(paths, uri)
+        uploader.start()
+        uploader.catch_up(job, outcome)
+        assert uploader.close("complete", timeout_s=20) == []
         job.paths.tracking.unlink()  # as if the driver had died before it wrote this down
         paths.tracking.unlink()
     found = [run for run in runs(uri) if run.info.run_name == "007"]
@@ -179,9 +179,9 @@ def test_a_driver_that_dies_inside_a_delivery_of_many_points_loses_and_doubles_n
     write_points(job, range(1, 2001))
 
     def deliver_and_die() -> None:
-        shipper, requests = make_shipper(paths, uri), 0
-        shipper._ready()
-        real = shipper._tracker.points
+        uploader, requests = make_uploader(paths, uri), 0
+        uploader._ready()
+        real = uploader._tracker.points
 
         def points(run_id: str, points: Any) -> None:
             nonlocal requests
@@ -192,9 +192,9 @@ def test_a_driver_that_dies_inside_a_delivery_of_many_points_loses_and_doubles_n
             if requests == 2:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        shipper._tracker.points = points  # type: ignore[method-assign]
-        shipper.started(job)
-        shipper._round()
+        uploader._tracker.points = points  # type: ignore[method-assign]
+        uploader.started(job)
+        uploader._round()
 
     process = multiprocessing.get_context("fork").Process(target=deliver_and_die)
     process.start()
@@ -205,7 +205,7 @@ def test_a_driver_that_dies_inside_a_delivery_of_many_points_loses_and_doubles_n
     assert 0 < len(arrived) < 2000
     Journal(job.paths.metrics).truncate(10)  # the checkpoint
     write_points(job, range(11, 2001))  # with other times
-    second = make_shipper(paths, uri)
+    second = make_uploader(paths, uri)
     second.start()
     second.started(job)
     assert second.close("interrupted", timeout_s=30) == []
@@ -214,7 +214,7 @@ def test_a_driver_that_dies_inside_a_delivery_of_many_points_loses_and_doubles_n
 
 
 def test_points_whose_answer_was_lost_are_not_doubled_when_a_worker_dies_meanwhile(
-    shipper: Shipper, uri: str, job: Job, monkeypatch: pytest.MonkeyPatch
+    uploader: Uploader, uri: str, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, lost = Tracker.points, []
 
@@ -228,21 +228,21 @@ def test_points_whose_answer_was_lost_are_not_doubled_when_a_worker_dies_meanwhi
 
     monkeypatch.setattr(Tracker, "points", points)
     write_points(job, range(1, 16))
-    shipper.started(job)
-    assert shipper.close("interrupted", timeout_s=20) == []
+    uploader.started(job)
+    assert uploader.close("interrupted", timeout_s=20) == []
     assert lost
     assert steps(uri, job, "content/encoder") == list(range(1, 21))
 
 
-def test_a_run_that_somebody_deleted_is_made_again(shipper: Shipper, uri: str, job: Job) -> None:
+def test_a_run_that_somebody_deleted_is_made_again(uploader: Uploader, uri: str, job: Job) -> None:
     write_points(job, range(1, 6))
-    shipper.started(job)
-    shipper.scored(job, Point(5, {}))
-    wait_until(lambda: Delivery.read(job.paths.tracking).run_id != "" and steps(uri, job, "content/encoder") != [])
-    MlflowClient(uri).delete_run(Delivery.read(job.paths.tracking).run_id)
+    uploader.started(job)
+    uploader.scored(job, Point(5, {}))
+    wait_until(lambda: UploadState.read(job.paths.tracking).run_id != "" and steps(uri, job, "content/encoder") != [])
+    MlflowClient(uri).delete_run(UploadState.read(job.paths.tracking).run_id)
     write_points(job, range(6, 11))
-    shipper.scored(job, Point(10, {}))
-    assert shipper.close("interrupted", timeout_s=20) == []
+    uploader.scored(job, Point(10, {}))
+    assert uploader.close("interrupted", timeout_s=20) == []
     assert steps(uri, job, "content/encoder") == list(range(1, 11))
 
 
@@ -253,36 +253,36 @@ def test_another_store_gets_everything(paths: StudyPaths, uri: str, job: Job, fr
     outcome = Outcome("complete", 10, {})
     outcome.write(job.paths)
     for where in (uri, other):
-        shipper = make_shipper(paths, where)
-        shipper.start()
-        shipper.catch_up(job, outcome)
-        assert shipper.close("complete", timeout_s=20) == []
+        uploader = make_uploader(paths, where)
+        uploader.start()
+        uploader.catch_up(job, outcome)
+        assert uploader.close("complete", timeout_s=20) == []
         assert steps(where, job, "content/encoder") == list(range(1, 11))
 
 
 def test_pictures_are_not_doubled(paths: StudyPaths, uri: str, job: Job) -> None:
     write_sample(job, 10)
     for _ in range(2):
-        shipper = make_shipper(paths, uri)
-        shipper.start()
-        shipper.started(job)
-        assert shipper.close("interrupted", timeout_s=20) == []
-    run_id = Delivery.read(job.paths.tracking).run_id
+        uploader = make_uploader(paths, uri)
+        uploader.start()
+        uploader.started(job)
+        assert uploader.close("interrupted", timeout_s=20) == []
+    run_id = UploadState.read(job.paths.tracking).run_id
     assert len(MlflowClient(uri).list_artifacts(run_id, "images")) == 2  # the picture and its small copy
 
 
 def test_one_run_that_is_refused_does_not_hold_up_the_others(
-    shipper: Shipper, uri: str, job: Job, config: SweepConfig, paths: StudyPaths
+    uploader: Uploader, uri: str, job: Job, config: SweepConfig, paths: StudyPaths
 ) -> None:
     bad = job_maker(config, paths)(3, {"lambda2": 4.0})
     bad.write()
     Journal(bad.paths.metrics).append(1, TRAIN, {"no such name: $": 1.0})
     write_points(job, range(1, 4))
     for one in (bad, job):
-        shipper.started(one)
-        shipper.ended(one, Outcome("failed", 3, {}, "why"))
-    assert shipper.settle(timeout_s=8) == ["trials/003"]
-    assert "no such name" in shipper.trouble
+        uploader.started(one)
+        uploader.ended(one, Outcome("failed", 3, {}, "why"))
+    assert uploader.settle(timeout_s=8) == ["trials/003"]
+    assert "no such name" in uploader.problem
     assert steps(uri, job, "content/encoder") == [1, 2, 3]
 
 
@@ -298,13 +298,13 @@ def test_a_server_that_is_away_holds_nothing_up_and_is_told(
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     paths.config.write_text("study_id: abc\n")
-    shipper = make_shipper(paths, "http://127.0.0.1:9")
-    shipper.start()
-    shipper.started(job)
+    uploader = make_uploader(paths, "http://127.0.0.1:9")
+    uploader.start()
+    uploader.started(job)
     write_points(job, range(1, 11))
-    shipper.ended(job, Outcome("complete", 10, {}))
-    assert shipper.close("complete", timeout_s=0.5) == ["trials/007"]
-    assert shipper.trouble
+    uploader.ended(job, Outcome("complete", 10, {}))
+    assert uploader.close("complete", timeout_s=0.5) == ["trials/007"]
+    assert uploader.problem
     assert len(list(Journal(job.paths.metrics).lines())) == 11
 
 
@@ -326,12 +326,12 @@ def test_a_torn_last_line_waits_until_it_is_whole(job: Job) -> None:
 
 def test_a_study_that_grows_keeps_its_run_and_shows_its_new_size(paths: StudyPaths, uri: str, job: Job) -> None:
     for trials in (6, 8):
-        shipper = make_shipper(paths, uri, trials)
-        shipper.start()
-        shipper.catch_up(job, Outcome("pruned", trials, {}))
-        assert shipper.close("complete", timeout_s=20) == []
+        uploader = make_uploader(paths, uri, trials)
+        uploader.start()
+        uploader.catch_up(job, Outcome("pruned", trials, {}))
+        assert uploader.close("complete", timeout_s=20) == []
         job.paths.tracking.unlink()
-    parent = MlflowClient(uri).get_run(shipper.parent_run)
+    parent = MlflowClient(uri).get_run(uploader.parent_run)
     assert (parent.data.tags["trials"], parent.info.status) == ("8", "FINISHED")
 
 

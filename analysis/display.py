@@ -26,7 +26,7 @@ _COLUMN = "max-width: 430px"
 
 
 def show(figure: Figure) -> Any:
-    """A figure, sharp on any screen."""
+    """A figure, sharp on any live_table."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI)
     width = min(round(figure.get_size_inches()[0] * _PIXELS_PER_INCH), _WIDEST)

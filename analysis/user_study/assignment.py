@@ -37,7 +37,7 @@ def draw_allotment(
     return [drawn[place] for place in rng.permutation(len(drawn))]
 
 
-class Allotments:
+class Assignments:
     """Who is asked what, for as long as the server runs; safe to use from several threads.
 
     After a new start only what was answered counts: showings of raters who went away are asked again.
