@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _study(args: argparse.Namespace) -> int:
-    from sweeps.config.schema import check_names
+    from sweeps.config.load import check_names
 
     check_names(args.dataset, args.preset)  # before torch and Ray are imported, which takes seconds
     from sweeps.commands.request import Request

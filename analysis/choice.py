@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,11 +12,11 @@ import yaml
 
 from analysis.reading import COMPLETE, Study, artifact
 from analysis.store import ROOT
-from sweeps.config.schema import load
+from sweeps.config.load import load
 from sweeps.state.uris import is_local
 from tsvan.config import TrainConfig
 from tsvan.files import write_atomically
-from tsvan.validation import UserError, load_yaml
+from tsvan.validation import UserError, flatten, load_yaml
 
 _OF_THE_SWEEP = ("dataset", "preset", "trials", "resources", "sampler", "scheduler", "calibrate")
 """Keys of the sweep config that a final without a sweep does not need, or that have their own option."""
@@ -83,21 +82,13 @@ def final_command(study: Study, choice: Path) -> str:
 
 def _differences(study: Study) -> list[str]:
     """What the study set beside dataset and preset, as `--set` takes it."""
-    shipped = dict(_flat(load(study.config.dataset, study.config.preset)[0].to_dict()))
-    own = dict(_flat(study.config.to_dict()))
+    shipped = flatten(load(study.config.dataset, study.config.preset)[0].to_dict())
+    own = flatten(study.config.to_dict())
     return [
         f"{key}={_yaml(value)}"
         for key, value in own.items()
         if key.split(".")[0] not in _OF_THE_SWEEP and (key not in shipped or shipped[key] != value)
     ]
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        elif not isinstance(value, dict):
-            yield f"{prefix}{key}", value
 
 
 def _yaml(value: Any) -> str:

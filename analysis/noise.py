@@ -9,7 +9,6 @@ import pandas as pd
 
 from analysis.ranking import best_trial, completed, trial, trials_table
 from analysis.reading import Study
-from sweeps.commands.dry_run import num_clips
 from sweeps.config.space import train_config
 from sweeps.final import seed_noise
 from sweeps.final.statistics import Noise, measured_noise
@@ -104,7 +103,7 @@ def study_noise(study: Study) -> Noise | None:
     """The noise between training seeds: of the calibration, else of the confirm stage, if that was scored on as many
     clips as the trials were; only the spread within each config is used and never which of them is better. None: no
     config was trained with two seeds."""
-    clips = num_clips(study.config, "validation", len(rules(study.config.dataset).classes))
+    clips = study.config.num_clips("validation", len(rules(study.config.dataset).classes))
     return measured_noise(seed_scores(replace(study, reruns=study.reruns[study.reruns["clips"] == clips])))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 import sweeps.tracking.client  # noqa: F401 - sets MLflow's environment (no telemetry, no progress bars) before it is imported
-from tsvan.validation import UserError
+from tsvan.validation import UserError, first_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -76,7 +76,7 @@ def download(client: MlflowClient, run_id: str, name: str, folder: Path) -> Path
     try:
         return Path(client.download_artifacts(run_id, name, str(folder)))
     except (MlflowException, OSError) as error:
-        text = " ".join(str(error).split())[:200]
+        text = first_line(error)
         raise UserError(f"MLflow run {run_id} has no readable {name} ({text}); is the artifact folder there?") from None
 
 

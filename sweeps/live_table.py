@@ -12,8 +12,7 @@ from rich.live import Live
 from rich.table import Table
 
 from sweeps.config.schema import Objective
-from sweeps.config.space import derived
-from sweeps.final.candidates import describe_settings
+from sweeps.config.space import describe
 from sweeps.state.job import Job, Outcome, Point
 from tsvan.config import TrainConfig
 from tsvan.journal import Journal
@@ -61,7 +60,7 @@ class LiveTable:
 
     def started(self, job: Job) -> None:
         """A job was handed out."""
-        settings = describe_settings(derived(TrainConfig.from_dict(job.config)))
+        settings = describe(TrainConfig.from_dict(job.config))
         journal = Journal(job.paths.metrics)
         row = {"settings": settings, "state": "running", "iteration": 0, "last": job.save_at[-1], "score": None}
         row |= {"journal": journal, "before": journal.last_iteration()}  # an earlier process's says nothing of the pace

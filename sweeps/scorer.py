@@ -108,3 +108,22 @@ def scorer_stage(
     )
     write_atomically(paths.scorer_result, json.dumps(asdict(result), indent=1))
     return result
+
+
+def check_same_scorer(paths: StudyPaths, before: str, now: str) -> None:
+    """Refuse to go on with another scorer than the one that scored the study's trials.
+
+    Args:
+        before: text of `stages/scorer.json` as it was; it is put back.
+        now: hash of the scorer that was found or trained.
+
+    Raises:
+        UserError: they differ.
+    """
+    old = json.loads(before)
+    if old["hash"] != now:
+        write_atomically(paths.scorer_result, before)
+        raise UserError(
+            f"the trials in {paths.root} were scored by scorer {old['hash'][:12]} of {old['folder']}, now it is "
+            f"{now[:12]}: the scores would not be comparable; restore that folder, or choose another --out"
+        )

@@ -13,34 +13,29 @@ from typing import Any
 
 from sweeps.commands import dry_run
 from sweeps.commands.request import Request, ResolvedRequest, resolve
+from sweeps.config.same_study import check_same
 from sweeps.config.space import train_config
 from sweeps.data import DataPlan, open_store
 from sweeps.execution.resources import Workers, join
 from sweeps.final import candidates, reruns
 from sweeps.final.seed_noise import study_noise
 from sweeps.live_table import LiveTable
-from sweeps.scorer import ScorerResult, scorer_stage
+from sweeps.scorer import ScorerResult, check_same_scorer, scorer_stage
 from sweeps.search.early_stopping import Stopper, rung_points, save_points, score_points
 from sweeps.search.storage import load_study, open_study, trial_numbers
 from sweeps.search.trial_queue import SweepQueue, derive_seed
 from sweeps.state.errors import StorageError, storage_error
 from sweeps.state.job import Job, Outcome
-from sweeps.state.record import (
-    StopSignals,
-    StudyInterrupted,
-    check_same,
-    check_same_scorer,
-    only_driver,
-    read_record,
-    write_record,
-)
+from sweeps.state.lock import only_driver
+from sweeps.state.record import read_record, write_record
 from sweeps.state.retention import delete_unfinished_checkpoints, drop_optimizer_state, remove_leftovers
+from sweeps.state.signals import StopSignals, StudyInterrupted
 from sweeps.state.uris import shown_uri, without_secrets
 from sweeps.tracking.run_metadata import make_uploader
 from sweeps.tracking.uploader import Uploader
 from tsvan.data.datasets import rules
 from tsvan.data.store import ClipStore
-from tsvan.files import write_atomically
+from tsvan.files import shown_path, write_atomically
 from tsvan.models.precision import slow_bfloat16
 from tsvan.terminal import duration, progress
 
@@ -130,14 +125,15 @@ class _Driver:
             check_same(record, self.config, self.paths)
             remove_leftovers(self.paths)
         new = record is None
-        self.record_now = write_record(self.paths, record, self.config, store)
+        self.record_now = write_record(self.paths, record, self.config.to_dict(), store)
         source = "stand-in clips" if store.data_source == "synthetic" else "clips"
         verb = "new study" if new else "going on with the study"
-        self.live_table.say(f"{verb} in {_shown(self.paths.root)}: {self.config.dataset}, preset {self.config.preset}")
+        where = shown_path(self.paths.root)
+        self.live_table.say(f"{verb} in {where}: {self.config.dataset}, preset {self.config.preset}")
         split = {name: len(store.split(name)) for name in ("train", "test")}
         self.live_table.say(
             f"1 prepare: {split['train']} {source} to train on, {split['test']} held out, {store.num_classes} "
-            f"class(es), in {_shown(store.path)}"
+            f"class(es), in {shown_path(store.path)}"
         )
         if not self.request.cuda and (warning := slow_bfloat16(self.config.base.precision)):
             self.live_table.say(f"  warning: {warning}")
@@ -175,7 +171,7 @@ class _Driver:
             scorer=scorer.folder,
             scorer_config=scorer.config,
             group="validation",
-            num_clips=dry_run.num_clips(self.config, "validation", store.num_classes),
+            num_clips=self.config.num_clips("validation", store.num_classes),
             save_at=save_points(schedule),
             score_at=score_points(schedule),
             waits_at=rung_points(schedule, self.config.scheduler),
@@ -252,7 +248,7 @@ class _Driver:
         classes, run = ClipStore.open(template.store).num_classes, self._reruns("4 final", workers, uploader)
 
         def sized(group: str) -> Job:
-            return Job(**{**vars(template), "num_clips": dry_run.num_clips(config, group, classes)})
+            return Job(**{**vars(template), "num_clips": config.num_clips(group, classes)})
 
         study = load_study(paths) if paths.database.exists() else None
         published = candidates.published_candidate(config, study)
@@ -292,15 +288,8 @@ class _Driver:
     def _goodbye(self, left: list[str]) -> None:
         command = without_secrets(shlex.join(["python", *sys.argv]))
         begun = self.paths.config.exists()
-        kept = f"everything is saved in {_shown(self.paths.root)}" if begun else "nothing was begun"
+        kept = f"everything is saved in {shown_path(self.paths.root)}" if begun else "nothing was begun"
         self.live_table.say(f"stopped; {kept}. Go on with:")
         self.live_table.say(f"  {command if '--resume' in sys.argv or not begun else command + ' --resume'}")
         if left:
             self.live_table.say(f"  not yet delivered to MLflow: {', '.join(left)}")
-
-
-def _shown(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

@@ -1,6 +1,7 @@
-"""Imports go downward only: analysis and sweeps know tsvan, tsvan knows neither, and each package its own things."""
+"""Imports go downward only; Ray, Optuna and MLflow are known in their own rooms. Imports inside functions count."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,34 +9,144 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FORBIDDEN = {
     "tsvan": {"sweeps", "analysis", "ray", "optuna", "mlflow", "tests", "benchmarks"},
-    "sweeps": {"tests", "benchmarks"},
+    "sweeps": {"tests", "benchmarks", "analysis"},
     "analysis": {"tests", "benchmarks", "ray"},
 }
 WITHOUT_TORCH = ("tsvan/config.py", "tsvan/validation.py", "tsvan/schedules.py", "tsvan/files.py", "tsvan/journal.py")
 
+ROOMS = {
+    "ray": ("sweeps/execution/",),
+    "mlflow": ("sweeps/tracking/",),
+    "optuna": ("sweeps/search/", "sweeps/final/", "sweeps/config/space.py"),
+}
+"""Inside sweeps/, only these know the library."""
 
-def imported(path):
+ORDER = {
+    "sweeps": (
+        {"study"},
+        {"commands"},
+        {"report"},
+        {"status"},
+        {"execution"},
+        {"tracking"},
+        {"final"},
+        {"search"},
+        {"data", "scorer", "live_table"},
+        {"config"},
+        {"state"},
+    ),
+    "tsvan": (
+        {"__main__"},
+        {"commands"},
+        {"reconstruction", "masks", "pictures"},
+        {"scoring"},
+        {"trainer", "sampling", "checkpoint", "graphs", "optimisers", "steps", "adversarial", "losses", "schedules"},
+        {"models", "data"},
+        {"config", "cost", "files", "journal", "memory", "random_draws", "terminal", "validation", "video"},
+    ),
+}
+"""From top to bottom: a room imports what stands below it; rooms of one line are neighbours and may be files of one."""
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Dotted names that a file imports, also inside functions: `from a import b` gives a.b where that is a module."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module.split(".")[0]
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                place = ROOT / name.replace(".", "/")
+                yield name if place.with_suffix(".py").exists() or (place / "__init__.py").exists() else node.module
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def files(package: str) -> list[Path]:
+    found = sorted((ROOT / package).rglob("*.py"))
+    assert found
+    return found
 
 
 @pytest.mark.parametrize("package", FORBIDDEN)
-def test_layers(package):
-    files = list((ROOT / package).rglob("*.py"))
-    assert files
-    wrong = [(str(path), name) for path in files for name in imported(path) if name in FORBIDDEN[package]]
+def test_packages_know_only_what_is_below_them(package: str) -> None:
+    wrong = [
+        (str(path.relative_to(ROOT)), name)
+        for path in files(package)
+        for name in imported(path)
+        if name.split(".")[0] in FORBIDDEN[package]
+    ]
     assert wrong == []
 
 
 @pytest.mark.parametrize("file", WITHOUT_TORCH)
-def test_settings_and_schedules_do_without_torch(file):
-    assert "torch" not in set(imported(ROOT / file))
+def test_settings_and_schedules_do_without_torch(file: str) -> None:
+    assert "torch" not in {name.split(".")[0] for name in imported(ROOT / file)}
 
 
-def test_only_tracking_knows_mlflow():
-    sweeps = ROOT / "sweeps"
-    users = {path.relative_to(sweeps) for path in sweeps.rglob("*.py") if "mlflow" in set(imported(path))}
-    assert {user for user in users if user.parts[0] != "tracking"} <= {Path("commands/reproduce.py")}
+@pytest.mark.parametrize("library", ROOMS)
+def test_a_library_is_known_in_its_own_rooms_only(library: str) -> None:
+    users = {
+        str(path.relative_to(ROOT))
+        for path in files("sweeps")
+        if library in {name.split(".")[0] for name in imported(path)}
+    }
+    assert users
+    assert [user for user in sorted(users) if not user.startswith(ROOMS[library])] == []
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_rooms_import_downward_only(package: str) -> None:
+    floor = {room: number for number, rooms in enumerate(ORDER[package]) for room in rooms}
+    wrong = []
+    for path in files(package):
+        own = module_name(path).split(".")
+        if len(own) == 1:
+            continue
+        for name in imported(path):
+            parts = name.split(".")
+            if parts[0] == package and len(parts) > 1 and parts[1] != own[1] and floor[parts[1]] < floor[own[1]]:
+                wrong.append((".".join(own), name))
+    assert wrong == []
+
+
+def test_no_circle_of_modules() -> None:
+    modules = {module_name(path): path for package in FORBIDDEN for path in files(package)}
+    arrows = {
+        name: {other for other in imported(path) if other in modules and other != name}
+        for name, path in modules.items()
+    }
+    done: set[str] = set()
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        assert name not in above, f"circle: {' -> '.join([*above[above.index(name) :], name])}"
+        if name not in done:
+            for other in sorted(arrows[name]):
+                visit(other, (*above, name))
+            done.add(name)
+
+    for name in modules:
+        visit(name, ())
+
+
+def test_no_private_module_of_a_library_is_imported() -> None:
+    wrong = [
+        (str(path.relative_to(ROOT)), name)
+        for package in FORBIDDEN
+        for path in files(package)
+        for name in imported(path)
+        if name.split(".")[0] in ROOMS and any(part.startswith("_") for part in name.split("."))
+    ]
+    assert [name for _, name in wrong if not name.startswith("ray._private")] == []
+
+
+def test_no_module_is_longer_than_a_room() -> None:
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for package in FORBIDDEN
+        for path in files(package)
+        if (lines := len(path.read_text().splitlines())) > 330
+    }
+    assert long == {}

@@ -13,7 +13,7 @@ import torch
 from tsvan.config import TrainConfig
 from tsvan.files import hash_file, publish, temporary
 from tsvan.models.networks import Networks
-from tsvan.validation import UserError
+from tsvan.validation import UserError, first_line
 
 FORMAT = 1
 KEEP = 2
@@ -110,7 +110,7 @@ def load(path: Path) -> Checkpoint:
     except UserError:
         raise
     except Exception as error:  # torch raises a dozen kinds for files that are not its own
-        raise UserError(f"checkpoint {path} cannot be read: {str(error).splitlines()[0]}") from None
+        raise UserError(f"checkpoint {path} cannot be read: {first_line(error)}") from None
     written = values.get("format") if isinstance(values, dict) else None
     if isinstance(written, int) and written > FORMAT:
         raise NewerFormat(

@@ -18,6 +18,14 @@ Progress = Callable[[int, int], None]
 _count = itertools.count()
 
 
+def shown_path(path: Path) -> str:
+    """Return a path for people: relative to where they stand, where it lies below."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path; what was written there is synced and renamed to `path` when the block ends well."""

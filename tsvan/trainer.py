@@ -26,7 +26,7 @@ from tsvan.models.layout import channels_last
 from tsvan.models.networks import Networks
 from tsvan.optimisers import make_capturable, optimisers_of, restore, update
 from tsvan.random_draws import Draws
-from tsvan.validation import UserError
+from tsvan.validation import UserError, flatten
 
 _log = logging.getLogger(__name__)
 
@@ -289,13 +289,8 @@ def _check_same_run(start: Checkpoint, config: TrainConfig, store: ClipStore, fo
     if start.store_hash != store.content_hash:
         raise UserError(f"{folder} was trained on another clip store than {store.path}; give that or another folder")
     if start.config != config:
-        old, new = _flat(start.config), _flat(config)
-        changed = ", ".join(f"{key} was {old[key]}, is {new[key]}" for key in new if old[key] != new[key])
+        old, new = flatten(start.config.to_dict()), flatten(config.to_dict())
+        changed = ", ".join(
+            f"{key.split('.')[-1]} was {old[key]}, is {new[key]}" for key in new if old[key] != new[key]
+        )
         raise UserError(f"{folder} holds a run with other settings ({changed}); give another folder or those settings")
-
-
-def _flat(config: TrainConfig) -> dict[str, object]:
-    flat: dict[str, object] = {}
-    for key, value in config.to_dict().items():
-        flat.update(value if isinstance(value, dict) else {key: value})
-    return flat

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -19,6 +19,21 @@ T = TypeVar("T")
 
 class UserError(ValueError):
     """Wrong use or missing data: one line for the user, exit code 2, no traceback."""
+
+
+def first_line(error: object) -> str:
+    """Return the first line of an error's text, at most 300 characters of it; without a text, its type's name."""
+    text = str(error).strip()
+    return text.splitlines()[0].strip()[:300] if text else type(error).__name__
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Name nested settings by their path, as `budget.iterations`; an empty mapping is left out."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        flat.update(flatten(value, f"{name}.") if isinstance(value, dict) else {name: value})
+    return flat
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -15,7 +15,6 @@ from sweeps.state.retention import SizeBound, size_bound
 from sweeps.state.uris import shown_uri
 from tsvan.cost import train_gflop
 from tsvan.models.networks import Networks
-from tsvan.scoring.groups import group_size
 from tsvan.terminal import duration
 from tsvan.validation import UserError
 
@@ -46,21 +45,15 @@ class Cost:
         return self.sweep_s + self.final_s
 
 
-def num_clips(config: SweepConfig, group: str, num_classes: int) -> int:
-    """N of a sample group in this study."""
-    asked: int | None = getattr(config.scoring, f"{group}_clips")
-    return group_size(group, num_classes) if asked is None else asked
-
-
 def estimate(config: SweepConfig, cuda: bool, cpus: int, num_classes: int, sweep: bool = True) -> Cost:
     """Orders of magnitude from counted operations; the table of a running study shows measured times."""
     speed = _SPEED["cuda"] if cuda else _SPEED["cpu"] * cpus
     base, wide = config.base, largest(config)
     train = train_gflop(base) * 0.5 + train_gflop(wide) * 0.5
-    sample = _SAMPLE * num_clips(config, "validation", num_classes) * len(score_points(base.schedule))
+    sample = _SAMPLE * config.num_clips("validation", num_classes) * len(score_points(base.schedule))
     trial_s = (train + sample) / speed
     reruns = config.final.report.seeds * 2
-    rerun_s = (train + _SAMPLE * num_clips(config, "report", num_classes)) / speed
+    rerun_s = (train + _SAMPLE * config.num_clips("report", num_classes)) / speed
     calibration = config.calibrate.seeds if sweep else 0
     if sweep and config.final.confirm.top_k > 1:
         reruns += config.final.confirm.seeds * (config.final.confirm.top_k + 1)

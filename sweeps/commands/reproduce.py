@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sweeps.state.job import Interrupted, Job, Outcome, Point
 from sweeps.state.paths import StudyPaths, TrialPaths
-from sweeps.state.uris import checked_uri, shown_uri, without_secrets
+from sweeps.state.uris import checked_uri, shown_uri
 from sweeps.tracking.run_metadata import make_tracker, tracking_uri
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
@@ -66,17 +66,9 @@ def _logged(run_id: str, uri: str, out: Path) -> tuple[Job, dict[str, str]]:
 
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
         raise UserError(f"no tracking store at {shown_uri(uri)}; give --tracking-uri, or --out beside the study")
-    from mlflow.exceptions import MlflowException
-
     with tempfile.TemporaryDirectory() as folder:
         tracker = make_tracker(uri, "", StudyPaths(out))
-        try:
-            tags = tracker.read_run(run_id, Path(folder))
-        except MlflowException as error:
-            text = without_secrets(str(error).splitlines()[0])
-            raise UserError(
-                f"no run {run_id} with its settings in {shown_uri(uri)}: {text}; copy its id from MLflow"
-            ) from None
+        tags = tracker.read_run(run_id, Path(folder))
         return Job.from_dict(json.loads((Path(folder) / "job.json").read_text())), tags
 
 

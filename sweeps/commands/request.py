@@ -8,12 +8,14 @@ from pathlib import Path
 
 import torch
 
-from sweeps.config.schema import SweepConfig, load
+from sweeps.config.load import load
+from sweeps.config.same_study import check_same
+from sweeps.config.schema import SweepConfig
 from sweeps.data import DataPlan, locate
 from sweeps.execution.resources import check_share
 from sweeps.final import candidates
 from sweeps.state.paths import StudyPaths
-from sweeps.state.record import StudyRecord, check_out, check_same, read_record
+from sweeps.state.record import StudyRecord, check_out, read_record
 from sweeps.state.uris import checked_uri
 from sweeps.tracking.run_metadata import tracking_uri
 from tsvan.data.store import ClipStore

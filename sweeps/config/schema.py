@@ -1,25 +1,21 @@
-"""YAML -> SweepConfig, strict. A dataset's YAML is the whole study at the paper's budget; presets are overlays."""
+"""The settings of a study as frozen dataclasses, strictly typed; `load` reads them, `rules` holds what lies between."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, field, fields, is_dataclass
-from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from tsvan.config import DATASETS, DatasetName, TrainConfig, published
-from tsvan.data.datasets import rules
+from tsvan.config import DatasetName, TrainConfig, published
 from tsvan.scoring.config import ScorerConfig
 from tsvan.scoring.config import published as published_scorer
-from tsvan.validation import STRICT, UserError, build, load_yaml, nearest, parse_value
+from tsvan.scoring.groups import group_size
+from tsvan.validation import STRICT, build
 
 PRESETS = ("paper", "dev", "smoke")
-SHIPPED = Path(__file__).resolve().parents[1]
-"""Folder of the sweep configs and presets that ship."""
 RATIO = "lambda5_ratio"
 """Swept in place of lambda5_upper: upper = ratio x lower."""
 
@@ -202,86 +198,14 @@ class SweepConfig:
         row = cast(dict[str, Any], _plain(asdict(published_scorer(self.dataset))))
         return build(ScorerConfig, {**row, **self.scoring.classifier}, "scoring.classifier")
 
+    def num_clips(self, group: str, num_classes: int) -> int:
+        """Return N of a sample group in this study: what was asked for, else the specification's number."""
+        asked: int | None = getattr(self.scoring, f"{group}_clips")
+        return group_size(group, num_classes) if asked is None else asked
+
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, as written to `study.yaml`."""
         return cast(dict[str, Any], _plain(asdict(self)))
-
-
-def check_names(dataset: str, preset: str) -> None:
-    """Raises UserError for an unknown dataset or preset, with the nearest."""
-    if dataset not in DATASETS:
-        raise UserError(f"unknown dataset '{dataset}'; {nearest(dataset, DATASETS)}")
-    if preset not in PRESETS:
-        raise UserError(f"unknown preset '{preset}'; {nearest(preset, PRESETS)}")
-
-
-def load(
-    dataset: str, preset: str = "paper", overrides: list[str] | None = None, file: Path | None = None
-) -> tuple[SweepConfig, str]:
-    """Read and validate a dataset's sweep config with a preset and single values over it.
-
-    Args:
-        dataset: one of DATASETS.
-        preset: one of PRESETS.
-        overrides: `key=value`, as `budget.iterations=30` or `train.kernel_layers=2`.
-        file: in place of the YAML that ships.
-
-    Returns:
-        The config, and the file that it came from.
-
-    Raises:
-        UserError: anything unknown or wrong, with file, key, value and what to do.
-    """
-    from sweeps.config.rules import checked
-
-    check_names(dataset, preset)
-    source = file or SHIPPED / f"{dataset}.yaml"
-    values = load_yaml(source)
-    if isinstance(values, dict) and "objective" not in values:
-        values = {**values, "objective": _usual_objective(dataset)}
-    config = checked(build(SweepConfig, values, _shown(source)), _shown(source))
-    if config.dataset != dataset:
-        raise UserError(
-            f"{_shown(source)}: dataset is '{config.dataset}', but --dataset is '{dataset}'; change one of them"
-        )
-    overlay = SHIPPED / "presets" / f"{preset}.yaml"
-    config = build(SweepConfig, _merge(config.to_dict(), load_yaml(overlay)), _shown(overlay))
-    for where, layer in map(_override, overrides or []):
-        config = build(SweepConfig, _merge(config.to_dict(), layer), where)
-    # Rules between keys hold for the whole: two overrides may be right only together.
-    return checked(config, " ".join(f"--set {text}" for text in overrides or []) or _shown(overlay)), _shown(source)
-
-
-def _usual_objective(dataset: str) -> dict[str, str]:
-    """Actions tell how recognisable a clip is; without them the distance to real clips decides."""
-    if rules(dataset).scoring == "speaker_step":
-        return {"metric": "kernel_distance", "direction": "minimize"}
-    return {"metric": "inception_score", "direction": "maximize"}
-
-
-def _override(text: str) -> tuple[str, dict[str, Any]]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise UserError(f"--set {text}: expected key=value, as in --set budget.iterations=30")
-    parts = key.strip().split(".")
-    if parts[0] in ("dataset", "preset"):
-        raise UserError(f"--set {text}: use --{parts[0]}")
-    if parts[0] == "train" or parts[0] == "fixed":  # a training setting, by its own name or with its section
-        parts = ["fixed", ".".join(parts[1:])]
-    layer: Any = parse_value(value)
-    for part in reversed(parts):
-        layer = {part: layer}
-    return f"--set {text}", layer
-
-
-def _merge(base: dict[str, Any], layer: Any) -> dict[str, Any]:
-    if not isinstance(layer, dict):
-        return cast(dict[str, Any], layer)  # wrong on purpose: validation names it
-    merged = copy.deepcopy(base)
-    for key, value in layer.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
 
 
 def _plain(value: Any) -> Any:
@@ -290,11 +214,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _shown(path: Path) -> str:
-    """Relative to where the user stands, if possible."""
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

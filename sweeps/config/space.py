@@ -57,6 +57,13 @@ def derived(train: TrainConfig) -> dict[str, Any]:
     return values
 
 
+def describe(train: TrainConfig) -> str:
+    """Say a config in a few characters: `ngf32 z512 λ2=5.1 λ5=2→15`."""
+    model, loss = train.model, train.loss
+    parts = [f"ngf{model.ngf}", f"z{model.content_dim}", f"λ2={loss.lambda2:.3g}"]
+    return " ".join([*parts, f"λ5={loss.lambda5_lower:.3g}→{loss.lambda5_upper:.3g}"])
+
+
 def published_params(config: SweepConfig) -> tuple[dict[str, Any], str]:
     """The Table 3 row as a point of the space: the first trial.
 

@@ -36,7 +36,7 @@ for _name, _value in {
 import ray  # noqa: E402
 from ray._private import node, parameter, ray_constants  # noqa: E402
 
-from tsvan.validation import UserError  # noqa: E402
+from tsvan.validation import UserError, first_line  # noqa: E402
 
 _CONNECT_TIMEOUT_S = 10.0
 _LOCK = "driver.lock"
@@ -69,7 +69,7 @@ def connected(address: str | None, slots: Slots | None) -> Iterator[None]:
                 _knock(address)
                 ray.init(address=address, **quiet)
             except (OSError, ValueError) as error:
-                text = str(error).splitlines()[0]
+                text = first_line(error)
                 raise UserError(f"no Ray cluster at '{address}' ({text}); start one, or leave --address out") from None
         else:
             assert slots is not None

@@ -17,7 +17,7 @@ from sweeps.config.schema import SweepConfig
 from sweeps.config.space import largest
 from sweeps.live_table import LiveTable
 from sweeps.state.paths import StudyPaths
-from sweeps.state.record import StopSignals
+from sweeps.state.signals import StopSignals
 from sweeps.state.uris import is_local, shown_uri
 from sweeps.tracking.uploader import Uploader
 from tsvan.config import TrainConfig

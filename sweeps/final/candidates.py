@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -107,12 +106,6 @@ def final_job(template: Job, candidate: Candidate, stage: str, place: int, seed:
         seal=str(paths.choice) if stage == SEALED else "",
         score_at=(last,),
     )
-
-
-def describe_settings(values: dict[str, Any]) -> str:
-    """`ngf32 z512 λ2=5.1 λ5=2.0->15`: a config in a few characters."""
-    parts = [f"ngf{values['ngf']}", f"z{values['content_dim']}", f"λ2={values['lambda2']:.3g}"]
-    return " ".join([*parts, f"λ5={values['lambda5_lower']:.3g}→{values['lambda5_upper']:.3g}"])
 
 
 def _candidate(config: SweepConfig, trial: FrozenTrial) -> Candidate:

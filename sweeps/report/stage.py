@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import yaml
 
 from sweeps.config.schema import SweepConfig
-from sweeps.config.space import derived
-from sweeps.final.candidates import describe_settings
+from sweeps.config.space import describe
 from sweeps.final.reruns import FinalResult
 from sweeps.final.statistics import WITHOUT_INTERVAL, Interval, shown
 from sweeps.live_table import LiveTable
 from sweeps.report.html import write_page
 from sweeps.report.markdown import near_best_lines, write_report
 from sweeps.report.samples import Picture, draw_pictures
-from sweeps.report.summary import summarise, trial_rows
+from sweeps.report.summary import summarise
 from sweeps.report.tables import escaped, metrics_table
 from sweeps.scorer import ScorerResult
-from sweeps.search.storage import load_study
+from sweeps.search.recorded_trials import trial_rows
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord
 from sweeps.state.uris import shown_uri
 from sweeps.tracking.uploader import Uploader
 from tsvan.checkpoint import list_checkpoints
 from tsvan.config import TrainConfig
-from tsvan.files import write_atomically
+from tsvan.files import shown_path, write_atomically
 
 _IN_NOTE = 4
 """Pictures that the description in MLflow begins with; a description has 5,000 characters."""
@@ -47,7 +45,7 @@ def publish(
     Returns:
         Exit code: 0, or 1 without a usable trial.
     """
-    trials = trial_rows(load_study(paths), paths, config) if paths.database.exists() else []
+    trials = trial_rows(paths, config)
     usable = result is not None and bool(result.winner.scores)
     if result is not None and usable:
         _write_chosen(result, paths)
@@ -103,7 +101,7 @@ def _deliver(
     if result is not None:
         tags |= {
             "verdict": result.verdict,
-            "best": describe_settings(derived(TrainConfig.from_dict(result.winner.config))),
+            "best": describe(TrainConfig.from_dict(result.winner.config)),
         }
         tags["mlflow.note.content"] = _note(result, summary, pictures[:_IN_NOTE], config, uploader.parent_run)
     files = [paths.page, paths.report, paths.summary, paths.choice, paths.figures, paths.chosen_config, paths.database]
@@ -129,7 +127,7 @@ def _note(result: FinalResult, summary: dict[str, Any], pictures: list[Picture],
     lines = [
         f"**{result.verdict}**",
         "",
-        f"Best: {describe_settings(derived(TrainConfig.from_dict(result.winner.config)))} "
+        f"Best: {describe(TrainConfig.from_dict(result.winner.config))} "
         f"({escaped(result.winner.origin)}). The whole report, with films: `report.html` under Artifacts.",
         "",
         *metrics_table(result, summary),
@@ -149,7 +147,7 @@ def _closing_lines(
     result: FinalResult | None, config: SweepConfig, paths: StudyPaths, summary: dict[str, Any]
 ) -> list[str]:
     trials, near = summary["trials"], summary["near_best"]
-    lines = [f"5 report: {_shown(paths.page)}, {_shown(paths.report)}, {_shown(paths.summary)}"]
+    lines = [f"5 report: {shown_path(paths.page)}, {shown_path(paths.report)}, {shown_path(paths.summary)}"]
     if result is None or not result.winner.scores:
         if result is not None:
             failed = "; ".join(f"seed {seed}: {reason}" for seed, reason in result.winner.failed.items())
@@ -157,13 +155,13 @@ def _closing_lines(
         states = ", ".join(f"{trial['number']}: {trial['state']} {trial['reason']}".strip() for trial in trials[:8])
         return [*lines, f"no usable trial ({states})"]
     winner = result.winner
-    settings = describe_settings(derived(TrainConfig.from_dict(winner.config)))
+    settings = describe(TrainConfig.from_dict(winner.config))
     metric = config.objective.metric
     score = winner.scores[metric]
     seeds = f"{len(score.values)} seed{'s' if len(score.values) > 1 else ''}"
     return [
         *lines,
-        f"best config: {settings} ({winner.origin}), in {_shown(paths.chosen_config)}",
+        f"best config: {settings} ({winner.origin}), in {shown_path(paths.chosen_config)}",
         f"final score: {metric} {shown(metric, score)} over {seeds}, {result.num_clips} clips",
         *([] if near is None else [_near_line(near)]),
         f"looks at the sealed report group: {summary['final']['looks']}, for {summary['final']['choices']} choice(s)",
@@ -175,10 +173,3 @@ def _near_line(near: dict[str, Any]) -> str:
     count = len(near["trials"])
     text = f"{count} of {near['complete']} trials can't be told from the best by the noise between seeds"
     return f"{text}; the cheapest is trial {near['cheapest']}" if count > 1 else text
-
-
-def _shown(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import optuna
-
-from sweeps.commands.dry_run import num_clips
 from sweeps.config.schema import SweepConfig
 from sweeps.data import clips_summary
 from sweeps.final.reruns import FinalResult
 from sweeps.final.seed_noise import near_best, study_noise
 from sweeps.final.statistics import Noise
-from sweeps.search.storage import is_incomplete
+from sweeps.search.storage import run_of
 from sweeps.state.job import read_job
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.record import StudyRecord
@@ -23,38 +19,6 @@ from sweeps.state.versions import versions
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
 from tsvan.scoring.seal import looks, num_choices
-
-STATES = {"RUNNING": "running", "WAITING": "waiting", "COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-
-
-def trial_rows(study: optuna.Study, paths: StudyPaths, config: SweepConfig) -> list[dict[str, Any]]:
-    """One row a trial: number, state, params, score, iteration, MLflow run, and what else is known."""
-    rows = []
-    for trial in study.trials:
-        if trial.state.name == "WAITING" or is_incomplete(trial):
-            continue
-        attrs = trial.user_attrs
-        scores = attrs.get("scores", {})
-        rows.append(
-            {
-                "number": trial.number,
-                "state": attrs.get("state", STATES[trial.state.name]),
-                "params": trial.params,
-                "score": scores.get(config.objective.metric),
-                "iteration": attrs.get("iteration", 0),
-                "mlflow_run_id": attrs.get("mlflow_run_id") or run_id(paths.trial(trial.number).tracking),
-                "scores": scores,
-                "reason": attrs.get("reason", ""),
-                "origin": attrs.get("origin", "sampler"),
-                "seconds": attrs.get("seconds"),
-            }
-        )
-    return rows
-
-
-def run_id(tracking: Path) -> str | None:
-    """The MLflow run of a folder; None while there is none."""
-    return (json.loads(tracking.read_text()).get("run_id") or None) if tracking.exists() else None
 
 
 def summarise(
@@ -68,7 +32,7 @@ def summarise(
 ) -> dict[str, Any]:
     """Write `summary.json`."""
     store = ClipStore.open(record.store)
-    noise = study_noise(paths, config.objective.metric, num_clips(config, "validation", store.num_classes))
+    noise = study_noise(paths, config.objective.metric, config.num_clips("validation", store.num_classes))
     summary = {
         "dataset": config.dataset,
         "data_source": record.data_source,
@@ -89,7 +53,7 @@ def summarise(
             **clips_summary(store),
         },
         "scorer": scorer,
-        "mlflow_run_id": run_id(paths.tracking),
+        "mlflow_run_id": run_of(paths),
         "model": model,
         "config": config.to_dict(),
     }
@@ -120,7 +84,7 @@ def _reruns(paths: StudyPaths) -> Iterator[dict[str, Any]]:
     for folder in map(TrialPaths, sorted(paths.root.glob("final/*"))):
         job = read_job(folder)
         if job is not None:
-            yield {"name": job.name, "seed": job.config["seed"], "mlflow_run_id": run_id(folder.tracking)}
+            yield {"name": job.name, "seed": job.config["seed"], "mlflow_run_id": run_of(folder)}
 
 
 def count_looks(paths: StudyPaths) -> int:

@@ -24,7 +24,7 @@ from sweeps.config.space import distributions, published_params
 from sweeps.state.job import Job, Outcome, read_job, scored_points
 from sweeps.state.paths import StudyPaths, TrialPaths
 from tsvan.journal import Journal
-from tsvan.validation import UserError
+from tsvan.validation import UserError, first_line
 
 LOCK_WAIT_S = 30.0
 """How long a database that another program has locked is waited for."""
@@ -123,8 +123,8 @@ def attributes(job: Job, outcome: Outcome) -> dict[str, Any]:
     return attrs
 
 
-def run_of(folder: TrialPaths) -> str | None:
-    """The MLflow run of a folder, if the uploader has made it by now."""
+def run_of(folder: TrialPaths | StudyPaths) -> str | None:
+    """Return the MLflow run of a trial or a study, if the uploader has made it by now."""
     return (json.loads(folder.tracking.read_text()).get("run_id") or None) if folder.tracking.exists() else None
 
 
@@ -175,7 +175,7 @@ def _damage_in_words(paths: StudyPaths) -> Iterator[None]:
         cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
         if isinstance(cause, OperationalError) and "no such table" not in str(cause):
             raise  # locked, or its disk is full: not damaged
-        line = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+        line = first_line(cause)
         raise UserError(
             f"the Optuna study {paths.database} is damaged ({line}); "
             f"'tune_runner.py status --out {paths.root} --repair' makes it again from the trials' folders"

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 
-from optuna.trial import FrozenTrial
-
-from sweeps.search.storage import STATES
+from sweeps.search.recorded_trials import RecordedTrial
 from sweeps.state.job import Outcome
 from sweeps.tracking.client import STATUS
 from sweeps.tracking.reader import TrackedRun
 
 UNKNOWN = "?"
-_OPTUNA = {state.name: name for name, state in STATES.items()} | {"RUNNING": "running", "WAITING": "waiting"}
 
 
 def by_optuna(
-    trial: FrozenTrial | str | None, outcome: Outcome | None, alive: bool
+    trial: RecordedTrial | str | None, outcome: Outcome | None, alive: bool
 ) -> tuple[str | None, list[str]]:
     """What Optuna says of a trial, and what is wrong with it.
 
@@ -31,10 +28,8 @@ def by_optuna(
         return UNKNOWN, []
     if isinstance(trial, str):
         return None, [] if alive else ["Optuna does not know it"]
-    said = str(trial.user_attrs.get("state", "failed")) if trial.state.name == "FAIL" else _OPTUNA[trial.state.name]
-    expected = "running" if outcome is None else outcome.state
-    right = STATES.get(expected) if outcome is not None else None
-    if said == expected and (right is None or trial.state == right):
+    said, expected = trial.state, "running" if outcome is None else outcome.state
+    if said == expected and trial.consistent:
         return said, []
     if alive and said == "running":
         return said, []  # on its way

@@ -11,8 +11,9 @@ from sweeps.scorer import ScorerResult
 from sweeps.search.storage import is_sound, make_database, open_study
 from sweeps.search.trial_queue import reconcile
 from sweeps.state.job import Job, Outcome, read_job
+from sweeps.state.lock import only_driver
 from sweeps.state.paths import StudyPaths, TrialPaths
-from sweeps.state.record import StudyRecord, only_driver
+from sweeps.state.record import StudyRecord
 from sweeps.state.retention import remove_leftovers
 from sweeps.status.study_status import RunStatus, study_status
 from sweeps.tracking.run_metadata import make_uploader

@@ -6,17 +6,14 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from optuna.exceptions import StorageInternalError
-from optuna.trial import FrozenTrial
-from sqlalchemy.exc import OperationalError
-
 from sweeps.config.schema import SweepConfig
-from sweeps.config.space import derived
-from sweeps.final.candidates import describe_settings
-from sweeps.search.storage import is_incomplete, is_sound, read_study, trial_numbers
+from sweeps.config.space import describe
+from sweeps.search.recorded_trials import RecordedTrial, recorded_trials
+from sweeps.search.storage import trial_numbers
 from sweeps.state.job import Job, Outcome, read_job, scored_points
+from sweeps.state.lock import driver_of
 from sweeps.state.paths import StudyPaths, TrialPaths
-from sweeps.state.record import StudyRecord, driver_of
+from sweeps.state.record import StudyRecord
 from sweeps.state.uris import shown_uri
 from sweeps.status.consistency import UNKNOWN, by_mlflow, by_optuna, points_missing
 from sweeps.tracking.client import STATUS
@@ -116,7 +113,7 @@ def study_status(
         ours: the study's lock is held by this process, which is no driver.
     """
     driver = None if ours else driver_of(paths)
-    optuna, problems = _asked_optuna(paths)
+    optuna, problems = recorded_trials(paths)
     runs, problem = _asked_mlflow(uri, record)
     numbers = sorted({*trial_numbers(paths), *(optuna or {})})
     trials = [
@@ -176,22 +173,6 @@ def _left(paths: StudyPaths) -> float | None:
     return (max(here) - stage["since"]) / len(here) * left if here and left > 0 else None
 
 
-def _asked_optuna(paths: StudyPaths) -> tuple[dict[int, FrozenTrial] | None, list[str]]:
-    if not paths.database.exists():
-        lost = bool(trial_numbers(paths))
-        return None if lost else {}, [f"{paths.database.name} is missing"] if lost else []
-    try:
-        if not is_sound(paths):
-            return None, [f"{paths.database.name} is damaged"]
-        trials = read_study(paths).get_trials(deepcopy=False)
-    except (OperationalError, StorageInternalError) as error:
-        text = str(error.__cause__ or error).splitlines()[0]
-        return None, [f"{paths.database.name} can't be read now ({text})"]
-    begun = {trial.number: trial for trial in trials if trial.state.name != "WAITING" and not is_incomplete(trial)}
-    cut = [number for number, trial in begun.items() if trial.state.name == "RUNNING" and not trial.params]
-    return {number: trial for number, trial in begun.items() if number not in cut}, []
-
-
 def _asked_mlflow(uri: str, record: StudyRecord) -> tuple[dict[str, list[TrackedRun]] | None, str]:
     try:
         found = tracked_runs(uri, experiment_name(record.config["dataset"]), record.study_id)
@@ -209,7 +190,7 @@ def _run(
     folder: TrialPaths,
     config: SweepConfig,
     alive: bool,
-    trial: FrozenTrial | str | None,
+    trial: RecordedTrial | str | None,
     runs: dict[str, list[TrackedRun]] | None,
     record: StudyRecord,
 ) -> RunStatus:
@@ -257,7 +238,7 @@ def _run(
 
 
 def _settings(job: Job | None) -> str:
-    return "" if job is None else describe_settings(derived(TrainConfig.from_dict(job.config)))
+    return "" if job is None else describe(TrainConfig.from_dict(job.config))
 
 
 def _stage(paths: StudyPaths, asked: int, trials: list[RunStatus], finals: list[RunStatus]) -> str:

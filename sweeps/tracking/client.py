@@ -26,7 +26,9 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_DISABLE_ENV_CREATION", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
+from sweeps.state.uris import shown_uri, without_secrets
 from sweeps.tracking.upload_state import Contents
+from tsvan.validation import UserError, first_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -176,14 +178,24 @@ class Tracker:
 
         Returns:
             Its tags; `config.yaml` and `job.json` lie in `folder`.
+
+        Raises:
+            UserError: there is no such run, or its settings are gone.
         """
         from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
 
         quiet()
         self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
-        run = self.client.get_run(run_id)
-        for name in ("config.yaml", "job.json"):
-            self.client.download_artifacts(run_id, name, str(folder))
+        try:
+            run = self.client.get_run(run_id)
+            for name in ("config.yaml", "job.json"):
+                self.client.download_artifacts(run_id, name, str(folder))
+        except MlflowException as error:
+            text = without_secrets(first_line(error))
+            raise UserError(
+                f"no run {run_id} with its settings in {shown_uri(self.uri)}: {text}; copy its id from MLflow"
+            ) from None
         return dict(run.data.tags)
 
     def register(self, run_id: str, name: str, checkpoint: Path, example_label: int, tags: Mapping[str, str]) -> str:

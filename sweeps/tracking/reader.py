@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from sweeps.state.uris import shown_uri, without_secrets
 from sweeps.tracking.client import KEY, quiet
+from tsvan.validation import first_line
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -79,8 +80,7 @@ def tracked_runs(uri: str, experiment: str, study_id: str) -> list[TrackedRun]:
             for run in runs
         ]
     except Exception as error:  # MLflow passes on whatever its store or the network raises
-        text = " ".join(str(error).split())
-        raise NotTold(without_secrets(text)[:200] or type(error).__name__) from None
+        raise NotTold(without_secrets(first_line(error))) from None
 
 
 def _check_database(uri: str) -> None:

@@ -6,13 +6,14 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from sweeps.config.schema import SweepConfig, load
-from sweeps.config.space import derived, grid_size, published_params
-from sweeps.final.candidates import describe_settings
+from sweeps.config.load import load
+from sweeps.config.same_study import MAY_CHANGE
+from sweeps.config.schema import SweepConfig
+from sweeps.config.space import derived, describe, grid_size, published_params
 from sweeps.scorer import ScorerResult
 from sweeps.state.job import Job
 from sweeps.state.paths import StudyPaths
-from sweeps.state.record import MAY_CHANGE, StudyRecord
+from sweeps.state.record import StudyRecord
 from sweeps.state.uris import default_uri, is_local
 from sweeps.state.versions import code_version
 from sweeps.tracking.client import DataInput, Tracker
@@ -20,6 +21,7 @@ from sweeps.tracking.sending import Labels
 from sweeps.tracking.uploader import Uploader
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
+from tsvan.validation import flatten
 
 
 def tracking_uri(asked: str | None, paths: StudyPaths) -> str:
@@ -60,34 +62,21 @@ def make_uploader(
     split = {name: len(store.split(name)) for name in ("train", "test")}
     profile = f'{{"train_clips": {split["train"]}, "test_clips": {split["test"]}, "classes": {store.num_classes}}}'
     data = DataInput(f"{config.dataset}-{store.data_source}", store.content_hash[:32], str(store.path), profile)
-    values = _flat(config)
+    values = {key: value for key, value in flatten(config.to_dict()).items() if value is not None}
     fixed = {key: value for key, value in values.items() if key.split(".")[0] not in MAY_CHANGE}
     settings = {key: str(value) for key, value in values.items() if key not in fixed}
     labels = Labels(record.study_id, paths.root.name, tags, fixed, settings, data)
     row = published_params(config)
 
-    def describe(job: Job) -> tuple[str, Mapping[str, Any], Mapping[str, str]]:
-        params = derived(TrainConfig.from_dict(job.config))
+    def describe_run(job: Job) -> tuple[str, Mapping[str, Any], Mapping[str, str]]:
+        train = TrainConfig.from_dict(job.config)
+        params = derived(train)
         stage = job.stage
         own = {"stage": stage, "trial": str(job.number), "train.seed": str(job.config["seed"])}
         if stage == "sweep" and job.number == 0:
             own["origin"] = row[1]
         number = f"{job.number:03d}" if stage == "sweep" else f"{stage} seed {job.number}"
         sizes = {"score.group": job.group, "score.clips": job.num_clips}
-        return f"{number} {describe_settings(params)}", {**params, **sizes}, own
+        return f"{number} {describe(train)}", {**params, **sizes}, own
 
-    return Uploader(tracker, paths, labels, describe)
-
-
-def _flat(config: SweepConfig) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-
-    def walk(values: dict[str, Any], prefix: str) -> None:
-        for key, value in values.items():
-            if isinstance(value, dict) and key != "classifier":
-                walk(value, f"{prefix}{key}.")
-            elif value is not None:
-                flat[f"{prefix}{key}"] = value
-
-    walk(config.to_dict(), "")
-    return flat
+    return Uploader(tracker, paths, labels, describe_run)

@@ -14,6 +14,7 @@ from sweeps.state.uris import without_secrets
 from sweeps.tracking.client import Tracker
 from sweeps.tracking.sending import Labels, Sender
 from sweeps.tracking.upload_state import Item, Lines, UploadState
+from tsvan.validation import first_line
 
 POLL_S = 1.0
 YIELD_S = 0.5  # scores of a moment travel together, and a worker that waits is answered first
@@ -181,7 +182,7 @@ class Uploader:
             action()
         except Exception as error:  # MLflow passes on whatever its store or the network raises
             self._troubled_since = self._troubled_since if self.problem else time.monotonic()
-            self.problem = without_secrets(" ".join(str(error).split()))[:300] or type(error).__name__
+            self.problem = without_secrets(first_line(error))
             return False
         self.problem = ""
         return True

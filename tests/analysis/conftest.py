@@ -13,7 +13,8 @@ import yaml
 
 import sweeps.tracking.client  # noqa: F401 - MLflow's environment
 from analysis.reading import Study, read_study
-from sweeps.config.schema import SweepConfig, load
+from sweeps.config.load import load
+from sweeps.config.schema import SweepConfig
 from sweeps.config.space import derived, published_params, train_config
 from sweeps.final.reruns import FinalResult, Reported
 from sweeps.final.statistics import interval

@@ -11,7 +11,7 @@ import pytest
 from analysis.choice import choice_path, final_command, write_choice
 from analysis.ranking import best_trial
 from analysis.reading import Study
-from sweeps.config.schema import load
+from sweeps.config.load import load
 from sweeps.config.space import params_of
 from sweeps.final.candidates import candidate_from_file
 from tsvan.validation import UserError

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from sweeps.config.schema import load
+from sweeps.config.load import load
 from tests.faults.harness import TINY, Driver
 from tsvan.data.standin import drawing
 from tsvan.scoring.training import train_or_load

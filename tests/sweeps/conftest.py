@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from sweeps.config.schema import SweepConfig, load
+from sweeps.config.load import load
+from sweeps.config.schema import SweepConfig
 from sweeps.config.space import train_config
 from sweeps.search.early_stopping import Stopper, save_points, score_points
 from sweeps.search.storage import open_study

@@ -17,7 +17,7 @@ import ray
 import torch
 
 import tune_runner
-from sweeps.config.schema import load
+from sweeps.config.load import load
 from sweeps.execution.ray_cluster import Slots, connected
 from sweeps.state.paths import StudyPaths
 from sweeps.state.uris import checked_uri, shown_uri, without_secrets

@@ -16,6 +16,7 @@ from tsvan.models.kernels import adaptive_torch
 from tsvan.models.precision import full
 from tsvan.models.stack import Stack
 from tsvan.models.tables import KERNEL_SIZE, Architecture
+from tsvan.validation import first_line
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ def _triton_kernels() -> ModuleType | None:
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
-        reason = next(iter(str(error).splitlines()), repr(error))
+        reason = first_line(error)
         _log.warning("motion is fused without Triton, more slowly: %s; it needs a C compiler such as gcc", reason)
         return None
     return adaptive_cuda

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tsvan.files import hash_file
-from tsvan.validation import UserError
+from tsvan.validation import UserError, first_line
 
 SIDE = 224
 
@@ -39,7 +39,7 @@ class I3D:
         except OSError as error:
             raise UserError(f"cannot read the I3D file {path}: {error.strerror}; give a TorchScript file") from None
         except RuntimeError as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise UserError(f"the I3D file {path} is not TorchScript: {reason}; save it with torch.jit.save") from None
         self.path = path
 

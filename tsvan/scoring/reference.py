@@ -14,7 +14,7 @@ from tsvan.data.store import ClipStore
 from tsvan.files import replacing
 from tsvan.scoring.features import Measured
 from tsvan.scoring.windows import Window, held_out_windows
-from tsvan.validation import UserError
+from tsvan.validation import UserError, first_line
 
 Table = TypeVar("Table")
 
@@ -76,5 +76,5 @@ def read_table(path: Path, build: Callable[[Mapping[str, Any]], Table]) -> Table
 
 
 def _damaged(path: Path, reason: object) -> UserError:
-    text = (str(reason) or type(reason).__name__).splitlines()[0]
+    text = first_line(reason)
     return UserError(f"the cached reference {path} is damaged: {text}; delete it and run again")

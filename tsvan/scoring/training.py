@@ -28,7 +28,7 @@ from tsvan.scoring.classifier import (
 from tsvan.scoring.config import ScorerConfig
 from tsvan.scoring.labels import Scheme, scheme
 from tsvan.scoring.windows import Window, held_out_windows, iterations_per_epoch, load, training_windows
-from tsvan.validation import UserError
+from tsvan.validation import UserError, first_line
 
 FORMAT_VERSION = 2
 
@@ -276,5 +276,5 @@ def _load_file(path: Path) -> dict[str, Any]:
 
 
 def _damaged(path: Path, reason: object) -> UserError:
-    text = str(reason).splitlines()[0] if str(reason) else type(reason).__name__
+    text = first_line(reason)
     return UserError(f"the cached scorer {path} is damaged: {text}; delete it and run again")

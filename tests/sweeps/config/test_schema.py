@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.config.schema import PRESETS, load
+from sweeps.config.load import load
+from sweeps.config.schema import PRESETS
 from tsvan.config import DATASETS
 from tsvan.validation import UserError
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sweeps.config.schema import load
+from sweeps.config.load import load
 from sweeps.config.space import NEAREST, TABLE_3, derived, distributions, largest, published_params, train_config
 from tsvan.config import published
 from tsvan.validation import UserError

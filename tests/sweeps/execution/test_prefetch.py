@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.config.schema import load
+from sweeps.config.load import load
 from sweeps.execution.prefetch import Ahead
 from sweeps.state.job import Interrupted, Job, Point
 from sweeps.state.paths import StudyPaths

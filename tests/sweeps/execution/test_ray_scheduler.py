@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 import pytest
 from optuna.trial import TrialState
 
-from sweeps.config.schema import Objective, SweepConfig, load
+from sweeps.config.load import load
+from sweeps.config.schema import Objective, SweepConfig
 from sweeps.execution.ray_cluster import Slots, _own_folder, connected
 from sweeps.execution.ray_scheduler import MAX_REQUEUES, _Desk, _Eye, run_jobs
 from sweeps.execution.worker import _claim

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from sweeps.config.schema import load
+from sweeps.config.load import load
 from sweeps.execution.resources import _fraction
 from sweeps.state.paths import StudyPaths
 

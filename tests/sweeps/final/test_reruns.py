@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.config.schema import SweepConfig, load
+from sweeps.config.load import load
+from sweeps.config.schema import SweepConfig
 from sweeps.final import reruns
 from sweeps.final.candidates import Candidate, best_candidates, candidate_from_file, from_sweep, published_candidate
 from sweeps.final.seed_noise import study_noise

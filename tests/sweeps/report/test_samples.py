@@ -11,7 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from sweeps.config.schema import SweepConfig, load
+from sweeps.config.load import load
+from sweeps.config.schema import SweepConfig
 from sweeps.report import samples
 from sweeps.report.samples import draw_pictures
 from sweeps.state.paths import StudyPaths

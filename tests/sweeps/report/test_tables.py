@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sweeps.config.schema import load
+from sweeps.config.load import load
 from sweeps.final.reruns import FinalResult, Reported
 from sweeps.final.statistics import Interval, interval
 from sweeps.report.tables import (

@@ -7,7 +7,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from sweeps.config.schema import SweepConfig, load
+from sweeps.config.load import load
+from sweeps.config.schema import SweepConfig
 from sweeps.search.storage import load_study, open_study
 from sweeps.search.trial_queue import SweepQueue, derive_seed
 from sweeps.state.job import SCORE, Job, Outcome, Point

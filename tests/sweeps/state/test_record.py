@@ -10,19 +10,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from sweeps.config.schema import SweepConfig, load
+from sweeps.config.load import load
+from sweeps.config.same_study import check_same
+from sweeps.config.schema import SweepConfig
+from sweeps.scorer import check_same_scorer
+from sweeps.state.lock import driver_of, only_driver
 from sweeps.state.paths import StudyPaths
-from sweeps.state.record import (
-    StopSignals,
-    StudyInterrupted,
-    StudyRecord,
-    check_same,
-    check_same_scorer,
-    driver_of,
-    only_driver,
-    read_record,
-    write_record,
-)
+from sweeps.state.record import StudyRecord, read_record, write_record
+from sweeps.state.signals import StopSignals, StudyInterrupted
 from tests.sweeps.conftest import open_queue
 from tsvan.validation import UserError
 
@@ -44,6 +39,24 @@ def test_what_would_make_trials_incomparable_is_refused_by_name(paths: StudyPath
     key = override.split("=")[0].replace("train.", "fixed.")
     with pytest.raises(UserError, match=key):
         check_same(record(), load("weizmann", "smoke", [override])[0], paths)
+
+
+@pytest.mark.parametrize("key", ["scoring.i3d", "scoring.batch_size", "calibrate", "scheduler.kind", "second_objective"])
+def test_a_study_begun_before_a_key_existed_goes_on_with_that_keys_default(paths: StudyPaths, key: str) -> None:
+    old = record()
+    *sections, name = key.split(".")
+    values = old.config
+    for section in sections:
+        values = values[section]
+    del values[name]
+    check_same(old, load("weizmann", "smoke")[0], paths)
+
+
+def test_a_key_of_a_later_version_is_named(paths: StudyPaths) -> None:
+    later = record()
+    later.config["warp"] = 9
+    with pytest.raises(UserError, match=r"study\.yaml: unknown key 'warp'"):
+        check_same(later, load("weizmann", "smoke")[0], paths)
 
 
 def test_a_second_driver_is_refused_and_the_first_ones_stop_file_is_cleared(paths: StudyPaths) -> None:
@@ -120,5 +133,5 @@ def test_a_study_can_be_read_again_whatever_its_id(
     looks_like_a_number = SimpleNamespace(hex="60e38929866612345678901234567890")
     monkeypatch.setattr("sweeps.state.record.uuid", SimpleNamespace(uuid4=lambda: looks_like_a_number))
     store = SimpleNamespace(content_hash="abc", path=Path("store"), data_source="synthetic")
-    written = write_record(paths, None, config, store)  # type: ignore[arg-type]
+    written = write_record(paths, None, config.to_dict(), store)  # type: ignore[arg-type]
     assert read_record(paths) == written

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.config.schema import load
+from sweeps.config.load import load
 from sweeps.config.space import largest
 from sweeps.state.job import Outcome, State
 from sweeps.state.paths import StudyPaths, TrialPaths

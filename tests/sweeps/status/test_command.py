@@ -16,12 +16,14 @@ from mlflow import MlflowClient
 from optuna.trial import TrialState
 
 import tune_runner
-from sweeps.config.schema import SweepConfig, load
+from sweeps.config.load import load
+from sweeps.config.schema import SweepConfig
 from sweeps.scorer import ScorerResult
 from sweeps.search.storage import load_study
 from sweeps.state.job import SCORE, TRAIN, Job, Outcome, Point
+from sweeps.state.lock import only_driver
 from sweeps.state.paths import StudyPaths
-from sweeps.state.record import only_driver, write_record
+from sweeps.state.record import write_record
 from sweeps.state.uris import default_uri
 from sweeps.tracking.run_metadata import make_uploader
 from tests.sweeps.conftest import open_queue
@@ -49,7 +51,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory, weizmann_store: ClipStore) 
     """
     holder = tmp_path_factory.mktemp("runs")
     paths, config = StudyPaths(holder / "study"), load("weizmann", "smoke", ["trials=6", "budget.iterations=100"])[0]
-    record = write_record(paths, None, config, weizmann_store)
+    record = write_record(paths, None, config.to_dict(), weizmann_store)
     scorer = ScorerResult("", {}, "abc", {}, {}, {}, "", [], False)
     write_atomically(paths.scorer_result, json.dumps(vars(scorer)))
     queue = open_queue(config, paths)
@@ -237,7 +239,7 @@ def test_a_damaged_database_stops_the_study_in_one_line(paths: StudyPaths, confi
 
 def test_a_driver_that_dies_while_the_database_is_made_leaves_none(tmp_path: Path) -> None:
     code = (
-        "import os\nfrom pathlib import Path\nfrom sweeps.config.schema import load\n"
+        "import os\nfrom pathlib import Path\nfrom sweeps.config.load import load\n"
         "from sweeps.state.paths import StudyPaths\nfrom sweeps.search import storage\n"
         "storage.os.replace = lambda *_: os._exit(9)\n"
         f"storage.open_study(StudyPaths(Path({str(tmp_path)!r})), load('weizmann', 'smoke')[0])\n"
