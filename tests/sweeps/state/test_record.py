@@ -41,7 +41,7 @@ def test_what_would_make_trials_incomparable_is_refused_by_name(paths: StudyPath
         check_same(record(), load("weizmann", "smoke", [override])[0], paths)
 
 
-@pytest.mark.parametrize("key", ["scoring.i3d", "scoring.batch_size", "calibrate", "scheduler.kind", "second_objective"])
+@pytest.mark.parametrize("key", ["scoring.i3d", "scoring.batch_size", "calibrate", "scheduler.kind", "trials"])
 def test_a_study_begun_before_a_key_existed_goes_on_with_that_keys_default(paths: StudyPaths, key: str) -> None:
     old = record()
     *sections, name = key.split(".")
