@@ -8,36 +8,13 @@ import torch
 from torch import nn
 
 from sweeps.state.errors import memory_error
+from tests.graph_streams import Stream, entered, streams
 from tsvan import graphs
 from tsvan.random_draws import Draws
 from tsvan.steps import StepResult
 
 CPU = torch.device("cpu")
 CLIPS, LABELS = torch.ones(2, 3, 10, 4, 4), torch.zeros(2, dtype=torch.int64)
-
-
-class Stream:
-    """In place of CUDA's: `current` is where work goes."""
-
-    current: "Stream"
-
-    def __init__(self, device=None):
-        streams.append(self)
-
-    def wait_stream(self, other):
-        pass
-
-
-streams: list[Stream] = []
-
-
-@contextmanager
-def entered(stream):
-    before, Stream.current = Stream.current, stream
-    try:
-        yield
-    finally:
-        Stream.current = before
 
 
 @pytest.fixture

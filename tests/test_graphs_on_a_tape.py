@@ -12,8 +12,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from tests.test_graphs import Stream, entered
-from tests.test_trainer import TEACHER_FORCED, DrawnBatches
+from tests.drawn_batches import TEACHER_FORCED, DrawnBatches
+from tests.graph_streams import Stream, entered
 from tsvan import adversarial, graphs
 from tsvan.graphs import Graphs
 from tsvan.models import fusion, stack

@@ -150,3 +150,13 @@ def test_no_module_is_longer_than_a_room() -> None:
         if (lines := len(path.read_text().splitlines())) > 330
     }
     assert long == {}
+
+
+def test_no_test_imports_another_one() -> None:
+    wrong = [
+        (str(path.relative_to(ROOT)), name)
+        for path in files("tests")
+        for name in imported(path)
+        if name.startswith("tests.") and name.rpartition(".")[2].startswith(("test_", "conftest"))
+    ]
+    assert wrong == []

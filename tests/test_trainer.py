@@ -4,18 +4,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 
+from tests.drawn_batches import TEACHER_FORCED, DrawnBatches
 from tsvan import schedules
-from tsvan.data.batches import Batch
 from tsvan.models.networks import OWNERS
 from tsvan.optimisers import make_capturable, restore
 from tsvan.steps import StepResult
 from tsvan.trainer import Diverged, Trainer, pick_device
 from tsvan.validation import UserError
 
-# Roll-outs on their own frames amplify rounding at first, so what compares numbers stays where real frames are given.
-TEACHER_FORCED = {"iterations": 1000, "sequence_share_start": 0.5}
 GOLDEN = Path(__file__).parent / "golden" / "first_losses.json"
 
 
@@ -62,19 +59,6 @@ def test_frozen_parts_stay_unchanged_bit_for_bit(kind, learning, tiny_config, we
         after = list(getattr(trainer.networks, owner).parameters())
         unchanged = all(torch.equal(a, b) for a, b in zip(before[owner], after, strict=True))
         assert unchanged == (owner not in learning), owner
-
-
-class DrawnBatches:
-    """Clips of smooth noise, by iteration: no dataset's change can touch them."""
-
-    def __init__(self, device="cpu"):
-        self.device = device
-
-    def at(self, iteration):
-        generator = torch.Generator().manual_seed(iteration)
-        coarse = torch.rand(2, 3, 10, 8, 8, generator=generator) * 2 - 1
-        clips = F.interpolate(coarse, size=(10, 64, 64), mode="trilinear")
-        return Batch(clips.to(self.device), torch.tensor([iteration % 10, 3]).to(self.device))
 
 
 def test_first_losses_of_a_seeded_run(tiny_config, weizmann_store, tmp_path):

@@ -21,7 +21,7 @@ from analysis.final_tables import (
 from analysis.reading import Study, read_study
 from analysis.seeds import draw_seeds
 from sweeps.config.space import published_params
-from tests.analysis.conftest import summary
+from tests.analysis.studies import summary
 from tsvan.validation import UserError
 
 

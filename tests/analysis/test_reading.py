@@ -12,7 +12,7 @@ from analysis.reading import Study, learning_curves, read_study
 from analysis.samples import download_samples
 from analysis.store import absolute_uri, list_studies
 from analysis.weights import count_weights
-from tests.analysis.conftest import RERUNS, TRIALS
+from tests.analysis.studies import RERUNS, TRIALS
 from tsvan.config import ModelConfig, published
 from tsvan.models.networks import Networks
 from tsvan.validation import UserError

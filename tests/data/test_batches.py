@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.data.conftest import write_store
+from tests.data.clips import write_store
 from tsvan.config import DataConfig
 from tsvan.data.batches import Batches, FrameReader
 from tsvan.data.store import ClipStore

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.data.conftest import write_store
+from tests.data.clips import write_store
 from tsvan.data.datasets import rules
 from tsvan.data.store import ClipStore
 from tsvan.data.store_writer import StoreWriter

@@ -15,13 +15,12 @@ from typing import Any
 import pytest
 
 from sweeps.config.load import load
-from tests.faults.harness import TINY, Driver
+from tests.faults.harness import TINY, Driver, Start
 from tsvan.data.standin import drawing
 from tsvan.scoring.training import train_or_load
 
 SIDE_BY_SIDE = 3
 
-Start = Callable[..., Driver]
 Scene = Callable[[Path, Start], Any]
 
 

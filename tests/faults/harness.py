@@ -201,3 +201,7 @@ def _runs(out: Path) -> Iterator[Path]:
     """Folders of trials and final runs."""
     for stage in ("trials", "final"):
         yield from (out / stage).glob("*")
+
+
+Start = Callable[..., Driver]
+"""Starts a driver that ends with its test."""

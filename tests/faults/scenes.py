@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ledger import audit, delivered, written
-from tests.faults.conftest import Start
 from tests.faults.disk import fill, lock, small_disk
 from tests.faults.faulty import FAULTS
-from tests.faults.harness import Driver, at_work, in_final, status, train_lines
+from tests.faults.harness import Driver, Start, at_work, in_final, status, train_lines
 from tests.faults.server import Server, serving
 
 AWAY_S, LOCKED_S = 8, 8

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import Start
+from tests.faults.harness import Start
 from tsvan.data.standin import drawing
 
 

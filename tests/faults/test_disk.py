@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import Start
 from tests.faults.disk import mount
+from tests.faults.harness import Start
 from tests.faults.scenes import Stopped, stopped
 
 

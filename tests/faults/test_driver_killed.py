@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.ledger import audit
-from tests.faults.conftest import Start
-from tests.faults.harness import TOTAL, at_work, moment, status, train_lines
+from tests.faults.harness import TOTAL, Start, at_work, moment, status, train_lines
 
 FEW = ["start", "work", "checkpoint", "work", "final"]
 MANY = [*["start"] * 3, *["work"] * 7, *["checkpoint"] * 7, "work", "checkpoint", "work", "final", "final", "final"]

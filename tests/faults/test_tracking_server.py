@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.ledger import audit
-from tests.faults.conftest import Start
-from tests.faults.harness import at_work
+from tests.faults.harness import Start, at_work
 from tests.faults.scenes import Faulty, be_away, faulty
 from tests.faults.server import serving
 

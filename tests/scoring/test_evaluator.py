@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.scoring.conftest import TINY
+from tests.scoring.stores import TINY
 from tsvan.data.store import ClipStore
 from tsvan.scoring.classifier import Scorer
 from tsvan.scoring.evaluator import Evaluator

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.scoring.conftest import TINY, write_store
+from tests.scoring.stores import TINY, write_store
 from tsvan.config import DATASETS
 from tsvan.data.batches import FrameReader
 from tsvan.data.datasets import MIN_FRAMES, span

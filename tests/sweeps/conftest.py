@@ -1,23 +1,14 @@
-"""Studies without a trainer: real Optuna and MLflow stores, jobs whose body is `fake_trial.body`."""
+"""An empty study folder and a small study's config."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sweeps.config.load import load
 from sweeps.config.schema import SweepConfig
-from sweeps.config.space import train_config
-from sweeps.search.early_stopping import Stopper, save_points, score_points
-from sweeps.search.storage import open_study
-from sweeps.search.trial_queue import SweepQueue, derive_seed
-from sweeps.state.job import Job
 from sweeps.state.paths import StudyPaths
-
-BODY = "tests.sweeps.fake_trial:body"
 
 
 @pytest.fixture
@@ -31,36 +22,3 @@ def paths(tmp_path: Path) -> StudyPaths:
 def config() -> SweepConfig:
     """Six trials of 100 iterations, scored every 10; no pre-training."""
     return load("weizmann", "smoke", ["trials=6", "budget.iterations=100"])[0]
-
-
-def job_maker(config: SweepConfig, paths: StudyPaths) -> Callable[[int, dict[str, Any]], Job]:
-    """(number, params) -> job with the fake body."""
-
-    def make(number: int, params: dict[str, Any]) -> Job:
-        train = train_config(config, params, derive_seed(config.seed, "trial", number))
-        return Job(
-            name=f"trials/{number:03d}",
-            number=number,
-            folder=str(paths.trial(number).folder),
-            config=train.to_dict(),
-            store="",
-            store_hash="",
-            scorer="",
-            scorer_config={},
-            group="validation",
-            num_clips=8,
-            save_at=save_points(config.base.schedule),
-            score_at=score_points(config.base.schedule),
-            objectives=tuple(objective.metric for objective in config.objectives),
-            stop_file=str(paths.stop),
-            params=params,
-            body=BODY,
-        )
-
-    return make
-
-
-def open_queue(config: SweepConfig, paths: StudyPaths) -> SweepQueue:
-    """A queue over the study's database, as a new process would open it."""
-    stopper = Stopper.of(config.base.schedule, config.scheduler, config.objective)
-    return SweepQueue(open_study(paths, config), config, job_maker(config, paths), stopper)

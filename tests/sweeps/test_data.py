@@ -7,7 +7,7 @@ import pytest
 
 from sweeps.data import DataPlan, clips_line, clips_summary, locate, open_store
 from sweeps.state.paths import StudyPaths
-from tests.data.conftest import write_store, write_video
+from tests.data.clips import write_store, write_video
 from tsvan.data.config import PrepareConfig
 from tsvan.data.raw.prepare import prepare
 from tsvan.data.store import INDEX

@@ -8,7 +8,7 @@ from sweeps.config.schema import Objective, SweepConfig
 from sweeps.live_table import LiveTable
 from sweeps.state.job import Outcome, Point
 from sweeps.state.paths import StudyPaths
-from tests.sweeps.conftest import job_maker
+from tests.sweeps.studies import job_maker
 from tsvan.journal import Journal
 
 

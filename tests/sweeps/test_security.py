@@ -22,7 +22,7 @@ from sweeps.execution.ray_cluster import Slots, connected
 from sweeps.state.paths import StudyPaths
 from sweeps.state.uris import checked_uri, shown_uri, without_secrets
 from sweeps.tracking.uploader import Uploader
-from tests.sweeps.conftest import open_queue
+from tests.sweeps.studies import open_queue
 from tsvan.__main__ import main as trainer_main
 from tsvan.checkpoint import list_checkpoints, save
 from tsvan.checkpoint import load as load_checkpoint

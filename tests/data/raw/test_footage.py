@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.data.conftest import write_video
+from tests.data.clips import write_video
 from tsvan.data.datasets import NpyLayout
 from tsvan.data.raw.boxes import central
 from tsvan.data.raw.footage import Frames, UnreadableError, open_footage

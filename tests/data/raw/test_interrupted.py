@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.data.conftest import write_video
+from tests.data.clips import write_video
 from tsvan.data.config import PrepareConfig
 from tsvan.data.datasets import rules
 from tsvan.data.raw import reader_pool

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from tests.data.conftest import talking, walking, write_frames, write_pictures, write_video
+from tests.data.clips import talking, walking, write_frames, write_pictures, write_video
 from tsvan.data.config import PrepareConfig
 from tsvan.data.raw.inspection import inspect
 from tsvan.data.raw.layouts import recognise

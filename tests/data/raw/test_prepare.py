@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.data.conftest import write_video
+from tests.data.clips import write_video
 from tsvan.data.raw.prepare import fingerprint, prepare
 from tsvan.files import hash_file
 from tsvan.validation import UserError

@@ -13,7 +13,7 @@ from sweeps.config.load import load
 from sweeps.execution.prefetch import Ahead
 from sweeps.state.job import Interrupted, Job, Point
 from sweeps.state.paths import StudyPaths
-from tests.sweeps.conftest import job_maker
+from tests.sweeps.studies import job_maker
 
 
 class Counter:

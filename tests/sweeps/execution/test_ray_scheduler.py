@@ -23,7 +23,7 @@ from sweeps.search.storage import load_study
 from sweeps.search.trial_queue import SweepQueue
 from sweeps.state.job import Job, Outcome, Point, scored_points
 from sweeps.state.paths import StudyPaths
-from tests.sweeps.conftest import job_maker, open_queue
+from tests.sweeps.studies import job_maker, open_queue
 from tsvan.journal import Journal
 from tsvan.validation import UserError
 

@@ -14,8 +14,8 @@ from sweeps.final.seed_noise import study_noise
 from sweeps.search.storage import load_study
 from sweeps.state.job import Job, Outcome
 from sweeps.state.paths import StudyPaths
-from tests.sweeps.conftest import job_maker, open_queue
-from tests.sweeps.search.test_trial_queue import finish, take
+from tests.sweeps.queue_steps import finish, take
+from tests.sweeps.studies import job_maker, open_queue
 from tsvan.validation import UserError
 
 

@@ -16,7 +16,7 @@ from sweeps.config.schema import SweepConfig
 from sweeps.report import samples
 from sweeps.report.samples import draw_pictures
 from sweeps.state.paths import StudyPaths
-from tests.sweeps.report.test_tables import final
+from tests.sweeps.report.final_results import final
 from tsvan.checkpoint import Checkpoint, list_checkpoints, save
 from tsvan.config import TrainConfig
 from tsvan.models.networks import Networks

@@ -1,33 +1,7 @@
 from __future__ import annotations
 
-from typing import Any
-
 from sweeps.report.scorer_section import trust_lines
-
-SCORER: dict[str, Any] = {
-    "accuracies": {"person x action": 0.975},
-    "last_accuracies": {"person x action": 0.95},
-    "chances": {"person x action": 0.025},
-    "sensitivity": {
-        "rows": {
-            "real": {"inception_score": 9.0, "label_agreement": 1.0, "kernel_distance": -0.01},
-            "shuffled": {"inception_score": 9.5, "label_agreement": 0.5, "kernel_distance": 0.05},
-        },
-        "num_clips": 30,
-        "num_distance_clips": 15,
-        "gaps": {"shuffled": {"difference": 0.06, "standard_error": 0.02}},
-        "refusals": {"inception_score": "inception_score does not rank shuffled clips below real ones"},
-    },
-    "growth": {
-        "sizes": (16, 1_024, 9_000),
-        "values": {
-            "inception_score": {"16": (5.0, 0.5), "1024": (9.0, 0.1), "9000": (9.25, 0.0)},
-            "kernel_distance": {"16": (0.125, 0.25)},
-        },
-        "num_clips": 30,
-    },
-    "marked": {"validation": 1_024, "report": 9_000},
-}
+from tests.sweeps.report.scorer_results import SCORER
 
 
 def test_accuracy_bounds_and_gaps_are_shown() -> None:

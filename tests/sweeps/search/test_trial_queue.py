@@ -10,28 +10,13 @@ from optuna.trial import TrialState
 from sweeps.config.load import load
 from sweeps.config.schema import SweepConfig
 from sweeps.search.storage import load_study, open_study
-from sweeps.search.trial_queue import SweepQueue, derive_seed
+from sweeps.search.trial_queue import derive_seed
 from sweeps.state.job import SCORE, Job, Outcome, Point
 from sweeps.state.paths import StudyPaths
-from tests.sweeps.conftest import open_queue
+from tests.sweeps.queue_steps import finish, take
+from tests.sweeps.studies import open_queue
 from tsvan.journal import Journal
 from tsvan.validation import UserError
-
-
-def finish(queue: SweepQueue, job: Job, state: Any, value: float) -> None:
-    """End a job as its process would."""
-    values = dict.fromkeys(job.objectives, value)
-    outcome = Outcome(
-        state, job.score_at[-1], values if state != "failed" else {}, "" if state == "complete" else "why"
-    )
-    outcome.write(job.paths)
-    queue.finished(job, outcome)
-
-
-def take(queue: SweepQueue) -> Job:
-    job = queue.next()
-    assert job is not None
-    return job
 
 
 def test_the_published_row_comes_first_and_the_number_asked_for_is_delivered(

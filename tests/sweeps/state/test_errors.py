@@ -17,8 +17,8 @@ from sweeps.search.storage import load_study
 from sweeps.state.errors import StorageError, memory_error, storage_error
 from sweeps.state.job import Outcome, Point
 from sweeps.state.paths import StudyPaths
-from tests.sweeps.conftest import open_queue
-from tests.sweeps.search.test_trial_queue import finish, take
+from tests.sweeps.queue_steps import finish, take
+from tests.sweeps.studies import open_queue
 
 HERE = Path("/study")
 

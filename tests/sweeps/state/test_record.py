@@ -18,7 +18,7 @@ from sweeps.state.lock import driver_of, only_driver
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord, read_record, write_record
 from sweeps.state.signals import StopSignals, StudyInterrupted
-from tests.sweeps.conftest import open_queue
+from tests.sweeps.studies import open_queue
 from tsvan.validation import UserError
 
 

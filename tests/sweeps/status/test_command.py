@@ -26,8 +26,8 @@ from sweeps.state.paths import StudyPaths
 from sweeps.state.record import write_record
 from sweeps.state.uris import default_uri
 from sweeps.tracking.run_metadata import make_uploader
-from tests.sweeps.conftest import open_queue
-from tests.sweeps.search.test_trial_queue import take
+from tests.sweeps.queue_steps import take
+from tests.sweeps.studies import open_queue
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
 from tsvan.journal import Journal

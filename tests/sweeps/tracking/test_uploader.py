@@ -23,7 +23,7 @@ from sweeps.tracking.client import DataInput, Tracker
 from sweeps.tracking.sending import Labels
 from sweeps.tracking.upload_state import Lines, UploadState
 from sweeps.tracking.uploader import Uploader
-from tests.sweeps.conftest import job_maker
+from tests.sweeps.studies import job_maker
 from tsvan.journal import Journal
 
 EXPERIMENT = "tsvan-test"
