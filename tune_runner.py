@@ -9,7 +9,7 @@ import sys
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait must not spin: trials share the cores
 
 from sweeps.commands.arguments import reproduce_parser, status_parser, study_parser
-from tsvan.validation import UserError
+from tsvan.validation import UserError, one_line
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
             return status(status_parser().parse_args(arguments[1:]))
         return _study(study_parser().parse_args(arguments))
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

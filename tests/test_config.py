@@ -1,7 +1,10 @@
+import tracemalloc
+from pathlib import Path
+
 import pytest
 
 from tsvan.config import DATASETS, TrainConfig, published, scaled
-from tsvan.validation import UserError, load_yaml, parse_value
+from tsvan.validation import UserError, load_yaml, one_line, parse_value
 
 
 @pytest.mark.parametrize(
@@ -93,3 +96,46 @@ def test_yaml_numbers_and_errors(tmp_path):
         load_yaml(broken)
     with pytest.raises(UserError, match="cannot read"):
         load_yaml(tmp_path / "absent.yaml")
+
+
+BOMB = "a: &a [x, x]\n" + "\n".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+NO_YAML = {
+    "aliases": (BOMB, "more than 20,000 values, aliases written out"),
+    "merged aliases": (BOMB.replace("[x, x]", "{x: 1}").replace(" [", " {<<: [").replace("]", "]}"), "values"),
+    "circle": ("a: &a [*a]", "an alias stands inside its own anchor"),
+    "brackets": ("[" * 3000, "nested deeper than 40 levels"),
+    "mappings": ("{a: " * 500, "nested deeper than 40 levels"),
+    "digits": ("trials: " + "9" * 4400, "is no int"),
+    "hexadecimal digits": ("trials: 0x" + "f" * 5000, "a whole number of more than 64 bits"),
+    "length": ("a: " + "x" * 1_000_001, "more than 1,000,000 characters"),
+    "int": ("a: !!int foo", "'foo' is no int"),
+    "bool": ("a: !!bool foo", "'foo' is no bool"),
+    "date": ("a: !!timestamp foo", "'foo' is no timestamp"),
+    "prefix": ("a: 0x_", "'0x_' is no int"),
+    "not a mapping": ("a: !!map [1]", "expected a mapping node"),
+}
+
+
+@pytest.mark.parametrize("case", NO_YAML)
+def test_what_is_no_config_is_one_line_and_little_memory(case: str, tmp_path: Path) -> None:
+    text, words = NO_YAML[case]
+    (tmp_path / "x.yaml").write_text(text)
+    tracemalloc.start()
+    with pytest.raises(UserError, match=r"x\.yaml is not valid YAML") as error:
+        load_yaml(tmp_path / "x.yaml")
+    assert tracemalloc.get_traced_memory()[1] < 30 * 2**20
+    tracemalloc.stop()
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_dates_stay_text_and_ordinary_aliases_work(tmp_path: Path) -> None:
+    assert parse_value("2026-02-30") == "2026-02-30"
+    assert parse_value("{a: &a {x: 1}, b: {<<: *a, y: 2}}") == {"a": {"x": 1}, "b": {"x": 1, "y": 2}}
+
+
+def test_a_message_is_one_line_that_every_terminal_shows() -> None:
+    assert one_line("a\nb\tc\x1b[31m\udc80 λ") == "a b c\\x1b[31m\\udc80 λ"
+    assert len(one_line("x" * 50_000)) < 1300

@@ -12,7 +12,9 @@ FORBIDDEN = {
     "sweeps": {"tests", "benchmarks", "analysis"},
     "analysis": {"tests", "benchmarks", "ray"},
 }
-WITHOUT_TORCH = ("tsvan/config.py", "tsvan/validation.py", "tsvan/schedules.py", "tsvan/files.py", "tsvan/journal.py")
+WITHOUT_TORCH = tuple(
+    f"tsvan/{name}.py" for name in ("config", "validation", "yaml_loader", "schedules", "files", "journal")
+)
 
 ROOMS = {
     "ray": ("sweeps/execution/",),
@@ -42,7 +44,8 @@ ORDER = {
         {"scoring"},
         {"trainer", "sampling", "checkpoint", "graphs", "optimisers", "steps", "adversarial", "losses", "schedules"},
         {"models", "data"},
-        {"config", "cost", "files", "journal", "memory", "random_draws", "terminal", "validation", "video"},
+        {"config", "cost", "files", "journal", "memory", "random_draws", "terminal", "validation", "video"}
+        | {"yaml_loader"},
     ),
 }
 """From top to bottom: a room imports what stands below it; rooms of one line are neighbours and may be files of one."""

@@ -8,7 +8,7 @@ import sys
 from tsvan.commands import score, train
 from tsvan.commands.data import add_commands as add_data_commands
 from tsvan.terminal import say
-from tsvan.validation import UserError
+from tsvan.validation import UserError, one_line
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return int(args.run(args))
     except UserError as error:
-        say(f"error: {error}")
+        say(f"error: {one_line(error)}")
         return 2
     except KeyboardInterrupt:
         say("interrupted")

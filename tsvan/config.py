@@ -6,7 +6,10 @@ Generation"); where that is silent, the behaviour of the authors' public release
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import cache
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import Field
@@ -17,6 +20,9 @@ from tsvan.validation import STRICT, UserError, build, nearest
 
 DatasetName = Literal["weizmann", "mug", "synaction", "vox"]
 DATASETS: tuple[DatasetName, ...] = ("weizmann", "mug", "synaction", "vox")
+
+# Far beyond what anybody trains: a slip of the keyboard is told before it fills memory or disk.
+MOST_ITERATIONS, MOST_CLIPS_A_BATCH, LARGEST_SEED = 100_000_000, 65_536, 2**63 - 1
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -39,9 +45,9 @@ class ModelConfig:
     architecture: Literal["paper", "release", "tiny"] = "paper"
     init: Literal["paper", "release"] = "paper"
     kernel_init: Literal["published", "identity"] = "published"
-    ngf: int = Field(default=16, ge=1)
-    content_dim: int = Field(default=512, ge=1)
-    motion_dim: int = Field(default=64, ge=1)
+    ngf: int = Field(default=16, ge=1, le=1024)
+    content_dim: int = Field(default=512, ge=1, le=16_384)
+    motion_dim: int = Field(default=64, ge=1, le=16_384)
     joint: bool = True
     kernel_layers: int = Field(default=4, ge=1, le=4)
     mask: bool = True
@@ -102,8 +108,8 @@ class ScheduleConfig:
         pretrain_ramp: share of pre-training over which its KL weight rises from 0 to lambda2.
     """
 
-    iterations: int = Field(default=500_000, ge=3)
-    pretrain_iterations: int = Field(default=0, ge=0)
+    iterations: int = Field(default=500_000, ge=3, le=MOST_ITERATIONS)
+    pretrain_iterations: int = Field(default=0, ge=0, le=MOST_ITERATIONS)
     content_share: float = Field(default=0.6, ge=0, le=1)
     sequence_share_start: float = Field(default=0.1, ge=0, le=1)
     sequence_share_end: float = Field(default=0.9, ge=0, le=1)
@@ -126,7 +132,7 @@ class OptimiserConfig:
     beta2: float = Field(default=0.999, ge=0, lt=1)
     eps: float = Field(default=1e-8, gt=0)
     weight_decay: float = Field(default=1e-5, ge=0)
-    batch_size: int = Field(default=16, ge=2)
+    batch_size: int = Field(default=16, ge=2, le=MOST_CLIPS_A_BATCH)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -138,7 +144,7 @@ class DataConfig:
         split: `default` (held-out clips are never trained on) or `paper` (VoxCeleb: all clips are trained on).
     """
 
-    num_frames: int = Field(default=10, ge=10)
+    num_frames: int = Field(default=10, ge=10, le=1000)
     split: Literal["default", "paper"] = "default"
 
 
@@ -147,7 +153,7 @@ class TrainConfig:
     """One training run. `published(dataset)` gives the paper's; `with_settings` changes single values."""
 
     dataset: DatasetName = "weizmann"
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     precision: Literal["fp32", "bf16"] = "fp32"
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
@@ -228,7 +234,8 @@ class TrainConfig:
         return TrainConfig.from_dict(values, where)
 
 
-def setting_names() -> dict[str, str | None]:
+@cache
+def setting_names() -> Mapping[str, str | None]:
     """Each setting's own name and the section that holds it (None: the top)."""
     names: dict[str, str | None] = {}
     for name, value in asdict(TrainConfig()).items():
@@ -236,7 +243,7 @@ def setting_names() -> dict[str, str | None]:
             names.update(dict.fromkeys(value, name))
         else:
             names[name] = None
-    return names
+    return MappingProxyType(names)
 
 
 def split_name(name: str, where: str) -> tuple[str | None, str]:

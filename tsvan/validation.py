@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from tsvan.yaml_loader import MAX_CHARS, read_yaml
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -25,6 +27,17 @@ def first_line(error: object) -> str:
     """Return the first line of an error's text, at most 300 characters of it; without a text, its type's name."""
     text = str(error).strip()
     return text.splitlines()[0].strip()[:300] if text else type(error).__name__
+
+
+def one_line(text: object) -> str:
+    """Return a text as one line that every terminal shows: what can't be printed is escaped, the middle of a long one
+    left out."""
+    words = " ".join(str(text).split())
+    line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in words)
+    return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE // 2]} ... {line[-_LONGEST_LINE // 2 :]}"
+
+
+_LONGEST_LINE = 1200
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -62,50 +75,42 @@ def build(cls: type[T], values: Any, where: str) -> T:
     except (TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{where}: expected plain YAML values, got {_short(values)} ({error})") from None
     try:
-        return TypeAdapter(cls).validate_json(text)
+        return cast(T, _adapter(cast(Any, cls)).validate_json(text))
     except ValidationError as error:
         raise UserError(_explain(cls, error, json.loads(text), where)) from None
+
+
+@lru_cache
+def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
+    """Make the validator of a dataclass, once: that takes longer than validating."""
+    return TypeAdapter(cls)
 
 
 def load_yaml(path: Path) -> Any:
     """Read one YAML document (safe loader; `1e4` is a number).
 
     Raises:
-        UserError: the file is missing, unreadable or not YAML.
+        UserError: the file is missing, unreadable, not YAML, or larger than any config.
     """
     try:
         with open(path, encoding="utf-8") as file:
-            return yaml.load(file, Loader=_Loader)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}; give the path of a YAML file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        text = " ".join(str(error).split())
-        raise UserError(f"{path} is not valid YAML: {text}") from None
+            return read_yaml(file.read(MAX_CHARS + 1))
+    except (OSError, ValueError) as error:
+        if isinstance(error, UnicodeDecodeError):
+            raise UserError(f"{path} is not valid YAML: {error}; give a text file in UTF-8") from None
+        text = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"cannot read {path}: {text}; give the path of a YAML file") from None
+    except yaml.YAMLError as error:
+        text = " ".join(str(error).replace('in "<unicode string>", line', "in line").split())
+        raise UserError(f"{path} is not valid YAML: {text}; mend the file") from None
 
 
 def parse_value(text: str) -> Any:
-    """A value from the command line, read as YAML: `3` is an int, `1e4` a float, `true` a bool."""
+    """Read a value from the command line as YAML: `3` is an int, `1e4` a float, `true` a bool; what is none is text."""
     try:
-        return yaml.load(text, Loader=_Loader)
+        return read_yaml(text)
     except yaml.YAMLError:
         return text
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 takes `1e4` for a string; here it is a number, as in YAML 1.2. A key that comes twice is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse keys that come twice."""
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for place, name in enumerate(names):
-            if name in names[:place]:
-                raise yaml.constructor.ConstructorError(None, None, f"key '{name}' comes twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
 
 
 def _explain(cls: type[Any], error: ValidationError, values: Any, where: str) -> str:

@@ -29,6 +29,13 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(f"{message}; see {self.prog} --help")
 
 
+def _path(text: str) -> Path:
+    """A path of the command line; an empty one, as of a variable that is not set, would be the folder one stands in."""
+    if not text.strip() or "\0" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is no path; name a file or a folder")
+    return Path(text)
+
+
 def study_parser() -> argparse.ArgumentParser:
     """Of a study."""
     parser = _Parser(
@@ -40,17 +47,18 @@ def study_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--dataset", required=True, metavar="NAME", help=", ".join(DATASETS))
     add("--preset", default="paper", metavar="NAME", help=PRESETS)
-    add("--data-root", type=Path, metavar="DIR", help="a clip store, or a folder of raw videos (default: data/DATASET)")
+    clips = "a clip store, or a folder of raw videos (default: data/DATASET)"
+    add("--data-root", type=_path, metavar="DIR", help=clips)
     add("--data", choices=["synthetic"], help="drawn stand-in clips in place of real ones")
-    add("--out", type=Path, metavar="DIR", help="the study's folder (default: runs/DATASET[-PRESET])")
+    add("--out", type=_path, metavar="DIR", help="the study's folder (default: runs/DATASET[-PRESET])")
     add("--trials", metavar="N", help="number of trials")
     add("--seed", metavar="N", help="the study's seed")
     add("--calibrate", metavar="N", help="first train the published row with N seeds, to know the noise between seeds")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of the sweep config; can be repeated")
-    add("--config", type=Path, metavar="FILE", help="a sweep config in place of sweeps/DATASET.yaml")
+    add("--config", type=_path, metavar="FILE", help="a sweep config in place of sweeps/DATASET.yaml")
     add("--resume", action="store_true", help="go on with the study (the same command again does so, too)")
     add("--dry-run", action="store_true", help="print plan, cost and what is missing; start and write nothing")
-    add("--final-from", type=Path, metavar="FILE", help="no sweep: train and score the config in FILE")
+    add("--final-from", type=_path, metavar="FILE", help="no sweep: train and score the config in FILE")
     add(
         "--tracking-uri", metavar="URI", help="MLflow server or store (default: MLFLOW_TRACKING_URI, else beside --out)"
     )
@@ -65,7 +73,7 @@ def reproduce_parser() -> argparse.ArgumentParser:
     """Of `reproduce`."""
     parser = _Parser(prog="tune_runner.py reproduce", description="Train a logged run again.")
     parser.add_argument("run_id", metavar="RUN_ID", help="of a trial or a final rerun in MLflow")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where to (default: runs/reproduce-RUN_ID)")
+    parser.add_argument("--out", type=_path, metavar="DIR", help="where to (default: runs/reproduce-RUN_ID)")
     parser.add_argument("--tracking-uri", metavar="URI", help="default: MLFLOW_TRACKING_URI, else runs/mlflow.db")
     return parser
 
@@ -73,7 +81,7 @@ def reproduce_parser() -> argparse.ArgumentParser:
 def status_parser() -> argparse.ArgumentParser:
     """Of `status`."""
     parser = _Parser(prog="tune_runner.py status", description="How a study stands, at work or not. Only looks.")
-    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="the study's folder")
+    parser.add_argument("--out", type=_path, metavar="DIR", required=True, help="the study's folder")
     parser.add_argument("--json", action="store_true", help="the same as JSON")
     parser.add_argument("--repair", action="store_true", help="mend what a crash left in Optuna and MLflow")
     parser.add_argument("--tracking-uri", metavar="URI", help="default: MLFLOW_TRACKING_URI, else beside --out")

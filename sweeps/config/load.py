@@ -17,6 +17,9 @@ SHIPPED = Path(__file__).resolve().parents[1]
 """Folder of the sweep configs and presets that ship."""
 
 
+_DEEPEST = 8
+
+
 def check_names(dataset: str, preset: str) -> None:
     """Raises UserError for an unknown dataset or preset, with the nearest."""
     if dataset not in DATASETS:
@@ -77,6 +80,8 @@ def _override(text: str) -> tuple[str, dict[str, Any]]:
         raise UserError(f"--set {text}: use --{parts[0]}")
     if parts[0] == "train" or parts[0] == "fixed":  # a training setting, by its own name or with its section
         parts = ["fixed", ".".join(parts[1:])]
+    if len(parts) > _DEEPEST:
+        raise UserError(f"--set {text}: no key has more than {_DEEPEST} parts; see {SHIPPED.name}/*.yaml for keys")
     layer: Any = parse_value(value)
     for part in reversed(parts):
         layer = {part: layer}

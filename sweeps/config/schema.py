@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, cast
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from tsvan.config import DatasetName, TrainConfig, published
+from tsvan.config import LARGEST_SEED, MOST_CLIPS_A_BATCH, MOST_ITERATIONS, DatasetName, TrainConfig, published
 from tsvan.scoring.config import ScorerConfig
 from tsvan.scoring.config import published as published_scorer
 from tsvan.scoring.groups import group_size
@@ -18,6 +18,9 @@ from tsvan.validation import STRICT, build
 PRESETS = ("paper", "dev", "smoke")
 RATIO = "lambda5_ratio"
 """Swept in place of lambda5_upper: upper = ratio x lower."""
+
+MOST_TRIALS, MOST_CLIPS, MOST_SEEDS = 100_000, 1_000_000, 1000
+"""Far beyond what anybody asks for: a slip of the keyboard is told before it fills memory or disk."""
 
 Scalar = bool | int | float | str
 Direction = Literal["maximize", "minimize"]
@@ -64,7 +67,7 @@ class SamplerConfig:
     """How Optuna proposes. `startup_trials`: drawn at random before the model of `tpe` is used."""
 
     kind: Literal["tpe", "random", "qmc", "nsga2"] = "tpe"
-    startup_trials: int = Field(default=10, ge=1)
+    startup_trials: int = Field(default=10, ge=1, le=MOST_TRIALS)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -72,37 +75,37 @@ class SchedulerConfig:
     """Early stopping. Rungs are shares of the joint phase; at each, about 1 in `reduction` goes on."""
 
     kind: Literal["asha", "hyperband", "none"] = "asha"
-    rungs: tuple[float, ...] = (0.3, 0.8)
-    reduction: int = Field(default=2, ge=2)
+    rungs: tuple[float, ...] = Field(default=(0.3, 0.8), max_length=100)
+    reduction: int = Field(default=2, ge=2, le=1000)
 
 
 @dataclass(frozen=True, config=STRICT)
 class BudgetConfig:
     """Length of a trial. `pretrain_iterations`: null scales the published number with `iterations`."""
 
-    iterations: int = Field(default=500_000, ge=10)
-    pretrain_iterations: int | None = Field(default=None, ge=0)
-    batch_size: int = Field(default=16, ge=2)
+    iterations: int = Field(default=500_000, ge=10, le=MOST_ITERATIONS)
+    pretrain_iterations: int | None = Field(default=None, ge=0, le=MOST_ITERATIONS)
+    batch_size: int = Field(default=16, ge=2, le=MOST_CLIPS_A_BATCH)
 
 
 @dataclass(frozen=True, config=STRICT)
 class ResourcesConfig:
     """What a trial gets. `workers`: trials at a time, null: as many as fit. `retries`: after a worker's death."""
 
-    workers: int | None = Field(default=None, ge=1)
-    cpus_per_trial: int | None = Field(default=None, ge=1)
+    workers: int | None = Field(default=None, ge=1, le=10_000)
+    cpus_per_trial: int | None = Field(default=None, ge=1, le=10_000)
     gpus_per_trial: float | Literal["auto"] = "auto"
-    retries: int = Field(default=2, ge=0)
+    retries: int = Field(default=2, ge=0, le=1000)
 
 
 @dataclass(frozen=True, config=STRICT)
 class ScoringConfig:
     """Sizes of the sample groups (null: the specification's), and the classifier's training where it differs."""
 
-    validation_clips: int | None = Field(default=None, ge=2)
-    confirm_clips: int | None = Field(default=None, ge=2)
-    report_clips: int | None = Field(default=None, ge=2)
-    batch_size: int | None = Field(default=None, ge=2)
+    validation_clips: int | None = Field(default=None, ge=2, le=MOST_CLIPS)
+    confirm_clips: int | None = Field(default=None, ge=2, le=MOST_CLIPS)
+    report_clips: int | None = Field(default=None, ge=2, le=MOST_CLIPS)
+    batch_size: int | None = Field(default=None, ge=2, le=MOST_CLIPS_A_BATCH)
     accuracy_floor: float | Literal["twice_chance"] = 0.8
     i3d: str | None = None
     classifier: dict[str, Any] = field(default_factory=dict)
@@ -112,22 +115,22 @@ class ScoringConfig:
 class CalibrateConfig:
     """Training seeds of the published row before the sweep, to measure the noise between seeds; 0: none."""
 
-    seeds: int = Field(default=0, ge=0)
+    seeds: int = Field(default=0, ge=0, le=MOST_SEEDS)
 
 
 @dataclass(frozen=True, config=STRICT)
 class ReportConfig:
     """Fresh training seeds for the winner and for the published row."""
 
-    seeds: int = Field(default=5, ge=1)
+    seeds: int = Field(default=5, ge=1, le=MOST_SEEDS)
 
 
 @dataclass(frozen=True, config=STRICT)
 class ConfirmConfig:
     """top_k > 1: the best k are retrained with `seeds` fresh seeds and ranked on the `confirm` group."""
 
-    top_k: int = Field(default=1, ge=1)
-    seeds: int = Field(default=3, ge=1)
+    top_k: int = Field(default=1, ge=1, le=MOST_SEEDS)
+    seeds: int = Field(default=3, ge=1, le=MOST_SEEDS)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -155,8 +158,8 @@ class SweepConfig:
 
     dataset: DatasetName
     preset: Literal["paper", "dev", "smoke"] = "paper"
-    trials: int = Field(default=32, ge=1)
-    seed: int = Field(default=0, ge=0)
+    trials: int = Field(default=32, ge=1, le=MOST_TRIALS)
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     space: dict[str, Prior] = field(default_factory=dict)
     fixed: dict[str, Scalar | None] = field(default_factory=dict)
     objective: Objective = Objective()

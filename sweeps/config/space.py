@@ -114,11 +114,13 @@ def check(config: SweepConfig, where: str) -> None:
     """
     row, _ = published_params(config)
     related = [name for name in config.space if name in _RELATED]
-    for corner in itertools.product(*(_extremes(config.space[name]) for name in related)):
-        _try(config, {**row, **dict(zip(related, corner, strict=True))}, where)
     for name, prior in config.space.items():
-        for value in _extremes(prior) if name not in _RELATED else ():
+        for value in _extremes(prior):
             _try(config, {**row, name: value}, where)
+    # All of these are numbers by now, and the rules between them hold in the middle where they hold at both ends.
+    ends = [(min(values), max(values)) for values in (_extremes(config.space[name]) for name in related)]
+    for corner in itertools.product(*ends):
+        _try(config, {**row, **dict(zip(related, corner, strict=True))}, where)
 
 
 def _try(config: SweepConfig, params: dict[str, Any], where: str) -> None:

@@ -15,6 +15,8 @@ from sweeps.config.schema import Objective
 LEVEL = 0.95
 WITHOUT_INTERVAL = ("frechet_distance", "fvd_i3d")
 """Resampling biases a Frechet distance, so none of its intervals is shown."""
+_ROUNDING = 1e-6
+"""An interval that is narrower, as a share of its mean, shows the rounding of equal differences."""
 KEEP_PUBLISHED = "no evidence; keep the published setting"
 
 
@@ -112,6 +114,8 @@ def verdict(
     over = f" over {len(difference.values)} of {seeds} seeds" if any(lost) else ""
     if difference.low is None or difference.high is None:
         return f"{KEEP_PUBLISHED}: {difference.mean:+.3g} from one seed"
+    if difference.high - difference.low <= _ROUNDING * abs(difference.mean):  # runs with seeds of their own differ more
+        return f"{KEEP_PUBLISHED}: {difference.mean:+.3g} from seeds that do not differ, which shows no noise"
     better = all(objective.better(bound, 0.0) for bound in (difference.low, difference.high))
     return f"{'adopt' if better else KEEP_PUBLISHED}: {shown(objective.metric, difference, sign='+')}{over}"
 

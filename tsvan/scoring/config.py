@@ -7,8 +7,11 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from tsvan.config import LARGEST_SEED, MOST_CLIPS_A_BATCH, MOST_ITERATIONS
 from tsvan.data.datasets import rules
 from tsvan.validation import STRICT, UserError
+
+_WIDEST, _FASTEST = 8192, 1000
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -31,8 +34,8 @@ class ScorerConfig:
         precision: of the training's matrix products; clips are always measured in fp32.
     """
 
-    iterations: int = Field(default=100_000, ge=1)
-    batch_size: int = Field(default=32, ge=2)
+    iterations: int = Field(default=100_000, ge=1, le=MOST_ITERATIONS)
+    batch_size: int = Field(default=32, ge=2, le=MOST_CLIPS_A_BATCH)
     lr: float = Field(default=5e-4, gt=0)
     lr_decay: float = Field(default=0.995, gt=0, le=1)
     min_lr_share: float = Field(default=1e-3, ge=0, lt=1)
@@ -40,15 +43,17 @@ class ScorerConfig:
     beta2: float = Field(default=0.999, ge=0, lt=1)
     weight_decay: float = Field(default=1e-5, ge=0)
     widths: tuple[int, int, int, int] = (64, 128, 256, 512)
-    eval_every: int = Field(default=500, ge=1)
-    seed: int = Field(default=0, ge=0)
-    playback_steps: tuple[int, ...] = (1, 2, 4, 8)
+    eval_every: int = Field(default=500, ge=1, le=MOST_ITERATIONS)
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
+    playback_steps: tuple[int, ...] = Field(default=(1, 2, 4, 8), max_length=16)
     backward_share: float = Field(default=0.0, ge=0, le=1)
     precision: Literal["fp32", "bf16"] = "fp32"
 
     def __post_init__(self) -> None:
-        if min(self.widths) < 1:
-            raise UserError(f"widths must be positive, got {self.widths}")
+        if min(self.widths) < 1 or max(self.widths) > _WIDEST:
+            raise UserError(f"widths must be from 1 to {_WIDEST}, got {self.widths}; published: [64, 128, 256, 512]")
+        if max(self.playback_steps, default=1) > _FASTEST:
+            raise UserError(f"playback_steps must be at most {_FASTEST}, got {self.playback_steps}")
         if self.playback_steps[:1] != (1,) or list(self.playback_steps) != sorted(set(self.playback_steps)):
             raise UserError(f"playback_steps must start with 1 and grow, got {self.playback_steps}")
 

@@ -36,6 +36,12 @@ def test_smoke_narrows_the_space_and_scales_pretraining() -> None:
 
 
 WRONG = {
+    "trials=1e23": "trials: input should be a valid integer, got 1e+23",
+    "trials=1000000000": "trials: input should be less than or equal to 100000, got 1000000000",
+    "train.motion_dim=4611686018427387904": "motion_dim: input should be less than or equal to 16384",
+    "scoring.classifier.widths=[100000000, 1, 1, 1]": "widths must be from 1 to 8192",
+    "trials=2026-02-30": "trials: input should be a valid integer, got '2026-02-30'",
+    "a.b.c.d.e.f.g.h.i=1": "no key has more than 8 parts",
     "budget.iteration=3": "unknown key 'budget.iteration'; did you mean 'iterations'?",
     "space.lamda2.low=3": "unknown key 'space.lamda2'; did you mean 'lambda2'?",
     "trials=many": "trials: input should be a valid integer, got 'many'",
@@ -68,7 +74,7 @@ WRONG = {
     "space.motion_dim={low: 16, high: 64}": "list its values, as in values: [64]",
     "fixed.lambda1=[1]": "fixed.lambda1: input should be true or false or a number or text, got [1]",
     "fixed.lambda5_upper=30": "decided by space.lambda5_ratio",
-    "trials=&a [*a]": "expected plain YAML values",
+    "trials=&a [*a]": "trials: input should be a valid integer, got '&a [*a]'",
     "space.lambda2={low: 3, low: 4}": "space.lambda2: ",
 }
 

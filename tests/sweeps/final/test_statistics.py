@@ -57,6 +57,16 @@ def test_verdicts(difference: Interval | None, same: bool, words: str) -> None:
     assert verdict(HIGHER, difference, same) == words
 
 
+@pytest.mark.parametrize("gain", [0.1, 1 / 3, 0.25])
+@pytest.mark.parametrize("seeds", [2, 5])
+def test_equal_differences_prove_nothing(gain: float, seeds: int) -> None:
+    found = interval([gain] * seeds)
+    assert verdict(HIGHER, found, False).startswith(f"no evidence; keep the published setting: {gain:+.3g} from seeds")
+    published = {place: 0.1 * place for place in range(seeds)}
+    rounded = paired({place: score + gain for place, score in published.items()}, published)
+    assert verdict(HIGHER, rounded, False).startswith("no evidence")
+
+
 def test_a_winner_that_lost_seeds_is_not_adopted() -> None:
     better = Interval(0.5, 0.4, 0.6, [0.5, 0.5])
     lost = verdict(HIGHER, better, False, lost=(3, 0), seeds=5)
