@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _study(args: argparse.Namespace) -> int:
     from sweeps.config.load import check_names
 
-    check_names(args.dataset, args.preset)  # before torch and Ray are imported, which takes seconds
+    dataset = check_names(args.dataset, args.preset)  # before torch and Ray are imported, which takes seconds
     from sweeps.commands.request import Request
     from sweeps.study import run_study
 
@@ -50,7 +50,7 @@ def _study(args: argparse.Namespace) -> int:
         overrides.append(f"resources.gpus_per_trial={args.gpus_per_trial}")
     return run_study(
         Request(
-            dataset=args.dataset,
+            dataset=dataset,
             preset=args.preset,
             config_file=args.config,
             data_root=args.data_root,

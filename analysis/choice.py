@@ -82,7 +82,7 @@ def final_command(study: Study, choice: Path) -> str:
 
 def _differences(study: Study) -> list[str]:
     """What the study set beside dataset and preset, as `--set` takes it."""
-    shipped = flatten(load(study.config.dataset, study.config.preset)[0].to_dict())
+    shipped = flatten(load(study.config.rules, study.config.preset)[0].to_dict())
     own = flatten(study.config.to_dict())
     return [
         f"{key}={_yaml(value)}"

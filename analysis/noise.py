@@ -13,7 +13,6 @@ from sweeps.config.space import train_config
 from sweeps.final import seed_noise
 from sweeps.final.statistics import Noise, measured_noise
 from tsvan.cost import train_gflop
-from tsvan.data.datasets import rules
 
 SHARE = 0.1
 """Without a measured noise: near the best means within this share of the way from the best to the median."""
@@ -103,7 +102,7 @@ def study_noise(study: Study) -> Noise | None:
     """The noise between training seeds: of the calibration, else of the confirm stage, if that was scored on as many
     clips as the trials were; only the spread within each config is used and never which of them is better. None: no
     config was trained with two seeds."""
-    clips = study.config.num_clips("validation", len(rules(study.config.dataset).classes))
+    clips = study.config.num_clips("validation", len(study.config.rules.classes))
     return measured_noise(seed_scores(replace(study, reruns=study.reruns[study.reruns["clips"] == clips])))
 
 

@@ -15,7 +15,6 @@ from sweeps.config.schema import SweepConfig
 from sweeps.config.space import train_config
 from sweeps.state.job import SCORE
 from sweeps.tracking.client import KEY
-from tsvan.data.datasets import rules
 from tsvan.validation import parse_value
 
 if TYPE_CHECKING:
@@ -105,4 +104,4 @@ def _gpu_gib(outcome: dict[str, Any]) -> float:
 def _weights(config: SweepConfig, params: dict[str, Any]) -> float:
     if any(value is None for value in params.values()):
         return math.nan  # the run has no parameters yet
-    return float(count_weights(train_config(config, params, 0).model, len(rules(config.dataset).classes)))
+    return float(count_weights(train_config(config, params, 0).model, len(config.rules.classes)))

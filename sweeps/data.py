@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sweeps.state.paths import StudyPaths
-from tsvan.data.datasets import rules
+from tsvan.data.datasets import DatasetRules
 from tsvan.data.raw.prepare import check_names, fingerprint, prepare
-from tsvan.data.standin.drawing import Size, draw
+from tsvan.data.splits import rule_of
+from tsvan.data.standin.config import Size
+from tsvan.data.standin.drawing import draw
 from tsvan.data.store import INDEX, ClipStore
 from tsvan.files import Progress
 from tsvan.validation import UserError
@@ -34,7 +36,7 @@ class DataPlan:
     size: Size = "small"
 
 
-def locate(dataset: str, preset: str, data_root: Path | None, synthetic: bool, paths: StudyPaths) -> DataPlan:
+def locate(dataset: DatasetRules, preset: str, data_root: Path | None, synthetic: bool, paths: StudyPaths) -> DataPlan:
     """Find the clips; nothing is written.
 
     Raises:
@@ -44,23 +46,23 @@ def locate(dataset: str, preset: str, data_root: Path | None, synthetic: bool, p
         raise UserError("--data synthetic and --data-root exclude each other; leave one out")
     if synthetic or (data_root is None and preset == "smoke"):
         size: Size = "small" if preset == "smoke" else "large"
-        return DataPlan("synthetic", None, (paths.stores / f"{dataset}-standin-{size}").resolve(), size)
-    root = data_root if data_root is not None else Path("data") / dataset
+        return DataPlan("synthetic", None, (paths.stores / f"{dataset.name}-standin-{size}").resolve(), size)
+    root = data_root if data_root is not None else Path("data") / dataset.name
     if not root.exists():
         option = "" if data_root is None else "--data-root "
         raise UserError(
-            f"no {dataset} data: looked at {option}{root}, expected videos named {rules(dataset).layout}, or a clip "
+            f"no {dataset.name} data: looked at {option}{root}, expected videos named {dataset.wanted}, or a clip "
             f"store; give --data-root DIR, or --data synthetic for stand-in clips"
         )
     if (root / INDEX).exists():
         ClipStore.open(root, dataset)
         return DataPlan("store", root.resolve(), root.resolve())
-    check_names(rules(dataset), root)
+    check_names(dataset, root)
     return DataPlan("raw", root.resolve(), None)
 
 
 def open_store(
-    dataset: str, plan: DataPlan, paths: StudyPaths, began_with: Path | None, progress: Progress | None = None
+    dataset: DatasetRules, plan: DataPlan, paths: StudyPaths, began_with: Path | None, progress: Progress | None = None
 ) -> ClipStore:
     """Open the store, or build it first; building that was interrupted goes on where it was.
 
@@ -77,7 +79,7 @@ def open_store(
     target = plan.store
     if plan.kind == "raw":
         assert plan.source is not None
-        target = (paths.stores / f"{dataset}-{fingerprint(dataset, plan.source)[:12]}").resolve()
+        target = (paths.stores / f"{dataset.name}-{fingerprint(dataset, plan.source)[:12]}").resolve()
     assert target is not None
     if (target / INDEX).exists():
         return ClipStore.open(target, dataset)
@@ -106,8 +108,7 @@ def clips_summary(store: ClipStore) -> dict[str, Any]:
         "test_clips": len(store.split("test")),
         "unusable_files": len(store.rejected),
         "left_out": len(store.left_out),
-        # Only the release splits MUG so that parts of one take are on both sides.
-        "shares_takes": store.dataset == "mug" and store.split_rule == "release",
+        "shares_takes": rule_of(store.rules, store.split_rule).by == "phase",
     }
 
 
@@ -122,7 +123,7 @@ def clips_line(clips: Mapping[str, Any]) -> str:
     )
 
 
-def _build(dataset: str, plan: DataPlan, target: Path, progress: Progress | None) -> ClipStore:
+def _build(dataset: DatasetRules, plan: DataPlan, target: Path, progress: Progress | None) -> ClipStore:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -33,7 +33,6 @@ from sweeps.state.signals import StopSignals, StudyInterrupted
 from sweeps.state.uris import shown_uri, without_secrets
 from sweeps.tracking.run_metadata import make_uploader
 from sweeps.tracking.uploader import Uploader
-from tsvan.data.datasets import rules
 from tsvan.data.store import ClipStore
 from tsvan.files import shown_path, write_atomically
 from tsvan.models.precision import slow_bfloat16
@@ -56,7 +55,7 @@ def run_study(asked: Request) -> int:
         UserError: wrong use or missing data; nothing was started and nothing written.
     """
     request = resolve(asked)
-    classes = len(rules(request.config.dataset).classes)
+    classes = len(request.config.rules.classes)
     cost = dry_run.estimate(request.config, request.cuda, os.cpu_count() or 1, classes, request.chosen is None)
     if asked.dry_run:
         dry_run.show(request, cost)
@@ -103,7 +102,7 @@ class _Driver:
             self.signals.install()
         began_with = None if request.record is None else Path(request.record.store)
         with progress("clips") as bar:
-            store = open_store(self.config.dataset, request.data, self.paths, began_with, bar)
+            store = open_store(self.config.rules, request.data, self.paths, began_with, bar)
         stack.enter_context(only_driver(self.paths))
         return store
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tsvan.config import ModelConfig, TrainConfig, published
+from tsvan.config import ModelConfig, TrainConfig
+from tsvan.data.published import published
 from tsvan.data.standin import drawing
 from tsvan.data.store import ClipStore
 from tsvan.models.networks import Networks

@@ -3,7 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from tsvan.config import DATASETS, TrainConfig, published, scaled
+from tsvan.config import TrainConfig, scaled
+from tsvan.data.datasets import DATASETS
+from tsvan.data.published import published
 from tsvan.validation import UserError, load_yaml, one_line, parse_value
 
 

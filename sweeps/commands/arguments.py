@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import NoReturn
 
-from tsvan.config import DATASETS
+from tsvan.data.datasets import DATASETS
 from tsvan.validation import UserError
 
 PRESETS = "paper (default): the published budget; dev: a short study for one GPU; smoke: a CPU, minutes"
@@ -45,7 +45,7 @@ def study_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--dataset", required=True, metavar="NAME", help=", ".join(DATASETS))
+    add("--dataset", required=True, metavar="NAME", help=f"{', '.join(DATASETS)}, or the YAML of your own")
     add("--preset", default="paper", metavar="NAME", help=PRESETS)
     clips = "a clip store, or a folder of raw videos (default: data/DATASET)"
     add("--data-root", type=_path, metavar="DIR", help=clips)

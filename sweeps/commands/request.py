@@ -18,6 +18,7 @@ from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord, check_out, read_record
 from sweeps.state.uris import checked_uri
 from sweeps.tracking.run_metadata import tracking_uri
+from tsvan.data.datasets import DatasetRules
 from tsvan.data.store import ClipStore
 from tsvan.validation import UserError
 
@@ -26,7 +27,7 @@ from tsvan.validation import UserError
 class Request:
     """What the command line says."""
 
-    dataset: str
+    dataset: str | DatasetRules
     preset: str = "paper"
     config_file: Path | None = None
     data_root: Path | None = None
@@ -97,9 +98,9 @@ def _data(request: Request, config: SweepConfig, record: StudyRecord | None, pat
     """A study that goes on keeps its clips. For a dry run what is missing is part of the plan."""
     try:
         if record is not None and request.data_root is None and not request.synthetic:
-            store = ClipStore.open(record.store, config.dataset)
+            store = ClipStore.open(record.store, config.rules)
             return DataPlan("store", store.path, store.path)
-        return locate(config.dataset, config.preset, request.data_root, request.synthetic, paths)
+        return locate(config.rules, config.preset, request.data_root, request.synthetic, paths)
     except UserError as error:
         if request.dry_run:
             return f"MISSING: {error}"

@@ -3,38 +3,41 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
 from sweeps.config.rules import checked
 from sweeps.config.schema import PRESETS, SweepConfig
-from tsvan.config import DATASETS
-from tsvan.data.datasets import rules
+from tsvan.data.datasets import DatasetRules, rules
 from tsvan.files import shown_path
+from tsvan.scoring.metrics import METRICS
 from tsvan.validation import UserError, build, load_yaml, nearest, parse_value
 
 SHIPPED = Path(__file__).resolve().parents[1]
 """Folder of the sweep configs and presets that ship."""
+OWN = "own"
+"""Name of the sweep config of datasets that do not ship."""
 
 
 _DEEPEST = 8
 
 
-def check_names(dataset: str, preset: str) -> None:
-    """Raises UserError for an unknown dataset or preset, with the nearest."""
-    if dataset not in DATASETS:
-        raise UserError(f"unknown dataset '{dataset}'; {nearest(dataset, DATASETS)}")
+def check_names(dataset: str | DatasetRules, preset: str) -> DatasetRules:
+    """Find the dataset. Raises UserError for an unknown dataset or preset, with the nearest."""
+    found = rules(dataset)
     if preset not in PRESETS:
         raise UserError(f"unknown preset '{preset}'; {nearest(preset, PRESETS)}")
+    return found
 
 
 def load(
-    dataset: str, preset: str = "paper", overrides: list[str] | None = None, file: Path | None = None
+    dataset: str | DatasetRules, preset: str = "paper", overrides: list[str] | None = None, file: Path | None = None
 ) -> tuple[SweepConfig, str]:
     """Read and validate a dataset's sweep config with a preset and single values over it.
 
     Args:
-        dataset: one of DATASETS.
+        dataset: one of DATASETS, the path of a dataset's YAML, or a dataset.
         preset: one of PRESETS.
         overrides: `key=value`, as `budget.iterations=30` or `train.kernel_layers=2`.
         file: in place of the YAML that ships.
@@ -45,15 +48,17 @@ def load(
     Raises:
         UserError: anything unknown or wrong, with file, key, value and what to do.
     """
-    check_names(dataset, preset)
-    source = file or SHIPPED / f"{dataset}.yaml"
+    found = check_names(dataset, preset)
+    source = file or SHIPPED / f"{found.name if found.ships else OWN}.yaml"
     values = load_yaml(source)
     if isinstance(values, dict) and "objective" not in values:
-        values = {**values, "objective": _usual_objective(dataset)}
+        values = {**values, "objective": _usual_objective(found)}
+    if isinstance(values, dict) and not found.ships:
+        values = {"dataset": found.name, **values, "own_dataset": asdict(found)}
     config = checked(build(SweepConfig, values, shown_path(source)), shown_path(source))
-    if config.dataset != dataset:
+    if config.dataset != found.name:
         raise UserError(
-            f"{shown_path(source)}: dataset is '{config.dataset}', but --dataset is '{dataset}'; change one of them"
+            f"{shown_path(source)}: dataset is '{config.dataset}', but --dataset is '{found.name}'; change one of them"
         )
     overlay = SHIPPED / "presets" / f"{preset}.yaml"
     config = build(SweepConfig, _merge(config.to_dict(), load_yaml(overlay)), shown_path(overlay))
@@ -64,11 +69,10 @@ def load(
     return checked(config, where), shown_path(source)
 
 
-def _usual_objective(dataset: str) -> dict[str, str]:
-    """Actions tell how recognisable a clip is; without them the distance to real clips decides."""
-    if rules(dataset).scoring == "speaker_step":
-        return {"metric": "kernel_distance", "direction": "minimize"}
-    return {"metric": "inception_score", "direction": "maximize"}
+def _usual_objective(dataset: DatasetRules) -> dict[str, str]:
+    """The metric that the dataset prefers."""
+    metric = dataset.objectives[0]
+    return {"metric": metric, "direction": METRICS[metric].direction}
 
 
 def _override(text: str) -> tuple[str, dict[str, Any]]:
@@ -76,8 +80,8 @@ def _override(text: str) -> tuple[str, dict[str, Any]]:
     if not equals or not key:
         raise UserError(f"--set {text}: expected key=value, as in --set budget.iterations=30")
     parts = key.strip().split(".")
-    if parts[0] in ("dataset", "preset"):
-        raise UserError(f"--set {text}: use --{parts[0]}")
+    if parts[0] in ("dataset", "own_dataset", "preset"):
+        raise UserError(f"--set {text}: use --{parts[0].removeprefix('own_')}")
     if parts[0] == "train" or parts[0] == "fixed":  # a training setting, by its own name or with its section
         parts = ["fixed", ".".join(parts[1:])]
     if len(parts) > _DEEPEST:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from sweeps.config import space
 from sweeps.config.schema import RATIO, Prior, SweepConfig
-from tsvan.config import published, setting_names, split_name
+from tsvan.config import setting_names, split_name
+from tsvan.data.datasets import DatasetRules
+from tsvan.data.published import published
 from tsvan.scoring.metrics import METRICS
 from tsvan.validation import UserError, nearest
 
@@ -22,7 +24,7 @@ def checked(config: SweepConfig, where: str) -> SweepConfig:
         UserError: the rule, the key, the value, and what to do.
     """
     for name, prior in config.space.items():
-        _check_prior(name, prior, config.dataset, where)
+        _check_prior(name, prior, config.rules, where)
     for name in config.fixed:
         _, key = split_name(name, f"{where}: fixed")
         if key in config.space:
@@ -73,7 +75,7 @@ def _check_scoring(config: SweepConfig, where: str) -> None:
         raise UserError(f"{where}: scoring.i3d: no file {i3d}; give the path of a TorchScript file")
 
 
-def _check_prior(name: str, prior: Prior, dataset: str, where: str) -> None:
+def _check_prior(name: str, prior: Prior, dataset: DatasetRules, where: str) -> None:
     known = [*setting_names(), RATIO]
     if name not in known or name in _DECIDED_ELSEWHERE:
         raise UserError(f"{where}: unknown key 'space.{name}'; {nearest(name, set(known) - set(_DECIDED_ELSEWHERE))}")

@@ -9,7 +9,9 @@ from typing import Any, Literal, TypeVar, cast
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from tsvan.config import LARGEST_SEED, MOST_CLIPS_A_BATCH, MOST_ITERATIONS, DatasetName, TrainConfig, published
+from tsvan.config import LARGEST_SEED, MOST_CLIPS_A_BATCH, MOST_ITERATIONS, TrainConfig
+from tsvan.data.datasets import DatasetRules, rules
+from tsvan.data.published import published
 from tsvan.scoring.config import ScorerConfig
 from tsvan.scoring.config import published as published_scorer
 from tsvan.scoring.groups import group_size
@@ -146,7 +148,8 @@ class SweepConfig:
     """One study.
 
     Args:
-        dataset: whose clips and whose published settings.
+        dataset: name of the dataset whose clips and whose published settings these are.
+        own_dataset: what it is, of a dataset that does not ship.
         preset: the overlay that was applied.
         trials: how many, the published row among them.
         seed: of the study; trial seeds and the sampler's follow from it.
@@ -156,7 +159,8 @@ class SweepConfig:
         second_objective: makes it a Pareto study.
     """
 
-    dataset: DatasetName
+    dataset: str
+    own_dataset: DatasetRules | None = None
     preset: Literal["paper", "dev", "smoke"] = "paper"
     trials: int = Field(default=32, ge=1, le=MOST_TRIALS)
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
@@ -173,6 +177,11 @@ class SweepConfig:
     final: FinalConfig = FinalConfig()
 
     @property
+    def rules(self) -> DatasetRules:
+        """The dataset."""
+        return self.own_dataset or rules(self.dataset)
+
+    @property
     def objectives(self) -> tuple[Objective, ...]:
         """One or two."""
         return (self.objective,) if self.second_objective is None else (self.objective, self.second_objective)
@@ -180,7 +189,7 @@ class SweepConfig:
     @property
     def base(self) -> TrainConfig:
         """The published row at this study's budget with its fixed settings: every trial starts from it."""
-        row = published(self.dataset)
+        row = published(self.rules)
         pretrain = self.budget.pretrain_iterations
         if pretrain is None:
             share = self.budget.iterations / row.schedule.iterations
@@ -198,7 +207,7 @@ class SweepConfig:
     @property
     def scorer(self) -> ScorerConfig:
         """The published training of the dataset's scorer with this study's changes."""
-        row = cast(dict[str, Any], _plain(asdict(published_scorer(self.dataset))))
+        row = cast(dict[str, Any], _plain(asdict(published_scorer(self.rules))))
         return build(ScorerConfig, {**row, **self.scoring.classifier}, "scoring.classifier")
 
     def num_clips(self, group: str, num_classes: int) -> int:
@@ -208,7 +217,10 @@ class SweepConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, as written to `study.yaml`."""
-        return cast(dict[str, Any], _plain(asdict(self)))
+        values = cast(dict[str, Any], _plain(asdict(self)))
+        if self.own_dataset is None:
+            del values["own_dataset"]  # so that studies of the datasets that ship read as they always did
+        return values
 
 
 def _plain(value: Any) -> Any:

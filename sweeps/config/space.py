@@ -13,7 +13,8 @@ from optuna.distributions import (
 )
 
 from sweeps.config.schema import RATIO, Prior, SweepConfig
-from tsvan.config import TrainConfig, published
+from tsvan.config import TrainConfig
+from tsvan.data.published import published
 from tsvan.validation import UserError
 
 TABLE_3 = "table 3"
@@ -70,7 +71,7 @@ def published_params(config: SweepConfig) -> tuple[dict[str, Any], str]:
     Returns:
         The parameters, and TABLE_3, or NEAREST where the study's (narrowed) space does not hold the row.
     """
-    row = derived(published(config.dataset))
+    row = derived(published(config.rules))
     params = {name: _nearest(prior, row[name]) for name, prior in config.space.items()}
     exact = all(math.isclose(_number(params[name]), _number(row[name])) for name in params)
     return params, TABLE_3 if exact else NEAREST

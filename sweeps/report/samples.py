@@ -153,9 +153,7 @@ def _side_by_side(shown: list[_Shown], paths: StudyPaths) -> list[Picture]:
     ]
 
 
-def _of_each(
-    shown: list[_Shown], result: FinalResult | None, config: SweepConfig, paths: StudyPaths
-) -> list[Picture]:
+def _of_each(shown: list[_Shown], result: FinalResult | None, config: SweepConfig, paths: StudyPaths) -> list[Picture]:
     """The supplement's figures: of winner and published row, or without a final stage of the best trial."""
     names = {"published", result.winner.role} if result is not None else {shown[0].subject.name}
     pictures = []
@@ -165,7 +163,7 @@ def _of_each(
         order = np.argsort(np.arange(len(one.clips)) % len(one.loaded.classes), kind="stable")
         film, sheet, frames = (paths.figures / f"{one.subject.name}_{name}" for name in _NAMES)
         what = f"{_A_CLASS} videos for each class" if len(one.loaded.classes) > 1 else f"{len(one.clips)} videos"
-        count = 80 if config.dataset == "synaction" else 40
+        count = config.rules.random_frames
         video.write_mp4(film, video.mosaic(one.clips[order], 10), scale=2)
         video.write_png(sheet, titled_rows([(_word(one.loaded.classes, n), one.clips[n]) for n in order]))
         video.write_png(frames, random_frames(one.clips, count))

@@ -11,7 +11,7 @@ from sweeps.config.schema import SweepConfig
 from sweeps.final.reruns import FinalResult, Reported
 from sweeps.final.statistics import WITHOUT_INTERVAL, Interval, decimals, shown
 from sweeps.report.summary import ranked
-from tsvan.config import published
+from tsvan.data.published import published
 from tsvan.scoring.metrics import METRICS
 
 FEW_SEEDS = 5
@@ -75,7 +75,7 @@ def seeds_lines(final: FinalResult, metric: str) -> list[str]:
 
 def settings_table(final: FinalResult | None, config: SweepConfig) -> list[str]:
     """λ and architecture as table 3 has them, and the iterations."""
-    rows: list[tuple[str, dict[str, Any]]] = [("table 3", published(config.dataset).to_dict())]
+    rows: list[tuple[str, dict[str, Any]]] = [("table 3", published(config.rules).to_dict())]
     if final is not None:
         rivals = [final.winner] if final.same else [final.winner, final.published]
         rows += [(f"{row.role} ({escaped(row.origin)})", row.config) for row in rivals]

@@ -113,4 +113,4 @@ def _uploader(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: 
     if not paths.scorer_result.exists():
         raise UserError(f"no {paths.scorer_result}: MLflow's runs can't be mended; the study's command makes it")
     scorer = ScorerResult(**json.loads(paths.scorer_result.read_text()))
-    return make_uploader(config, record, ClipStore.open(record.store, config.dataset), scorer, paths, uri)
+    return make_uploader(config, record, ClipStore.open(record.store, config.rules), scorer, paths, uri)

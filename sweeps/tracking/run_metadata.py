@@ -57,7 +57,7 @@ def make_uploader(
         "study.id": record.study_id,
         "space": grid_size(config),
     }
-    if config.space != load(config.dataset)[0].space:
+    if config.space != load(config.rules)[0].space:
         tags["space.narrowed"] = "true"  # not the dataset's own, as of preset paper
     split = {name: len(store.split(name)) for name in ("train", "test")}
     profile = f'{{"train_clips": {split["train"]}, "test_clips": {split["test"]}, "classes": {store.num_classes}}}'

@@ -13,7 +13,8 @@ from analysis.samples import download_samples
 from analysis.store import absolute_uri, list_studies
 from analysis.weights import count_weights
 from tests.analysis.studies import RERUNS, TRIALS
-from tsvan.config import ModelConfig, published
+from tsvan.config import ModelConfig
+from tsvan.data.published import published
 from tsvan.models.networks import Networks
 from tsvan.validation import UserError
 

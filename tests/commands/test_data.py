@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from PIL import Image
 
 from tsvan.commands.data import add_commands
+from tsvan.data.datasets import rules
 from tsvan.data.standin import drawing
-from tsvan.data.standin.drawing import Amount
+from tsvan.data.standin.config import Amount
 from tsvan.data.store import ClipStore
 from tsvan.validation import UserError
 
@@ -48,7 +50,10 @@ def test_the_share_of_bad_files_is_an_option(videos: Path, tmp_path: Path):
 
 
 def test_draw_and_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    monkeypatch.setitem(drawing.AMOUNTS, "vox", {"small": Amount(1, 2, 30), "large": Amount(1, 2, 30)})
+    found = rules("vox")
+    assert found.standin is not None
+    few = replace(found, standin=replace(found.standin, small=Amount(1, 2, 30)))
+    monkeypatch.setattr(drawing, "rules", lambda _: few)
     assert run("draw", "--dataset", "vox", "--out", tmp_path / "store") == 0
     assert run("show", "--store", tmp_path / "store", "--out", tmp_path / "sheet.png") == 0
     assert "vox, synthetic" in capsys.readouterr().out

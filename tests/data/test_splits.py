@@ -42,7 +42,7 @@ def test_mug_splits_a_video_in_four_by_phase():
 
 def test_mug_parts_of_one_take_are_on_one_side():
     files = {f"1_fear_{take}_{part}.npy": 12 for take in range(5) for part in range(4)}
-    sides = {(part.source.identity.recording, part.split) for part in parts("mug", files)}
+    sides = {(part.source.identity.take, part.split) for part in parts("mug", files)}
     assert sides == {("0", "train"), ("1", "train"), ("2", "train"), ("3", "train"), ("4", "test")}
 
 

@@ -19,12 +19,12 @@ TINY = ScorerConfig(iterations=30, batch_size=8, lr=2e-3, widths=(4, 4, 8, 8), e
 def write_store(dataset: str, out: Path, files: dict[str, int]) -> ClipStore:
     """A store of drawn clips; `files` gives the frames of each file by its name in the dataset's own naming."""
     found = rules(dataset)
-    people = sorted({identify(found, name).person for name in files})
+    people = sorted({identify(found, name).subject for name in files})
     with StoreWriter(found, out, "synthetic") as writer:
         for name, num_frames in files.items():
             who = identify(found, name)
-            direction = 1 if found.classes.index(who.action) % 2 else -1
-            frames = _square(num_frames, found.side, 80 + 90 * people.index(who.person), direction)
+            direction = 1 if found.classes.index(who.class_name) % 2 else -1
+            frames = _square(num_frames, found.side, 80 + 90 * people.index(who.subject), direction)
             writer.add(Source(name, who, num_frames, 12.5, "0" * 64), frames)
         return writer.finish()
 

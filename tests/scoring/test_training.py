@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from tests.scoring.stores import TINY, write_store
-from tsvan.config import DATASETS
 from tsvan.data.batches import FrameReader
-from tsvan.data.datasets import MIN_FRAMES, span
+from tsvan.data.datasets import DATASETS, MIN_FRAMES, span
 from tsvan.data.store import ClipStore
 from tsvan.scoring.classifier import Classifier, Scorer, check_floor
 from tsvan.scoring.config import ScorerConfig, published

@@ -9,6 +9,7 @@ from sweeps.data import DataPlan, clips_line, clips_summary, locate, open_store
 from sweeps.state.paths import StudyPaths
 from tests.data.clips import write_store, write_video
 from tsvan.data.config import PrepareConfig
+from tsvan.data.datasets import rules
 from tsvan.data.raw.prepare import prepare
 from tsvan.data.store import INDEX
 from tsvan.validation import UserError
@@ -20,7 +21,7 @@ def test_other_clips_for_a_study_that_goes_on_are_refused_before_they_are_made(t
     (began / INDEX).touch()
     plan = DataPlan("synthetic", None, tmp_path / "stores" / "other")
     with pytest.raises(UserError, match="began with the clips in"):
-        open_store("mug", plan, StudyPaths(tmp_path / "study"), began)
+        open_store(rules("mug"), plan, StudyPaths(tmp_path / "study"), began)
     assert [path.name for path in tmp_path.iterdir()] == ["began"]
 
 
@@ -28,10 +29,10 @@ def test_raw_videos_become_a_store_named_after_their_contents_once(tmp_path: Pat
     for number in range(2):
         write_video(tmp_path / "videos" / f"p{number}_walk.avi", 30, size=(32, 32))
     paths = StudyPaths(tmp_path / "runs" / "study")
-    plan = locate("weizmann", "smoke", tmp_path / "videos", False, paths)
-    store = open_store("weizmann", plan, paths, None)
+    plan = locate(rules("weizmann"), "smoke", tmp_path / "videos", False, paths)
+    store = open_store(rules("weizmann"), plan, paths, None)
     calls: list[tuple[int, int]] = []
-    again = open_store("weizmann", plan, paths, None, progress=lambda *call: calls.append(call))
+    again = open_store(rules("weizmann"), plan, paths, None, progress=lambda *call: calls.append(call))
     assert (again.path, calls) == (store.path, [])
     assert [path.name for path in store.path.parent.iterdir()] == [store.path.name]
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from tsvan.commands.train import settings
-from tsvan.config import DATASETS
 from tsvan.data.config import PrepareConfig
+from tsvan.data.datasets import DATASETS
 from tsvan.data.raw import inspection
 from tsvan.data.raw.prepare import prepare
 from tsvan.data.sheets import centring_sheet, store_sheet
-from tsvan.data.standin.drawing import AMOUNTS, draw
+from tsvan.data.standin.drawing import draw
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
 from tsvan.terminal import progress, say
@@ -42,7 +42,9 @@ def add_commands(subparsers: Commands) -> None:
     command.set_defaults(run=_inspect)
 
     command = commands.add_parser("prepare", help="build a clip store from a folder of videos")
-    command.add_argument("--dataset", required=True, help=f"whose file names and rules apply: {', '.join(DATASETS)}")
+    command.add_argument(
+        "--dataset", required=True, help=f"whose file names and rules apply: {', '.join(DATASETS)}, or your own YAML"
+    )
     command.add_argument("--source", required=True, type=Path, help="folder of videos, zips, pictures or .npy clips")
     command.add_argument("--out", required=True, type=Path, help="the store's folder, made by this command")
     _add_reading(command)
@@ -52,7 +54,7 @@ def add_commands(subparsers: Commands) -> None:
     command = commands.add_parser("draw", help="draw a clip store of stand-in videos")
     command.add_argument("--dataset", required=True, help=f"whose classes and rules apply: {', '.join(DATASETS)}")
     command.add_argument("--out", required=True, type=Path, help="the store's folder, made by this command")
-    command.add_argument("--size", choices=sorted(AMOUNTS["vox"], reverse=True), default="small", help="how much")
+    command.add_argument("--size", choices=("small", "large"), default="small", help="how much")
     command.add_argument("--seed", type=int, default=0, help="of the people and their motion (default: %(default)s)")
     command.set_defaults(run=_draw)
 

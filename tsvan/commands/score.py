@@ -124,12 +124,12 @@ def _evaluator(store: ClipStore, choice: str, device: torch.device) -> Evaluator
 
 
 def _scorer_config(store: ClipStore, folder: Path, choice: str, device: torch.device) -> ScorerConfig:
-    full = published(store.dataset)
+    full = published(store.rules)
     if choice == "published" or (choice == "auto" and (device.type == "cuda" or _trained(store, full, folder))):
         return full
     if choice == "auto":
         say("no published scorer is trained yet; a quick one is used, whose scores compare only with each other")
-    return quick(store.dataset)
+    return quick(store.rules)
 
 
 def _trained(store: ClipStore, config: ScorerConfig, folder: Path) -> bool:

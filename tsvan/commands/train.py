@@ -12,8 +12,10 @@ import numpy as np
 import torch
 
 from tsvan import checkpoint, video
-from tsvan.config import DATASETS, TrainConfig, published, scaled
+from tsvan.config import TrainConfig, scaled
 from tsvan.data.batches import trains_on_held_out
+from tsvan.data.datasets import DATASETS, DatasetRules, rules
+from tsvan.data.published import published
 from tsvan.data.raw.prepare import prepare
 from tsvan.data.store import ClipStore
 from tsvan.journal import Journal
@@ -29,7 +31,7 @@ Subparsers = Any
 def add_commands(subparsers: Subparsers) -> None:
     """Add `train` and `sample` to a command line."""
     train = subparsers.add_parser("train", help="train one configuration", description="Train one configuration.")
-    train.add_argument("--dataset", required=True, help=f"one of {', '.join(DATASETS)}")
+    train.add_argument("--dataset", required=True, help=f"{', '.join(DATASETS)}, or the YAML of your own")
     train.add_argument("--data", type=Path, required=True, help="a clip store, or a folder of videos to make one from")
     train.add_argument("--out", type=Path, help="folder of the run (default: runs/train-DATASET)")
     train.add_argument("--config", type=Path, help="a YAML of settings, such as a trial's config.yaml")
@@ -53,12 +55,13 @@ def add_commands(subparsers: Subparsers) -> None:
 
 def train_command(args: argparse.Namespace) -> int:
     """Train, with a progress bar, a metrics file and ten checkpoints; the same command again goes on."""
-    config = _train_config(args)
+    dataset = rules(args.dataset)
+    config = _train_config(args, dataset)
     if args.threads:
         torch.set_num_threads(args.threads)
-    out = args.out or Path("runs") / f"train-{args.dataset}"
+    out = args.out or Path("runs") / f"train-{dataset.name}"
     device = pick_device(args.device)
-    store = _open_or_prepare(args.dataset, args.data, out)
+    store = _open_or_prepare(dataset, args.data, out)
     if device.type == "cpu" and (warning := slow_bfloat16(config.precision)):
         say(f"warning: {warning}")
     trainer = Trainer.open(config, store, out, args.device, say)
@@ -123,12 +126,12 @@ def settings(pairs: list[str]) -> dict[str, Any]:
     return result
 
 
-def _train_config(args: argparse.Namespace) -> TrainConfig:
-    config = published(args.dataset)
+def _train_config(args: argparse.Namespace, dataset: DatasetRules) -> TrainConfig:
+    config = published(dataset)
     if args.config:
         config = config.updated(load_yaml(args.config), str(args.config))
-        if config.dataset != args.dataset:
-            raise UserError(f"{args.config}: dataset is '{config.dataset}', but --dataset says '{args.dataset}'")
+        if config.dataset != dataset.name:
+            raise UserError(f"{args.config}: dataset is '{config.dataset}', but --dataset says '{dataset.name}'")
     if args.iterations is not None:
         config = scaled(config, args.iterations)
     if args.seed is not None:
@@ -136,7 +139,7 @@ def _train_config(args: argparse.Namespace) -> TrainConfig:
     return config.with_settings(settings(args.set))
 
 
-def _open_or_prepare(dataset: str, data: Path, out: Path) -> ClipStore:
+def _open_or_prepare(dataset: DatasetRules, data: Path, out: Path) -> ClipStore:
     if (data / "index.json").exists() or not data.is_dir():
         return ClipStore.open(data, dataset)
     prepared = out / "store"

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from tsvan.config import DataConfig, TrainConfig
-from tsvan.data.datasets import CROP, rules, span
+from tsvan.data.datasets import CROP, span
 from tsvan.data.store import FRAMES, Clip, ClipStore
 from tsvan.memory import sent
 from tsvan.random_draws import stream
@@ -186,12 +186,12 @@ class Batches:
 
 def trains_on_held_out(config: TrainConfig, store: ClipStore) -> bool:
     """Whether the clips that score a run are among those that it trains on (`split: paper` of VoxCeleb)."""
-    return config.data.split == "paper" and rules(store.dataset).paper_trains_on_all
+    return config.data.split == "paper" and store.rules.paper_trains_on_all
 
 
 def training_clips(store: ClipStore, data: DataConfig) -> tuple[Clip, ...]:
     """The clips that a run trains on: the train split; VoxCeleb's with `split: paper` are all of them."""
-    if data.split == "paper" and rules(store.dataset).paper_trains_on_all:
+    if data.split == "paper" and store.rules.paper_trains_on_all:
         return store.clips
     return store.split("train")
 

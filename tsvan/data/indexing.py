@@ -39,29 +39,29 @@ def index_clips(rules: DatasetRules, sources: Sequence[Source], split: SplitRule
     unused: list[Rejection] = []
     usable: list[tuple[Part, int, bool]] = []
     for part in cut(rules, sources, split):
-        step = rules.frame_step(part.source.identity.action, part.source.rate)
+        step = rules.frame_step(part.source.identity.class_name, part.source.rate)
         fits = playback(part.num_frames, step)
         if fits is None:
             reason = f"its {part.split} part has {part.num_frames} frames, a window needs {MIN_FRAMES}"
             unused.append(Rejection(part.source.file, reason))
         else:
             usable.append((part, *fits))
-    trained = {part.source.identity.action for part, _, _ in usable if part.split == "train"}
-    classes = [name for name in rules.classes if name in trained]
-    people = sorted({part.source.identity.person for part, _, _ in usable}, key=natural)
+    trained = {part.source.identity.class_name for part, _, _ in usable if part.split == "train"}
+    classes = [name for name in rules.classes or sorted(trained, key=natural) if name in trained]
+    people = sorted({part.source.identity.subject for part, _, _ in usable}, key=natural)
     numbers = {person: number for number, person in enumerate(people)}
     clips = []
     for part, step, flagged in usable:
         who = part.source.identity
-        if who.action not in trained:
-            unused.append(Rejection(part.source.file, f"no clip of '{who.action}' is in the train split"))
+        if who.class_name not in trained:
+            unused.append(Rejection(part.source.file, f"no clip of '{who.class_name}' is in the train split"))
             continue
         clips.append(
             Clip(
                 start=starts[part.source.file] + part.first,
                 num_frames=part.num_frames,
-                label=classes.index(who.action),
-                person=numbers[who.person],
+                label=classes.index(who.class_name),
+                person=numbers[who.subject],
                 split=part.split,
                 frame_step=step,
                 flagged=flagged,

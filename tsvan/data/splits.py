@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from tsvan.data.config import SplitRule
-from tsvan.data.datasets import MIN_FRAMES, DatasetRules, span
+from tsvan.data.datasets import MIN_FRAMES, DatasetRules, HeldOut, span
 from tsvan.data.raw.filenames import Identity, natural
 
 Split = Literal["train", "test"]
@@ -46,15 +46,25 @@ class Part:
 def cut(rules: DatasetRules, sources: Sequence[Source], split: SplitRule = "supplement") -> list[Part]:
     """Split all sources of a dataset. A part may turn out to be too short for a window; the store leaves it out.
 
-    Weizmann: the first 2/3 of each video train, the rest is held out. MUG: takes sorted by id, every fifth held out,
-    with all its parts. SynAction: index ((actor * 20 + action) * 2 + sequence) mod 15 of each sequence is held out.
-    VoxCeleb: 5% of each speaker's source videos, at least one; for a speaker with one, its last fifth.
-
-    The release splits as the supplement does but for MUG, where it holds out every fourth phase of each take.
+    Args:
+        rules: the dataset, with its rule of what is held out.
+        sources: all of them.
+        split: whose rule; the release differs from the supplement where the dataset says so.
     """
-    if split == "release" and rules.name == "mug":
-        return _mug_by_phase(rules, sources)
-    return _CUTTERS[rules.name](rules, sources)
+    held_out = rule_of(rules, split)
+    if held_out.by == "time":
+        return _by_time(rules, held_out, sources)
+    if held_out.by == "phase":
+        return [part for source in sources for part in _phased(rules, source, (rules.phases - 1,))]
+    if held_out.by == "index":
+        return _by_index(rules, held_out, sources)
+    return _by_whole_ones(rules, held_out, sources)
+
+
+def rule_of(rules: DatasetRules, split: str) -> HeldOut:
+    """The rule of what is held out."""
+    released = rules.released_held_out if split == "release" else None
+    return released or rules.held_out
 
 
 def phases(rules: DatasetRules, identity: Identity) -> int:
@@ -69,24 +79,62 @@ def playback(num_frames: int, step: int) -> tuple[int, bool] | None:
     return (1, True) if num_frames >= MIN_FRAMES else None
 
 
-def _weizmann(rules: DatasetRules, sources: Sequence[Source]) -> list[Part]:
+def _by_time(rules: DatasetRules, held_out: HeldOut, sources: Sequence[Source]) -> list[Part]:
+    """The end of each file tests."""
     parts = []
     for source in sources:
-        border = source.num_frames * 2 // 3
-        parts.append(Part(source, 0, border, "train"))
+        border = source.num_frames * (held_out.one_in - 1) // held_out.one_in
+        gap = _window(rules, source) if held_out.gap else 0
+        if border > gap:
+            parts.append(Part(source, 0, border - gap, "train"))
         parts.append(Part(source, border, source.num_frames - border, "test"))
     return parts
 
 
-def _mug(rules: DatasetRules, sources: Sequence[Source]) -> list[Part]:
-    takes = _sorted_ids(_take(source) for source in sources)
-    held_out = {take for position, take in enumerate(takes) if position % 5 == 4}
+def _by_whole_ones(rules: DatasetRules, held_out: HeldOut, sources: Sequence[Source]) -> list[Part]:
+    """Whole subjects, takes or files test, with all their phases."""
+    groups: dict[str, dict[str, list[Source]]] = defaultdict(lambda: defaultdict(list))
+    for source in sources:
+        groups[_group(held_out, source)][_unit(held_out, source)].append(source)
+    tested: set[str] = set()
+    in_time: dict[str, list[Part]] = {}
+    for units in groups.values():
+        if len(units) == 1 and held_out.lone is not None:
+            (alone,) = units.values()
+            in_time |= {source.file: [] for source in alone}
+            in_time[alone[0].file] = _last_in_time(rules, held_out.lone, alone)
+        else:
+            tested |= _picked(held_out, sorted(units, key=natural))
     every = range(rules.phases)
-    return [part for source in sources for part in _phased(rules, source, every if _take(source) in held_out else ())]
+    parts: list[Part] = []
+    for source in sources:
+        if source.file in in_time:
+            parts += in_time[source.file]
+        else:
+            parts += _phased(rules, source, every if _unit(held_out, source) in tested else ())
+    return parts
 
 
-def _mug_by_phase(rules: DatasetRules, sources: Sequence[Source]) -> list[Part]:
-    return [part for source in sources for part in _phased(rules, source, (rules.phases - 1,))]
+def _group(held_out: HeldOut, source: Source) -> str:
+    """Among what the share is held out."""
+    if held_out.by == "subject" or held_out.within == "all":
+        return ""
+    return source.identity.subject if held_out.within == "subject" else source.identity.class_name
+
+
+def _unit(held_out: HeldOut, source: Source) -> str:
+    """What is on one side as a whole."""
+    who = source.identity
+    if held_out.by == "file":
+        return source.file
+    return who.subject if held_out.by == "subject" else f"{who.subject}_{who.class_name}_{who.take}"
+
+
+def _picked(held_out: HeldOut, units: Sequence[str]) -> set[str]:
+    """The held-out ones of units in order: the last, at least one, or every n-th. One alone is never held out."""
+    if held_out.pick == "every":
+        return set(units[held_out.one_in - 1 :: held_out.one_in])
+    return set(units[-max(1, round(len(units) / held_out.one_in)) :]) if len(units) > 1 else set()
 
 
 def _phased(rules: DatasetRules, source: Source, held_out: Container[int]) -> list[Part]:
@@ -103,24 +151,22 @@ def _phased(rules: DatasetRules, source: Source, held_out: Container[int]) -> li
     return parts
 
 
-def _take(source: Source) -> str:
-    return f"{source.identity.person}_{source.identity.action}_{source.identity.recording}"
-
-
-def _synaction(rules: DatasetRules, sources: Sequence[Source]) -> list[Part]:
-    actors = _numbers(source.identity.person for source in sources)
-    sequences = _numbers(source.identity.recording for source in sources)
+def _by_index(rules: DatasetRules, held_out: HeldOut, sources: Sequence[Source]) -> list[Part]:
+    """One index in `one_in` tests, another one for each subject, class and take (SynAction)."""
+    subjects = _numbers(source.identity.subject for source in sources)
+    takes = _numbers(source.identity.take for source in sources)
+    classes = rules.classes or sorted({source.identity.class_name for source in sources}, key=natural)
     parts = []
     for source in sources:
         who = source.identity
-        held_out = synaction_index(actors[who.person], rules.classes.index(who.action), sequences[who.recording])
-        parts.append(Part(source, 0, source.num_frames, "test" if who.index == held_out else "train"))
+        number = synaction_index(subjects[who.subject], classes.index(who.class_name), takes[who.take], held_out.one_in)
+        parts.append(Part(source, 0, source.num_frames, "test" if who.index == number else "train"))
     return parts
 
 
-def synaction_index(actor: int, action: int, sequence: int) -> int:
+def synaction_index(actor: int, action: int, sequence: int, one_in: int = 15) -> int:
     """The index held out of a SynAction sequence: one in fifteen, another one for each sequence."""
-    return ((actor * 20 + action) * 2 + sequence) % 15
+    return ((actor * 20 + action) * 2 + sequence) % one_in
 
 
 def _numbers(ids: Iterable[str]) -> dict[str, int]:
@@ -131,31 +177,13 @@ def _numbers(ids: Iterable[str]) -> dict[str, int]:
     return {name: position for position, name in enumerate(distinct)}
 
 
-def _vox(rules: DatasetRules, sources: Sequence[Source]) -> list[Part]:
-    by_video: dict[str, dict[str, list[Source]]] = defaultdict(lambda: defaultdict(list))
-    for source in sources:
-        by_video[source.identity.person][source.identity.recording].append(source)
-    parts = []
-    for videos in by_video.values():
-        if len(videos) == 1:
-            (only,) = videos.values()
-            parts += _last_fifth(rules, only)
-            continue
-        names = _sorted_ids(videos)
-        held_out = names[-max(1, round(len(names) / 20)) :]
-        for name in names:
-            split: Split = "test" if name in held_out else "train"
-            parts += [Part(source, 0, source.num_frames, split) for source in videos[name]]
-    return parts
-
-
-def _last_fifth(rules: DatasetRules, sources: list[Source]) -> list[Part]:
-    """The files of one video, in its time: the last fifth of all frames is held out, and one window before it is used
-    by neither side, even where files meet. Nothing is held out of a video that is too short for both."""
+def _last_in_time(rules: DatasetRules, lone: int, sources: list[Source]) -> list[Part]:
+    """The files of one take, in its time: the last 1/lone of all frames is held out, and one window before it is used
+    by neither side, even where files meet. Nothing is held out of a take that is too short for both."""
     in_time = sorted(sources, key=lambda source: (source.identity.index or 0, natural(source.file)))
     total = sum(source.num_frames for source in in_time)
-    border = total - total // 5
-    gap = max(span(MIN_FRAMES, rules.frame_step(source.identity.action, source.rate)) for source in in_time)
+    border = total - total // lone
+    gap = max(_window(rules, source) for source in in_time)
     parts = []
     begin = 0
     for source in in_time:
@@ -172,13 +200,10 @@ def _last_fifth(rules: DatasetRules, sources: list[Source]) -> list[Part]:
     return [Part(source, 0, source.num_frames, "train") for source in in_time]
 
 
+def _window(rules: DatasetRules, source: Source) -> int:
+    """Source frames of a window of a source."""
+    return span(MIN_FRAMES, rules.frame_step(source.identity.class_name, source.rate))
+
+
 def _sorted_ids(ids: Iterable[str]) -> list[str]:
     return sorted(set(ids), key=natural)
-
-
-_CUTTERS: dict[str, Callable[[DatasetRules, Sequence[Source]], list[Part]]] = {
-    "weizmann": _weizmann,
-    "mug": _mug,
-    "synaction": _synaction,
-    "vox": _vox,
-}

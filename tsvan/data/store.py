@@ -15,11 +15,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from tsvan.config import DatasetName
-from tsvan.data.datasets import MIN_FRAMES, rules, span
+from tsvan.data.datasets import MIN_FRAMES, DatasetRules, rules, span
 from tsvan.data.splits import Split
 from tsvan.files import hash_json
-from tsvan.validation import UserError
+from tsvan.validation import UserError, build
 
 FORMAT = "tsvan-clip-store"
 VERSION = 1
@@ -69,7 +68,7 @@ class ClipStore:
 
     Args:
         path: its folder.
-        dataset: whose rules made it.
+        rules: the dataset that it is of.
         data_source: `real`, or `synthetic` for drawn stand-in videos.
         side: pixels, side of its square frames.
         classes: classes of the train split, in the dataset's canonical order.
@@ -85,7 +84,7 @@ class ClipStore:
     """
 
     path: Path
-    dataset: DatasetName
+    rules: DatasetRules
     data_source: DataSource
     side: int
     classes: tuple[str, ...]
@@ -100,26 +99,21 @@ class ClipStore:
     frames_sha256: str
 
     @classmethod
-    def open(cls, path: Path | str, dataset: str | None = None) -> ClipStore:
+    def open(cls, path: Path | str, dataset: str | DatasetRules | None = None) -> ClipStore:
         """Open a store read-only and check its index and its size; `verify` checks every frame.
 
         Args:
             path: the store's folder.
-            dataset: the dataset it must be of; None: any.
+            dataset: the name or the rules of the dataset that it must be of; None: any.
 
         Raises:
             UserError: no store there, one of another dataset or version, or a damaged one.
         """
         path = Path(path)
         index = _read_index(path)
-        if dataset is not None and index["dataset"] != rules(dataset).name:
-            raise UserError(
-                f"{path} is a clip store of '{index['dataset']}', not of '{dataset}'; give a store of '{dataset}', "
-                f"or --dataset {index['dataset']}"
-            )
         store = cls(
             path=path,
-            dataset=rules(index["dataset"]).name,
+            rules=_rules_of(path, index, dataset),
             data_source=index["data_source"],
             side=index["side"],
             classes=tuple(index["classes"]),
@@ -158,6 +152,11 @@ class ClipStore:
     def __getstate__(self) -> dict[str, Any]:
         # A map that travels to another process would travel as all its bytes.
         return {name: value for name, value in self.__dict__.items() if name != "frames"}
+
+    @property
+    def dataset(self) -> str:
+        """The dataset's name."""
+        return self.rules.name
 
     @property
     def num_classes(self) -> int:
@@ -216,6 +215,28 @@ def _read_index(path: Path) -> dict[str, Any]:
         )
     _check(path, index)
     return index
+
+
+def _rules_of(path: Path, index: dict[str, Any], dataset: str | DatasetRules | None) -> DatasetRules:
+    """The rules that a store was made by, or those given where they differ in nothing that its clips depend on."""
+    name = index["dataset"]
+    wanted = dataset.name if isinstance(dataset, DatasetRules) else dataset
+    if wanted not in (None, name):
+        raise UserError(
+            f"{path} is a clip store of '{name}', not of '{wanted}'; give a store of '{wanted}', or "
+            f"--dataset {name}"
+        )
+    made = rules(name) if "rules" not in index else build(DatasetRules, index["rules"], str(path / INDEX))
+    if not isinstance(dataset, DatasetRules):
+        return made
+    old, new = made.of_clips(), dataset.of_clips()
+    for key in old:
+        if old[key] != new[key] and not (key == "classes" and not new[key]):
+            raise UserError(
+                f"{path} was prepared with {key}={old[key]}, the dataset '{name}' now has {key}={new[key]}; prepare it "
+                f"again into another folder, or undo the change"
+            )
+    return dataset
 
 
 def _check(path: Path, index: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -158,6 +159,8 @@ class StoreWriter:
             "centring": centring,
             "frames_sha256": self._digest.hexdigest(),
         }
+        if not self.rules.ships:
+            index["rules"] = asdict(self.rules)
         index["content_hash"] = content_hash(index["frames_sha256"], index)
         index["index_hash"] = hash_json(index)
         try:
@@ -169,7 +172,7 @@ class StoreWriter:
         except OSError as error:
             raise self._cannot(error) from None
         self._made = []
-        return ClipStore.open(self.out, self.rules.name)
+        return ClipStore.open(self.out, self.rules)
 
     def _count(self, source: Source) -> None:
         self.sources.append(source)

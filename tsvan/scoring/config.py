@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from typing import Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from tsvan.config import LARGEST_SEED, MOST_CLIPS_A_BATCH, MOST_ITERATIONS
-from tsvan.data.datasets import rules
+from tsvan.data.datasets import DatasetRules, rules
 from tsvan.validation import STRICT, UserError
 
 _WIDEST, _FASTEST = 8192, 1000
@@ -29,7 +30,7 @@ class ScorerConfig:
         widths: channels of the four layers of D_V's body; the last is the dimension of the features.
         eval_every: iterations between two looks at the held-out accuracy.
         seed: of weights, windows and crops.
-        playback_steps: VoxCeleb: multiples of a clip's own step to tell apart, as far as the clips are long enough.
+        playback_steps: multiples of a clip's own step that a head for it tells apart, as far as clips are long enough.
         backward_share: share of the training windows that are played backwards.
         precision: of the training's matrix products; clips are always measured in fp32.
     """
@@ -58,26 +59,24 @@ class ScorerConfig:
             raise UserError(f"playback_steps must start with 1 and grow, got {self.playback_steps}")
 
 
-def quick(dataset: str) -> ScorerConfig:
+def quick(dataset: str | DatasetRules) -> ScorerConfig:
     """A narrow scorer that a CPU trains in seconds: for a first look, not for comparing with published numbers.
 
     Raises:
         UserError: unknown dataset.
     """
-    iterations = 400 if rules(dataset).scoring == "speaker_step" else 300
+    iterations = 400 if len(rules(dataset).heads) > 1 else 300
     backward = published(dataset).backward_share
     return ScorerConfig(
         iterations=iterations, batch_size=16, widths=(16, 32, 64, 128), eval_every=50, backward_share=backward
     )
 
 
-def published(dataset: str) -> ScorerConfig:
+def published(dataset: str | DatasetRules) -> ScorerConfig:
     """The published scorer of a dataset.
 
     Raises:
         UserError: unknown dataset.
     """
-    if rules(dataset).scoring == "person_action":
-        # These videos are cut in time: the first two thirds of a bend go down, the held-out third comes up again.
-        return ScorerConfig(lr=1e-4, lr_decay=0.999, backward_share=0.5)
-    return ScorerConfig(batch_size=64) if dataset == "synaction" else ScorerConfig()
+    changes = asdict(rules(dataset).scorer)
+    return replace(ScorerConfig(), **{name: value for name, value in changes.items() if value is not None})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tsvan.data.datasets import MIN_FRAMES, rules, span
+from tsvan.data.datasets import MIN_FRAMES, span
 from tsvan.data.store import Clip, ClipStore
 from tsvan.scoring.config import ScorerConfig
 from tsvan.validation import UserError
@@ -29,7 +29,7 @@ class Scheme:
     """The heads of a store's classifier. The first one's answer is the y of p(y|v).
 
     Args:
-        heads: `class`; `person x action` with label action + K * person; or `speaker` and `playback step`.
+        heads: as the dataset names them; `person x action` has the label action + K * person.
         num_classes: K, the classes that networks are asked for.
         playback: multiples of a clip's own step at which windows are drawn; (1,) unless the step is a question.
     """
@@ -42,7 +42,9 @@ class Scheme:
         """The right answer of each head for a window of `clip` at a multiple of its step."""
         answers = {
             "class": clip.label,
+            "class x subject": clip.label + self.num_classes * clip.person,
             "person x action": clip.label + self.num_classes * clip.person,
+            "subject": clip.person,
             "speaker": clip.person,
             "playback step": self.playback.index(playback),
         }
@@ -64,14 +66,19 @@ def scheme(store: ClipStore, config: ScorerConfig) -> Scheme:
         missing = "held-out" if train else "training"
         raise UserError(f"{store.path}: no {missing} clips, so no scorer can be trained; add longer or more videos")
     classes, people = store.num_classes, len(store.people)
-    kind = rules(store.dataset).scoring
-    if kind == "class":
-        return Scheme((Head("class", classes),), classes)
-    if kind == "person_action":
-        return Scheme((Head("person x action", classes * people),), classes)
-    steps = tuple(step for step in config.playback_steps if step == 1 or _allowed(train, test, step))
-    heads = (Head("speaker", people), Head("playback step", len(steps)))
-    return Scheme(heads if len(steps) > 1 else heads[:1], classes, steps)
+    steps: tuple[int, ...] = (1,)
+    if "playback step" in store.rules.heads:
+        steps = tuple(step for step in config.playback_steps if step == 1 or _allowed(train, test, step))
+    sizes = {
+        "class": classes,
+        "class x subject": classes * people,
+        "person x action": classes * people,
+        "subject": people,
+        "speaker": people,
+        "playback step": len(steps),
+    }
+    heads = tuple(Head(name, sizes[name]) for name in store.rules.heads if name != "playback step" or len(steps) > 1)
+    return Scheme(heads, classes, steps)
 
 
 def _allowed(train: Sequence[Clip], test: Sequence[Clip], step: int) -> bool:

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from tests.data.clips import write_video
-from tsvan.data.datasets import NpyLayout
+from tsvan.data.datasets import NpyAxes
 from tsvan.data.raw.boxes import central
 from tsvan.data.raw.footage import Frames, UnreadableError, open_footage
 from tsvan.data.raw.reading import reduce
 
 
-def decode(path: Path, side: int, layout: NpyLayout = "THWC") -> Frames:
+def decode(path: Path, side: int, layout: NpyAxes = "THWC") -> Frames:
     """All frames' central squares."""
     footage, _ = open_footage(path.parent, path.name, layout)
     return reduce(footage, central(footage.size), side)

@@ -158,7 +158,7 @@ def test_a_file_that_ends_its_reader_is_refused_and_the_others_go_on(
     names = [good[0], "hangs_walk.avi", *good[1:]]
     found = rules("weizmann")
     requests = [
-        Request("weizmann", tmp_path, Candidate(name, identify(found, name)), PrepareConfig(), keep_frames=False)
+        Request(found, tmp_path, Candidate(name, identify(found, name)), PrepareConfig(), keep_frames=False)
         for name in names
     ]
     outcomes = list(reader_pool.read_all(requests, workers=1))

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tsvan.config import DATASETS
-from tsvan.data.datasets import rules
-from tsvan.data.standin import drawing
-from tsvan.data.standin.drawing import Amount, draw
+from tsvan.data.datasets import DATASETS, DatasetRules, rules
+from tsvan.data.standin.config import Amount
+from tsvan.data.standin.drawing import draw
 from tsvan.data.standin.motions import MOTIONS, PAIRS, TEMPO
 from tsvan.data.store import ClipStore
 from tsvan.scoring.config import quick
@@ -22,16 +21,19 @@ _ACCURACY = {"weizmann": 0.95, "mug": 0.95, "synaction": 0.95, "vox": 0.85}
 """What so short a training must reach; neighbouring playback steps take longer to learn."""
 
 
-@pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    amounts = {"weizmann": (1, 1, 30), "mug": (2, 1, 40), "synaction": (1, 2, None), "vox": (1, 2, 30)}
-    monkeypatch.setattr(drawing, "AMOUNTS", {name: {"small": Amount(*amount)} for name, amount in amounts.items()})
+def little(dataset: str, people: int, videos: int, num_frames: int | None) -> DatasetRules:
+    """A dataset of which that little is drawn."""
+    found = rules(dataset)
+    assert found.standin is not None
+    return replace(found, standin=replace(found.standin, small=Amount(people, videos, num_frames)))
+
+
+_LITTLE = {"weizmann": (1, 1, 30), "mug": (2, 1, 40), "synaction": (1, 2, None), "vox": (1, 2, 30)}
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-@pytest.mark.usefixtures("tiny")
 def test_stand_ins_have_motion_labels_and_both_sides_of_the_split(dataset: str, tmp_path: Path):
-    store = draw(dataset, tmp_path / "store")
+    store = draw(little(dataset, *_LITTLE[dataset]), tmp_path / "store")
     assert store.data_source == "synthetic"
     assert set(store.classes) <= set(rules(dataset).classes)
     assert store.num_classes >= 5 or dataset == "vox"
@@ -43,9 +45,9 @@ def test_stand_ins_have_motion_labels_and_both_sides_of_the_split(dataset: str, 
         assert steps.max() > 0.3, clip
 
 
-@pytest.mark.usefixtures("tiny")
 def test_the_same_seed_draws_the_same_store(tmp_path: Path):
-    hashes = [draw("vox", tmp_path / str(n), seed=seed).content_hash for n, seed in enumerate((3, 3, 4))]
+    few = little("vox", 1, 2, 30)
+    hashes = [draw(few, tmp_path / str(n), seed=seed).content_hash for n, seed in enumerate((3, 3, 4))]
     assert hashes[0] == hashes[1]
     assert hashes[0] != hashes[2]
 
@@ -61,9 +63,8 @@ def test_every_action_of_both_sets_has_its_own_motion():
         assert len({str(path) for path in paths}) == len(of_set)
 
 
-def test_no_single_frame_tells_the_actions_of_a_pair_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(drawing, "AMOUNTS", {"weizmann": {"small": Amount(1, 1, 90)}})
-    store = draw("weizmann", tmp_path / "store")
+def test_no_single_frame_tells_the_actions_of_a_pair_apart(tmp_path: Path):
+    store = draw(little("weizmann", 1, 1, 90), tmp_path / "store")
     frames = {name: _played(store, name) for name in store.classes}
     for slow, fast in PAIRS:
         # All frames of the one are near some frame of the other: the poses, the place and the colours are the same.

@@ -11,7 +11,8 @@ import yaml
 
 import tune_runner
 from sweeps.config.load import SHIPPED, load
-from tsvan.config import DATASETS, setting_names
+from tsvan.config import setting_names
+from tsvan.data.datasets import DATASETS
 from tsvan.validation import flatten
 
 CASES = 400

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from sweeps.config.load import load
-from sweeps.config.schema import PRESETS
-from tsvan.config import DATASETS
-from tsvan.validation import UserError
+from sweeps.config.schema import PRESETS, SweepConfig
+from tsvan.data.datasets import DATASETS
+from tsvan.validation import UserError, build
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -17,6 +17,20 @@ def test_every_yaml_that_ships_loads_with_every_preset(dataset: str, preset: str
     assert file == f"sweeps/{dataset}.yaml" or Path(file).name == f"{dataset}.yaml"
     assert (config.dataset, config.preset) == (dataset, preset)
     assert list(config.space) == ["lambda2", "ngf", "content_dim", "lambda5_lower", "lambda5_ratio"]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_dataset_of_ones_own_is_as_good(preset: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\nlayouts: ['<class>/**/<clip>']\nclasses: [a, b]\nobjectives: [kernel_distance]\n")
+    config, source = load(str(file), preset)
+    assert Path(source).name == "own.yaml"
+    assert (config.dataset, config.rules.classes, config.base.dataset) == ("mine", ("a", "b"), "mine")
+    assert config.objective.metric == "kernel_distance"
+    assert load(config.rules, preset)[0] == config
+    again = build(SweepConfig, config.to_dict(), "study.yaml")
+    assert again == config
+    assert "own_dataset" not in load("vox")[0].to_dict()
 
 
 def test_paper_is_the_published_budget() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from sweeps.config.load import load
 from sweeps.config.space import NEAREST, TABLE_3, derived, distributions, largest, published_params, train_config
-from tsvan.config import published
+from tsvan.data.published import published
 from tsvan.validation import UserError
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sweeps.final.reruns import FinalResult, Reported
 from sweeps.final.statistics import interval
-from tsvan.config import published
+from tsvan.data.published import published
 
 
 def reported(role: str, values: list[float], **others: Any) -> Reported:

@@ -18,9 +18,6 @@ from tsvan.validation import UserError
 
 How = Literal["left alone", "face", "masks", "motion", "central square"]
 
-MASKS = "classification_masks.mat"
-"""Weizmann's silhouettes, as its authors publish them."""
-
 _LOOKS_PER_SECOND = 3
 _FEWEST_LOOKS = 8
 _FACE_SIDE = 320
@@ -29,9 +26,6 @@ _FACE_SIDE = 320
 _MOTION_SIDE = 128
 _MOVED = 18
 """Gray levels, of 255, by which a pixel that moved differs from the clip's median."""
-
-_CENTRED_SIDE = 128
-"""Square frames up to this side are crops already: none of the four sets has raw video so small."""
 
 
 def centre(
@@ -52,9 +46,9 @@ def centre(
     """
     if published or is_centred(rules, footage.size):
         return central(footage.size), "left alone"
-    if config.centring == "none":
+    if config.centring == "none" or rules.centring.by == "none":
         return central(footage.size), "central square"
-    if rules.subject == "face":
+    if rules.centring.by == "face":
         return face_square(_faces(footage), footage.size, config), "face"
     if masks is not None:
         return actor_path(masks, footage.size, config), "masks"
@@ -64,16 +58,20 @@ def centre(
 def is_centred(rules: DatasetRules, size: tuple[int, int]) -> bool:
     """Whether frames of (width, height) have been cropped before: squares, up to the side of the dataset's crops."""
     width, height = size
-    return width == height and width <= max(rules.centred_side, _CENTRED_SIDE)
+    return width == height and width <= rules.centring.crops_up_to
 
 
-def load_masks(folder: FilePath) -> dict[str, Boxes]:
-    """The actors' boxes by the videos' names, of Weizmann's file of masks; empty where it is not there.
+def load_masks(folder: FilePath, name: str) -> dict[str, Boxes]:
+    """The subjects' boxes by the videos' names, of a file of silhouettes; empty where it is not there.
+
+    Args:
+        folder: the source folder.
+        name: of the file, somewhere in it.
 
     Raises:
         UserError: the file is there and cannot be read.
     """
-    found = sorted(folder.rglob(MASKS))
+    found = sorted(folder.rglob(name))
     if not found:
         return {}
     from scipy.io import loadmat  # here, as most commands prepare no videos

@@ -1,14 +1,17 @@
-"""What a file's name says: who, which class, which recording."""
+"""What a file's name says: who, which class, which take."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from typing import Literal
 
 from tsvan.data.datasets import DatasetRules
+from tsvan.data.naming import Layout
+from tsvan.data.raw.endings import without_ending
 from tsvan.validation import nearest
+
+Kind = Literal["videos", "pictures"]
 
 
 @dataclass(frozen=True)
@@ -16,16 +19,18 @@ class Identity:
     """One source file by its name.
 
     Args:
-        person: person, subject, actor or speaker.
-        action: class name.
-        recording: what must not be on both sides of a split: MUG's take, VoxCeleb's source video; SynAction's sequence.
-        index: SynAction's index, MUG's part, VoxCeleb's first frame; None: not given.
+        subject: person, subject, actor or speaker; empty: not said.
+        class_name: of the dataset's classes.
+        take: what must not be on both sides of a split: a take, a session, a source video; empty: not said.
+        index: of a part of a take, or its first frame in it; None: not given.
+        seconds: how long it lasts by its name; None: not said.
     """
 
-    person: str
-    action: str
-    recording: str = ""
+    subject: str
+    class_name: str
+    take: str = ""
     index: int | None = None
+    seconds: float | None = None
 
 
 class UnnamedError(ValueError):
@@ -36,18 +41,37 @@ class IgnoredError(ValueError):
     """The name is one of the original set's but is no part of the task; the message is the reason."""
 
 
-def identify(rules: DatasetRules, file: str) -> Identity:
+def identify(rules: DatasetRules, file: str, kind: Kind = "videos") -> Identity:
+    """Read a file's name; see `read_name`."""
+    return read_name(rules, file, kind)[0]
+
+
+def read_name(rules: DatasetRules, file: str, kind: Kind = "videos") -> tuple[Identity, Layout]:
     """Read a file's name.
 
     Args:
         rules: the dataset.
         file: path below the source folder, with forward slashes.
+        kind: a file, or a folder of pictures.
+
+    Returns:
+        What it says, and the layout that it has.
 
     Raises:
         UnnamedError: the name is not understood.
         IgnoredError: a file that the dataset's task does not use.
     """
-    return _READERS[rules.name](rules, PurePosixPath(file))
+    path = without_ending(file)
+    problem: ValueError | None = None
+    for layout in rules.layouts:
+        if layout.of not in (kind, "both"):
+            continue
+        for found in layout.match(path, rules.classes):
+            try:
+                return _identity(rules, layout, found), layout
+            except (UnnamedError, IgnoredError) as error:
+                problem = problem or error
+    raise problem or UnnamedError(_NOT_UNDERSTOOD)
 
 
 def natural(text: str) -> tuple[tuple[int, int, str], ...]:
@@ -56,84 +80,35 @@ def natural(text: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
 
 
-def _weizmann(rules: DatasetRules, path: PurePosixPath) -> Identity:
-    person, _, action = path.stem.rpartition("_")
-    if not person or not action:
-        raise UnnamedError(_NOT_UNDERSTOOD)
-    action = action.lower()
-    # lena_run1 and lena_run2 are two takes of one action; wave1 and wave2 are two actions.
-    if action not in rules.classes and action[:-1] in rules.classes and action[-1].isdecimal():
-        return Identity(person, action[:-1], recording=action[-1])
-    return Identity(person, _known(rules, action))
+def _identity(rules: DatasetRules, layout: Layout, found: dict[str, str]) -> Identity:
+    if "class" in layout.fields:
+        class_name = _class(rules, found["class"])
+    else:
+        (class_name,) = rules.classes
+    take = "/".join(found[name] for name in ("session", "take") if name in found)
+    first, last = found.get("first"), found.get("last")
+    index = found.get("index", first)
+    if index is None and take.lower().endswith(rules.ignored_takes):
+        raise IgnoredError(f"takes that end in '{take[-3:]}' are not used")
+    seconds = None
+    if layout.name_rate is not None and first is not None and last is not None and int(last) > int(first):
+        seconds = (int(last) - int(first)) / layout.name_rate
+    return Identity(found.get("subject", ""), class_name, take, None if index is None else int(index), seconds)
 
 
-def _mug(rules: DatasetRules, path: PurePosixPath) -> Identity:
-    fields = path.stem.split("_")
-    if len(fields) == 3:
-        return _whole_take(fields[0], _known(rules, fields[1].lower()), fields[2])
-    if len(fields) == 4 and fields[3].isdecimal():
-        return Identity(fields[0], _known(rules, fields[1].lower()), recording=fields[2], index=int(fields[3]))
-    if len(path.parts) < 3:
-        raise UnnamedError(_NOT_UNDERSTOOD)
-    # <subject>/[session*/]<expression>/<take>, a file or a folder of pictures
-    *above, expression = path.parts[:-1]
-    session = f"{above.pop()}/" if above[-1].lower().startswith("session") else ""
-    if not above:
-        raise UnnamedError(_NOT_UNDERSTOOD)
-    return _whole_take(above[-1], _known(rules, expression.lower()), session + path.stem)
-
-
-def _whole_take(person: str, action: str, take: str) -> Identity:
-    if take.lower().endswith("end"):
-        raise IgnoredError("takes that end in 'end' are not used")
-    return Identity(person, action, recording=take)
-
-
-def _synaction(rules: DatasetRules, path: PurePosixPath) -> Identity:
-    fields = path.stem.split("_")
-    if len(fields) != 4 or not all(fields) or not fields[3].isdecimal():
-        raise UnnamedError(_NOT_UNDERSTOOD)
-    actor, action, sequence, index = fields
-    if action.isdecimal():
-        if int(action) >= len(rules.classes):
-            raise UnnamedError(f"action {action} is not an index from 0 to {len(rules.classes) - 1}")
-        action = rules.classes[int(action)]
-    return Identity(actor, _known(rules, action.lower()), recording=sequence, index=int(index))
-
-
-def _vox(rules: DatasetRules, path: PurePosixPath) -> Identity:
-    fields = path.stem.split("#")
-    if len(fields) == 4 and fields[0] and fields[1] and fields[2].isdecimal() and fields[3].isdecimal():
-        return Identity(fields[0], rules.classes[0], recording=fields[1], index=int(fields[2]))
-    parts = path.parts
-    if "1.6" in parts[1:-1]:  # the scale of the published face frames: <name>/1.6/<video>[/<track>]
-        at = parts.index("1.6", 1)
-        track = parts[-1] if len(parts) > at + 2 else ""
-        return Identity(parts[at - 1], rules.classes[0], parts[at + 1], int(track) if track.isdecimal() else None)
-    while len(parts) > 2 and parts[0].lower() in _SPLIT_FOLDERS:
-        parts = parts[1:]
-    if len(parts) == 1 or parts[0].lower() in _SPLIT_FOLDERS:
-        raise UnnamedError(_NOT_UNDERSTOOD)
-    # <speaker>/<video>/<utterance>.mp4, as VoxCeleb itself is laid out, or <speaker>/<video>.mp4
-    return Identity(parts[0], rules.classes[0], recording=parts[1] if len(parts) > 2 else path.stem)
-
-
-def _known(rules: DatasetRules, action: str) -> str:
-    if action in rules.ignored:
-        raise IgnoredError(f"'{action}' is not one of the classes that the paper uses")
-    if action not in rules.classes:
-        raise UnnamedError(f"unknown class '{action}'; {nearest(action, rules.classes)}")
-    return action
+def _class(rules: DatasetRules, text: str) -> str:
+    if not rules.classes:
+        return text
+    if rules.class_numbers and text.isdecimal():
+        if int(text) >= len(rules.classes):
+            raise UnnamedError(f"class {text} is not an index from 0 to {len(rules.classes) - 1}")
+        return rules.classes[int(text)]
+    for known in rules.classes:
+        if text.lower() == known.lower():
+            return known
+    if text.lower() in map(str.lower, rules.ignored_classes):
+        raise IgnoredError(f"'{text}' is not one of the classes that are used")
+    raise UnnamedError(f"unknown class '{text}'; {nearest(text, rules.classes)}")
 
 
 _NOT_UNDERSTOOD = "the name is not understood"
-
-_SPLIT_FOLDERS = ("train", "test", "val", "dev", "mp4")
-"""Folders above the speakers that say nothing about them; who is held out is decided here, for scoring only."""
-
-_READERS: dict[str, Callable[[DatasetRules, PurePosixPath], Identity]] = {
-    "weizmann": _weizmann,
-    "mug": _mug,
-    "synaction": _synaction,
-    "vox": _vox,
-}

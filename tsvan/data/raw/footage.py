@@ -21,7 +21,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from PIL import Image
 
-from tsvan.data.datasets import NpyLayout
+from tsvan.data.datasets import NpyAxes
 from tsvan.data.raw.truncation import UnreadableError, check_whole, duration
 
 __all__ = ["Footage", "Frames", "UnreadableError", "open_footage"]
@@ -53,7 +53,7 @@ class Footage(Protocol):
 
 
 def open_footage(
-    folder: Path, file: str, npy_layout: NpyLayout, archive: str | None = None, pictures: tuple[str, ...] = ()
+    folder: Path, file: str, npy_layout: NpyAxes, archive: str | None = None, pictures: tuple[str, ...] = ()
 ) -> tuple[Footage, str]:
     """Open one clip.
 
@@ -132,7 +132,7 @@ class NpyClip:
 
     rate = None
 
-    def __init__(self, content: bytes, layout: NpyLayout) -> None:
+    def __init__(self, content: bytes, layout: NpyAxes) -> None:
         try:
             clip = np.load(io.BytesIO(content), allow_pickle=False)
         except (ValueError, EOFError, OSError):

@@ -67,7 +67,7 @@ class Inspection:
 
 def inspect(
     source: Path,
-    dataset: str | None = None,
+    dataset: str | DatasetRules | None = None,
     *,
     config: PrepareConfig | None = None,
     picks: Path | None = None,
@@ -146,7 +146,7 @@ def _reasons(found: Inspection) -> list[str]:
     return lines
 
 
-def _whose(source: Path, dataset: str | None) -> tuple[DatasetRules, str]:
+def _whose(source: Path, dataset: str | DatasetRules | None) -> tuple[DatasetRules, str]:
     """The dataset; with names of none, the one with the fewest demands, and what is wrong."""
     if dataset:
         return rules(dataset), ""
@@ -161,9 +161,9 @@ def _whose(source: Path, dataset: str | None) -> tuple[DatasetRules, str]:
 def _looked_into(rejected: Sequence[Rejection], found: DatasetRules, source: Path) -> Iterator[Rejection]:
     """Files of unknown names: what is wrong with their contents, too."""
     files = [file for file, _ in rejected if (source / file).is_file() and not file.lower().endswith(".zip")]
-    nobody = Identity("", found.classes[0], index=0)
+    nobody = Identity("", found.classes[0] if found.classes else "", index=0)
     plain = PrepareConfig(centring="none")
-    requests = [Request(found.name, source, Candidate(file, nobody), plain, keep_frames=False) for file in files]
+    requests = [Request(found, source, Candidate(file, nobody), plain, keep_frames=False) for file in files]
     outcomes = read_all(requests, default_workers(len(requests)))
     wrong = {outcome.file: outcome.reason for outcome in outcomes if isinstance(outcome, Refusal)}
     for file, reason in rejected:
@@ -197,4 +197,3 @@ def _spread(count: int, wanted: int) -> Sequence[int]:
     if count <= wanted:
         return range(count)
     return [int(place) for place in np.unique(np.linspace(0, count - 1, wanted).round())] if wanted else []
-

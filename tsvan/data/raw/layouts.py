@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from tsvan.config import DATASETS
-from tsvan.data.datasets import DatasetRules, rules
-from tsvan.data.raw.centring import MASKS
-from tsvan.data.raw.filenames import Identity, IgnoredError, UnnamedError, identify, natural
+from tsvan.data.datasets import DATASETS, DatasetRules, rules
+from tsvan.data.naming import Layout
+from tsvan.data.raw.filenames import Identity, IgnoredError, UnnamedError, natural, read_name
 from tsvan.data.store import INDEX, Rejection
 from tsvan.validation import UserError
 
@@ -39,12 +38,14 @@ class Candidate:
     Args:
         file: path below the source folder: a file, a zip's member behind the zip's path, or a folder of pictures.
         identity: what the name says.
+        layout: of the dataset's, that the name has; None: of a file of unknown name.
         archive: the zip it lies in, below the source folder; None: in none.
         pictures: names in a folder of pictures, in order.
     """
 
     file: str
     identity: Identity
+    layout: Layout | None = None
     archive: str | None = None
     pictures: tuple[str, ...] = ()
 
@@ -98,16 +99,16 @@ def list_folder(dataset_rules: DatasetRules, source: Path, picks: Path | None = 
     """
     if not source.is_dir():
         what = "is not a folder" if source.exists() else "does not exist"
-        raise UserError(f"the data folder {source} {what}; expected video files named {dataset_rules.layout}")
+        raise UserError(f"the data folder {source} {what}; expected video files named {dataset_rules.wanted}")
     sorter = _Sorter(dataset_rules)
     for folder, names in _folders(source):
         sorter.folder(source, folder, names)
     candidates = sorted(sorter.candidates, key=lambda candidate: natural(candidate.file))
     if not candidates and not sorter.rejected:
-        raise UserError(f"no video in the data folder {source}; expected files named {dataset_rules.layout}")
+        raise UserError(f"no video in the data folder {source}; expected files named {dataset_rules.wanted}")
     if picks is not None:
         candidates = _picked(candidates, picks, sorter)
-    if dataset_rules.name == "weizmann":
+    if dataset_rules.takes == "first":
         candidates = _without_doubles(candidates, sorter.left_out)
     return Listing(tuple(candidates), tuple(sorter.rejected), tuple(sorter.left_out))
 
@@ -129,12 +130,12 @@ def recognise(source: Path) -> DatasetRules:
             listing = list_folder(rules(name), source)
         except UserError:
             continue  # nothing in it that could be a clip of this dataset
-        # Any folder of videos in subfolders could be speakers with their videos: so that must not win by itself.
-        weight = 0.5 if name == "vox" and not any("#" in found.file for found in listing.candidates) else 1.0
-        shares[name] = weight * len(listing.candidates) / listing.total
+        # Any folder of videos in subfolders could be speakers with their videos: such names say nothing.
+        sure = sum(found.layout is not None and found.layout.distinctive for found in listing.candidates)
+        shares[name] = sure / listing.total
     best = max(shares, key=lambda name: shares[name], default="")
     if not best or shares[best] < 0.25:
-        layouts = "; ".join(f"{name}: {rules(name).layout}" for name in DATASETS)
+        layouts = "; ".join(f"{name}: {rules(name).wanted}" for name in DATASETS)
         what = "is of none of the four datasets by its names" if shares else "holds no video"
         raise UnknownLayoutError(f"{source} {what}; the datasets have: {layouts}", bool(shares))
     return rules(best)
@@ -159,25 +160,30 @@ class _Sorter:
             if suffix == ".zip":
                 self._zip(source, file)
             elif not suffix or suffix in _NOT_VIDEO:
-                if name != MASKS:
+                if name != self.rules.centring.masks:
                     self.left_out.append(Rejection(file, "not a video by its name"))
             elif suffix not in _PICTURES:
                 self._name(file)
 
-    def _name(self, file: str, archive: str | None = None, pictures: tuple[str, ...] = ()) -> None:
+    def _name(self, file: str, archive: str | None = None) -> None:
         try:
-            self.candidates.append(Candidate(file, identify(self.rules, file), archive, pictures))
+            self.candidates.append(Candidate(file, *read_name(self.rules, file), archive))
         except IgnoredError as error:
             self.left_out.append(Rejection(file, str(error)))
         except UnnamedError as error:
             self.rejected.append(Rejection(file, str(error)))
 
     def _pictures(self, folder: str, names: list[str]) -> None:
-        if self.rules.pictures and folder and (self.rules.name != "vox" or "/1.6/" in f"/{folder}/"):
-            self._name(folder, pictures=tuple(sorted(names, key=natural)))
-        else:
+        sorted_names = tuple(sorted(names, key=natural))
+        try:
+            identity, layout = read_name(self.rules, folder, "pictures")
+        except IgnoredError as error:
+            self.left_out.append(Rejection(folder, str(error)))
+        except UnnamedError:
             reason = f"{len(names)} pictures that are no clip of {self.rules.name}"
             self.left_out.append(Rejection(folder or ".", reason))
+        else:
+            self.candidates.append(Candidate(folder, identity, layout, pictures=sorted_names))
 
     def _zip(self, source: Path, archive: str) -> None:
         try:
@@ -226,7 +232,7 @@ def _picked(candidates: list[Candidate], picks: Path, sorter: _Sorter) -> list[C
     kept = []
     for candidate in candidates:
         path = PurePosixPath(candidate.file)
-        keys = {candidate.identity.person, path.name, path.stem, str(path), str(path.with_suffix(""))}
+        keys = {candidate.identity.subject, path.name, path.stem, str(path), str(path.with_suffix(""))}
         found = wanted & (keys | {str(parent) for parent in path.parents})
         hit |= found
         if found:
@@ -242,8 +248,8 @@ def _picked(candidates: list[Candidate], picks: Path, sorter: _Sorter) -> list[C
 def _without_doubles(candidates: Sequence[Candidate], left_out: list[Rejection]) -> list[Candidate]:
     """Weizmann has a second take of a few actions (lena_run2): the first take of each person and action is used."""
     first: dict[tuple[str, str], Candidate] = {}
-    for candidate in sorted(candidates, key=lambda item: natural(item.identity.recording)):
-        key = (candidate.identity.person, candidate.identity.action)
+    for candidate in sorted(candidates, key=lambda item: natural(item.identity.take)):
+        key = (candidate.identity.subject, candidate.identity.class_name)
         if first.setdefault(key, candidate) is not candidate:
             left_out.append(Rejection(candidate.file, f"a second take beside {first[key].file}"))
     kept = set(map(id, first.values()))

@@ -13,7 +13,7 @@ from pathlib import Path
 from tsvan.data.config import PrepareConfig
 from tsvan.data.datasets import DatasetRules, rules
 from tsvan.data.raw.boxes import Boxes
-from tsvan.data.raw.centring import MASKS, load_masks
+from tsvan.data.raw.centring import load_masks
 from tsvan.data.raw.layouts import Candidate, Listing, list_folder
 from tsvan.data.raw.prepare_journal import NAME, Entry, Journal
 from tsvan.data.raw.reader_pool import default_workers, read_all
@@ -31,7 +31,7 @@ _ENOUGH = 100
 
 
 def prepare(
-    dataset: str,
+    dataset: str | DatasetRules,
     source: Path | str,
     out: Path | str,
     *,
@@ -47,7 +47,7 @@ def prepare(
     been read lies in `<out>.partial`, and the same call goes on from there to the same store.
 
     Args:
-        dataset: whose naming and rules apply.
+        dataset: whose naming and rules apply; a name, a YAML's path, or the rules.
         source: folder of clips, searched with its subfolders and zips.
         out: the store's folder, made here.
         config: split and centring.
@@ -67,7 +67,8 @@ def prepare(
     if out.resolve().is_relative_to(source.resolve()):
         raise UserError(f"the store {out} would lie in its own source folder {source}; choose another folder for it")
     requests = requests_for(found, source, listing.candidates, config)
-    settings = {"preparation": PREPARATION, "dataset": dataset, "config": asdict(config), "masks": _masked(requests)}
+    settings = {"preparation": PREPARATION, "dataset": found.of_clips(), "config": asdict(config)}
+    settings["masks"] = _masked(requests)
     with StoreWriter(found, out, "real", keep=True) as writer, Journal(writer.folder, settings) as journal:
         entries = _take_up(writer, journal, source, listing)
         if progress and entries:
@@ -94,8 +95,9 @@ def requests_for(
     found: DatasetRules, source: Path, candidates: Sequence[Candidate], config: PrepareConfig
 ) -> list[Request]:
     """What is to be read, with the masks that the folder has."""
-    masks = load_masks(source) if found.name == "weizmann" and config.centring == "auto" else {}
-    return [Request(found.name, source, candidate, config, _masks_of(masks, candidate)) for candidate in candidates]
+    name = found.centring.masks
+    masks = load_masks(source, name) if name and config.centring == "auto" else {}
+    return [Request(found, source, candidate, config, _masks_of(masks, candidate)) for candidate in candidates]
 
 
 def describe_centring(hows: Iterator[str]) -> str:
@@ -104,7 +106,10 @@ def describe_centring(hows: Iterator[str]) -> str:
 
 
 def fingerprint(
-    dataset: str, source: Path | str, config: PrepareConfig | None = None, progress: Progress | None = None
+    dataset: str | DatasetRules,
+    source: Path | str,
+    config: PrepareConfig | None = None,
+    progress: Progress | None = None,
 ) -> str:
     """Hash over a source folder as a dataset reads it, hex: names and contents of its clips, and how they are prepared.
 
@@ -120,12 +125,13 @@ def fingerprint(
     Raises:
         UserError: no such folder, or no video in it.
     """
-    source, listing = Path(source), list_folder(rules(dataset), Path(source))
+    found, source = rules(dataset), Path(source)
+    listing = list_folder(found, source)
     names = {bad.file for bad in listing.rejected}
     for candidate in listing.candidates:
         names |= {f"{candidate.file}/{name}" for name in candidate.pictures} or {candidate.archive or candidate.file}
-    if dataset == "weizmann":
-        names |= {path.relative_to(source).as_posix() for path in source.rglob(MASKS)}
+    if found.centring.masks:
+        names |= {path.relative_to(source).as_posix() for path in source.rglob(found.centring.masks)}
     files = sorted(names)
     entries = []
     with ThreadPoolExecutor(4) as threads:  # hashing lets go of Python's lock
@@ -133,8 +139,9 @@ def fingerprint(
             entries.append([files[done - 1], digest])
             if progress:
                 progress(done, len(files))
-    made = {"preparation": PREPARATION, "config": asdict(config or PrepareConfig())}
-    return hash_json({"version": VERSION, "dataset": dataset, "files": entries, **made})
+    made = {"preparation": PREPARATION + found.revision, "config": asdict(config or PrepareConfig())}
+    own = {} if found.ships else {"rules": found.of_clips()}
+    return hash_json({"version": VERSION, "dataset": found.name, "files": entries, **made, **own})
 
 
 def check_names(
@@ -166,7 +173,7 @@ def check_share(
         allow = f"allow more than {max_bad_share:.0%} with python -m tsvan data prepare --max-bad-share"
         advice = f"repair or remove them, or {allow}"
     else:
-        advice = f"give a folder of whole videos named {dataset_rules.layout}"
+        advice = f"give a folder of whole videos named {dataset_rules.wanted}"
     raise UserError(
         f"{source}: {len(rejected)} of {total} files cannot be used as {dataset_rules.name} ({reasons}); {advice}"
         + (f"; what was read is kept in {kept}" if kept else "")
@@ -220,7 +227,7 @@ def _masked(requests: Sequence[Request]) -> str:
 def _masks_of(masks: dict[str, Boxes], candidate: Candidate) -> Boxes | None:
     """By the file's name; a double's masks also by the action alone."""
     who = candidate.identity
-    return masks.get(Path(candidate.file).stem.lower(), masks.get(f"{who.person}_{who.action}".lower()))
+    return masks.get(Path(candidate.file).stem.lower(), masks.get(f"{who.subject}_{who.class_name}".lower()))
 
 
 def _hash(folder: Path, file: str) -> str:

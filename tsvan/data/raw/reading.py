@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from tsvan.data.config import PrepareConfig
-from tsvan.data.datasets import MIN_FRAMES, DatasetRules, rules
+from tsvan.data.datasets import MIN_FRAMES, DatasetRules
 from tsvan.data.raw.boxes import Boxes, LeftOutError, Path
 from tsvan.data.raw.centring import How, centre
 from tsvan.data.raw.footage import Footage, Frames, UnreadableError, open_footage
@@ -28,7 +28,7 @@ class Request:
     """A clip to read.
 
     Args:
-        dataset: whose rules.
+        rules: the dataset.
         folder: the source folder.
         candidate: the clip.
         config: how it is centred.
@@ -37,7 +37,7 @@ class Request:
         shots: bring pictures of the uncut frames back.
     """
 
-    dataset: str
+    rules: DatasetRules
     folder: FilePath
     candidate: Candidate
     config: PrepareConfig
@@ -109,26 +109,27 @@ def reduce(footage: Footage, path: Path, side: int) -> Frames:
 
 
 def _read(request: Request) -> Reading:
-    found, candidate = rules(request.dataset), request.candidate
+    found, candidate = request.rules, request.candidate
     footage, sha256 = open_footage(
-        request.folder, candidate.file, found.npy_layout, candidate.archive, candidate.pictures
+        request.folder, candidate.file, found.npy_axes, candidate.archive, candidate.pictures
     )
-    path, how = centre(found, footage, _is_crop(found, candidate, footage.size), request.masks, request.config)
+    path, how = centre(found, footage, _is_crop(candidate, footage.size), request.masks, request.config)
     frames = reduce(footage, path, found.side)
     source = Source(candidate.file, candidate.identity, len(frames), footage.rate, sha256)
     _check_length(found, source)
     before = _shots(footage, path, len(frames)) if request.shots else np.zeros((0, SHOT, SHOT, 3), dtype=np.uint8)
     if not request.keep_frames:
-        step = found.frame_step(candidate.identity.action, footage.rate)
+        step = found.frame_step(candidate.identity.class_name, footage.rate)
         frames = frames[:: step if len(frames) > step * MIN_FRAMES else 1][:MIN_FRAMES] if request.shots else frames[:0]
     return Reading(source, how, path, frames, before)
 
 
-def _is_crop(found: DatasetRules, candidate: Candidate, size: tuple[int, int]) -> bool:
-    """Crops by what they are, whatever their size: published clips, face frames, and square files named as crops."""
+def _is_crop(candidate: Candidate, size: tuple[int, int]) -> bool:
+    """Crops by what they are, whatever their size: `.npy` clips, and pictures and square files named as crops."""
     if candidate.file.lower().endswith(".npy"):
         return True
-    return found.name == "vox" and (bool(candidate.pictures) or ("#" in candidate.file and size[0] == size[1]))
+    cropped = candidate.layout is not None and candidate.layout.cropped
+    return cropped and (bool(candidate.pictures) or size[0] == size[1])
 
 
 def _check_length(found: DatasetRules, source: Source) -> None:
@@ -157,5 +158,3 @@ def _shots(footage: Footage, path: Path, num_frames: int) -> npt.NDArray[np.uint
         card.paste(small, ((SHOT - small.width) // 2, (SHOT - small.height) // 2))
         shots.append(np.asarray(card))
     return np.stack(shots)
-
-

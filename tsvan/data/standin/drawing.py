@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,31 +17,16 @@ from tsvan.data.datasets import MIN_FRAMES, DatasetRules, rules, span
 from tsvan.data.raw.filenames import identify
 from tsvan.data.splits import Source, synaction_index
 from tsvan.data.standin.bodies import Look, Pose, paint, random_look
+from tsvan.data.standin.config import Amount, Size, StandinConfig
 from tsvan.data.standin.faces import EXPRESSIONS, Face, FaceLook, idle, paint_face, random_face, talking
 from tsvan.data.standin.motions import MOTIONS, SPEED, TEMPO
 from tsvan.data.store import ClipStore
 from tsvan.data.store_writer import StoreWriter
 from tsvan.files import Progress
+from tsvan.validation import UserError
 
-Size = Literal["small", "large"]
 Frames = npt.NDArray[np.uint8]
 
-
-@dataclass(frozen=True)
-class Amount:
-    """How much is drawn: people, videos of each person and class, frames of each video (None: as its step needs)."""
-
-    people: int
-    videos: int
-    num_frames: int | None
-
-
-AMOUNTS: dict[str, dict[Size, Amount]] = {
-    "weizmann": {"small": Amount(3, 1, 60), "large": Amount(9, 1, 90)},
-    "mug": {"small": Amount(3, 2, 56), "large": Amount(12, 5, 64)},
-    "synaction": {"small": Amount(2, 4, None), "large": Amount(10, 6, None)},
-    "vox": {"small": Amount(4, 3, 90), "large": Amount(16, 8, 120)},
-}
 
 _RATE = 25.0
 _MUG_RATE = 19.0
@@ -60,7 +44,12 @@ class _Video:
 
 
 def draw(
-    dataset: str, out: Path | str, *, size: Size = "small", seed: int = 0, progress: Progress | None = None
+    dataset: str | DatasetRules,
+    out: Path | str,
+    *,
+    size: Size = "small",
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> ClipStore:
     """Draw a store of stand-in videos; the same seed draws the same store.
 
@@ -75,11 +64,19 @@ def draw(
         UserError: unknown dataset, or `out` is taken.
     """
     found = rules(dataset)
-    amount = AMOUNTS[found.name][size]
-    videos = list(_videos(found, amount))
+    standin = found.standin
+    if standin is None:
+        raise UserError(
+            f"no stand-in videos are drawn of '{found.name}'; give videos of it with --data-root or --source"
+        )
+    known = {"actions": MOTIONS, "expressions": EXPRESSIONS, "speech": dict.fromkeys(found.classes)}[standin.drawing]
+    if not found.classes or not known.keys() >= set(found.classes):
+        raise UserError(f"stand-in {standin.drawing} are drawn of {', '.join(known)} only; leave standin out")
+    amount = standin.small if size == "small" else standin.large
+    videos = list(_videos(found, standin, amount))
     with StoreWriter(found, Path(out), "synthetic") as writer:
         for done, video in enumerate(videos, start=1):
-            frames = _draw_video(found, amount, video, seed)
+            frames = _draw_video(found, standin, amount, video, seed)
             sha256 = hashlib.sha256(frames.data).hexdigest()
             writer.add(Source(video.file, identify(found, video.file), len(frames), _RATE, sha256), frames)
             if progress:
@@ -87,25 +84,15 @@ def draw(
         return writer.finish()
 
 
-def _videos(found: DatasetRules, amount: Amount) -> Iterator[_Video]:
+def _videos(found: DatasetRules, standin: StandinConfig, amount: Amount) -> Iterator[_Video]:
     number = 0
     for person in range(amount.people):
         for label, name in enumerate(found.classes):
             for take in range(amount.videos):
-                yield _Video(_file(found, amount, person, label, name, take), person, number)
+                # The first video of a sequence has the index that SynAction's rule holds out.
+                index = (synaction_index(person, label, 0) + take) % 15
+                yield _Video(standin.name_of(amount, person, index, name, take), person, number)
                 number += 1
-
-
-def _file(found: DatasetRules, amount: Amount, person: int, label: int, name: str, take: int) -> str:
-    if found.name == "weizmann":
-        return f"person{person + 1:02d}_{name}.avi"
-    if found.name == "mug":
-        return f"{person + 1:03d}_{name}_take{take:03d}.mp4"
-    if found.name == "synaction":
-        # The first video of a sequence has the index that is held out.
-        index = (synaction_index(person, label, 0) + take) % 15
-        return f"{person}_{name}_0_{index}.mp4"
-    return f"id{10001 + person}#video{take + 1}#000001#{amount.num_frames or 0:06d}.mp4"
 
 
 def _enough_frames(found: DatasetRules, name: str) -> int:
@@ -113,17 +100,17 @@ def _enough_frames(found: DatasetRules, name: str) -> int:
     return span(MIN_FRAMES, found.frame_step(name, _RATE)) + 8
 
 
-def _draw_video(found: DatasetRules, amount: Amount, video: _Video, seed: int) -> Frames:
+def _draw_video(found: DatasetRules, standin: StandinConfig, amount: Amount, video: _Video, seed: int) -> Frames:
     who = identify(found, video.file)
-    num_frames = amount.num_frames or _enough_frames(found, who.action)
+    num_frames = amount.num_frames or _enough_frames(found, who.class_name)
     # A person keeps the same look in all videos, and the same one in all datasets' sizes.
     looks = np.random.default_rng([seed, 0, video.person])
     chance = np.random.default_rng([seed, 1, video.number])
-    if found.name == "mug":
-        return _expression(random_face(looks), EXPRESSIONS[who.action], num_frames, found.side, chance)
-    if found.name == "vox":
+    if standin.drawing == "expressions":
+        return _expression(random_face(looks), EXPRESSIONS[who.class_name], num_frames, found.side, chance)
+    if standin.drawing == "speech":
         return _speech(random_face(looks), num_frames, found.side, chance)
-    step = found.frame_step(who.action, _RATE)
+    step = found.frame_step(who.class_name, _RATE)
     look = random_look(looks)
     # By person, not by video: with one video of a person and action they would give the action away.
     place, mirror = float(looks.uniform(0.46, 0.54)), bool(looks.random() < 0.5)
@@ -131,7 +118,7 @@ def _draw_video(found: DatasetRules, amount: Amount, video: _Video, seed: int) -
     def draw_frame(pose: Pose, scroll: float) -> Frames:
         return paint(pose, look, found.side, centre=place, scroll=scroll, mirror=mirror)
 
-    return np.stack([draw_frame(*moment) for moment in _moments(look, who.action, step, num_frames, chance)])
+    return np.stack([draw_frame(*moment) for moment in _moments(look, who.class_name, step, num_frames, chance)])
 
 
 def _moments(
