@@ -10,12 +10,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.scoring.stores import TINY
+from tests.scoring.stores import TINY, write_store
+from tsvan.data.datasets import MIN_FRAMES, span
 from tsvan.data.store import ClipStore
 from tsvan.scoring.classifier import Scorer
 from tsvan.scoring.evaluator import Evaluator
-from tsvan.scoring.metrics import METRICS, kernel_distance
-from tsvan.scoring.sensitivity import KINDS, Sensitivity, refusal, spoilers
+from tsvan.scoring.evidence import Gap
+from tsvan.scoring.formulas import kernel_distance
+from tsvan.scoring.measured import Measured
+from tsvan.scoring.metrics import METRICS, Metric
+from tsvan.scoring.reference import MIN_VIDEOS, WINDOWS_PER_VIDEO, evidence_windows
+from tsvan.scoring.sensitivity import KINDS, Sensitivity, spoilers
 from tsvan.scoring.training import train_or_load
 from tsvan.validation import UserError
 
@@ -94,7 +99,7 @@ def test_single_class_has_no_label_agreement(vox: ClipStore, tmp_path: Path) -> 
     evaluator = Evaluator(scorer, vox)
     scores = evaluator.score(random_clips(), np.zeros(8, dtype=np.int64), group="validation")
     assert "label_agreement" not in scores.values
-    assert evaluator.measure(random_clips()).probabilities.shape == (8, 2)  # speakers, not playback steps
+    assert evaluator.measure(random_clips(), LABELS).probabilities.shape == (8, 2)  # speakers, not playback steps
     reason = evaluator.sensitivity().refuses("label_agreement")
     assert reason == "label_agreement is not measured: there is a single class"
 
@@ -107,7 +112,7 @@ def test_reference_is_measured_once_and_cached(
     growth = first.growth([32, 200])
     assert len(list(tmp_path.iterdir())) == 3
     second = Evaluator(weizmann_scorer, weizmann, cache_dir=tmp_path)
-    monkeypatch.setattr(second, "measure", lambda _: pytest.fail("measured again"))
+    monkeypatch.setattr(second, "measure", lambda *_: pytest.fail("measured again"))
     assert np.array_equal(second.reference.features, features)
     assert second.sensitivity() == table
     assert second.growth([32, 200]) == growth
@@ -138,34 +143,78 @@ def test_sensitivity_has_a_row_for_each_kind(evaluator: Evaluator) -> None:
     assert tuple(table.rows) == KINDS
     assert (table.num_clips, table.num_distance_clips) == (8, 4)
     assert table.rows["noise"]["kernel_distance"] > table.rows["real"]["kernel_distance"]
-    assert set(table.gaps) == {"static", "shuffled"}
-    assert table.gaps["static"].difference == pytest.approx(
-        table.rows["static"]["kernel_distance"] - table.rows["real"]["kernel_distance"]
-    )
+    assert set(table.gaps) == set(table.rows["real"])
+    assert all(set(found) == {"static", "shuffled"} for found in table.gaps.values())
+    assert (table.num_blocks, table.unit) == (8, "stretch")  # of four videos
+    assert table.missing == {"fvd_i3d": "there is no I3D file"}
     assert Sensitivity.from_dict(json.loads(json.dumps(table.to_dict()))) == table
 
 
-def test_metric_that_misranks_static_or_shuffled_clips_is_refused() -> None:
-    rows = {
-        "real": {"inception_score": 3.0, "kernel_distance": -0.1},
-        "static": {"inception_score": 3.25, "kernel_distance": 0.2},
-        "shuffled": {"inception_score": 2.0, "kernel_distance": 0.1},
-        "noise": {"inception_score": 9.0, "kernel_distance": -9.0},
-    }
-    assert refusal("kernel_distance", rows) is None
-    assert refusal("inception_score", rows) == (
-        "inception_score does not rank static clips below real ones: real 3, static 3.25 (higher is better)"
+def table(static: Gap | None, shuffled: Gap | None) -> Sensitivity:
+    found = {kind: gap for kind, gap in (("static", static), ("shuffled", shuffled)) if gap is not None}
+    rows = {kind: {"kernel_distance": 0.0} for kind in KINDS}
+    return Sensitivity(
+        rows,
+        20,
+        10,
+        "hash",
+        {"kernel_distance": found} if found else {},
+        5,
+        "video",
+        {"fvd_i3d": "there is no I3D file"},
     )
-    assert refusal("fvd_i3d", rows) == "fvd_i3d is not measured: there is no I3D file"
-    with pytest.raises(UserError, match="unknown metric 'inception'; did you mean 'inception_score'"):
-        refusal("inception", rows)
 
 
-def test_equal_scores_are_no_rank() -> None:
-    rows = {kind: {"intra_entropy": 0.5} for kind in KINDS}
-    reason = refusal("intra_entropy", rows)
-    assert reason is not None
-    assert "static and shuffled" in reason
+def test_a_metric_passes_with_three_standard_errors_of_both_kinds() -> None:
+    assert table(Gap(3.0, 1.0), Gap(0.7, 0.2)).refuses("kernel_distance") is None
+    assert table(Gap(2.99, 1.0), Gap(9.0, 1.0)).refuses("kernel_distance") == (
+        "kernel_distance does not tell broken clips from real ones: static clips 3.0, shuffled clips 9.0 standard "
+        "errors worse, 3 are needed"
+    )
+    assert table(Gap(9.0, 1.0), Gap(-9.0, 1.0)).refuses("kernel_distance") is not None
+    assert table(Gap(0.0, 0.0), Gap(9.0, 1.0)).refuses("kernel_distance") is not None
+    assert table(Gap(float("nan"), 1.0), Gap(9.0, 1.0)).refuses("kernel_distance") is not None
+
+
+def test_a_metric_without_standard_errors_or_value_does_not_pass() -> None:
+    assert table(None, None).refuses("kernel_distance") == (
+        "kernel_distance cannot be tested: 5 held-out videos, 6 are needed"
+    )
+    assert table(Gap(9, 1), Gap(9, 1)).refuses("fvd_i3d") == "fvd_i3d is not measured: there is no I3D file"
+
+
+def test_evidence_counts_every_video_alike(tmp_path: Path) -> None:
+    lengths = [60, 63, 60, 120, 180, 60, 60, 60]
+    actions = ("bend", "jack", "walk", "wave1")
+    files = {f"{'ab'[i // 4]}_{actions[i % 4]}.avi": length for i, length in enumerate(lengths)}
+    assert len(files) == MIN_VIDEOS
+    store = write_store("weizmann", tmp_path / "store", files)
+    found = evidence_windows(store)
+    assert found.unit == "video"
+    assert found.blocks.tolist() == np.repeat(np.arange(8), WINDOWS_PER_VIDEO).tolist()
+    for block in range(8):
+        windows = [window for window, own in zip(found.windows, found.blocks, strict=True) if own == block]
+        assert len({window.clip.source for window in windows}) == 1
+        last = windows[0].clip.start + windows[0].clip.num_frames - span(MIN_FRAMES, windows[0].clip.frame_step)
+        assert (windows[0].first, windows[-1].first) == (windows[0].clip.start, last)
+    for side in (0, 1):
+        labels = {w.clip.label for w, own in zip(found.windows, found.blocks, strict=True) if own % 2 == side}
+        assert labels == {0, 1, 2, 3}
+
+
+def test_a_metric_that_asks_for_the_clips_gets_them_and_real_ones(weizmann: ClipStore, weizmann_scorer: Scorer) -> None:
+    def brightness(generated: Measured, real: Measured) -> float:
+        assert generated.clips is not None
+        assert real.clips is not None
+        assert generated.clips.shape[1:] == real.clips.shape[1:] == (3, 10, 64, 64)
+        return abs(float(generated.clips.mean()) - float(real.clips.mean()))
+
+    own = {"brightness": Metric("difference of mean brightness", "minimize", brightness, needs="clips")}
+    evaluator = Evaluator(weizmann_scorer, weizmann, metrics={**METRICS, **own})
+    white = evaluator.score([torch.ones(4, 3, 10, 64, 64)], LABELS[:4], group="validation").values["brightness"]
+    black = evaluator.score([-torch.ones(4, 3, 10, 64, 64)], LABELS[:4], group="validation").values["brightness"]
+    assert white + black == pytest.approx(255)
+    assert "brightness" in evaluator.sensitivity().gaps
 
 
 def test_spoilt_clips() -> None:
@@ -203,7 +252,7 @@ def test_i3d_file_adds_its_distance(weizmann: ClipStore, weizmann_scorer: Scorer
     file = tmp_path / "i3d.pt"
     torch.jit.save(torch.jit.script(_MeanColour()), str(file))
     evaluator = Evaluator(weizmann_scorer, weizmann, i3d=file)
-    features = evaluator.measure([torch.full((2, 3, 10, 64, 64), 0.25)]).i3d
+    features = evaluator.measure([torch.full((2, 3, 10, 64, 64), 0.25)], LABELS[:2]).i3d
     assert features is not None
     assert features == pytest.approx(np.full((2, 3), 0.25))
     scores = evaluator.score(random_clips(1, 2), LABELS[:2], group="validation")

@@ -145,7 +145,7 @@ def _table(scores: Scores, sensitivity: Sensitivity) -> str:
     ]
     for name, value in scores.values.items():
         others = "".join(f"{sensitivity.rows[kind][name]:>12.4f}" for kind in kinds)
-        notes = [METRICS[name].text]
+        notes = [METRICS[name].title]
         if name in scores.intervals:
             notes.append("95% over clips [{:.4f}, {:.4f}]".format(*scores.intervals[name]))
         if name == "frechet_distance" and not scores.frechet_comparable:

@@ -11,24 +11,32 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from tsvan.data.batches import FrameReader
 from tsvan.data.store import ClipStore
 from tsvan.files import Progress, hash_json, write_atomically
 from tsvan.scoring.classifier import Scorer
-from tsvan.scoring.features import Measured, class_values, distances, measure
+from tsvan.scoring.evidence import MIN_BLOCKS, Gap, gaps
+from tsvan.scoring.features import measure
+from tsvan.scoring.formulas import FRECHET_COMPARABLE_CLIPS, bootstrap_inception_score, bootstrap_kernel_distance
 from tsvan.scoring.fvd import I3D
-from tsvan.scoring.kernel_gap import MIN_GAP_CLIPS, kernel_gap
-from tsvan.scoring.metrics import FRECHET_COMPARABLE_CLIPS, bootstrap_inception_score, bootstrap_kernel_distance
-from tsvan.scoring.reference import read_measured, read_table, real_windows, write_measured
+from tsvan.scoring.measured import Ints, Measured
+from tsvan.scoring.metrics import METRICS, Metric, values
+from tsvan.scoring.reference import (
+    EvidenceWindows,
+    evidence_windows,
+    read_measured,
+    read_table,
+    real_windows,
+    write_measured,
+)
 from tsvan.scoring.sample_size import Growth, grow, growth_sizes
 from tsvan.scoring.sensitivity import KINDS, MUST_BE_BELOW_REAL, Sensitivity, spoilers
-from tsvan.scoring.windows import load
+from tsvan.scoring.windows import Window, load
 from tsvan.validation import UserError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 Table = TypeVar("Table", Sensitivity, Growth)
 
@@ -38,7 +46,7 @@ class RealDistances:
     """Real clips against the real reference: what a perfect generator would get.
 
     Args:
-        values: kernel_distance, frechet_distance (and fvd_i3d).
+        values: of the metrics that compare with real clips.
         num_clips: real clips compared; as many as were asked for when that many are held out.
     """
 
@@ -51,7 +59,7 @@ class Scores:
     """The scores of one group of clips; plain values throughout.
 
     Args:
-        values: metric -> value; all are NaN when a clip is not finite. `label_agreement` is absent at K = 1.
+        values: metric -> value; all are NaN when a clip is not finite. What cannot be measured is absent.
         num_clips: N.
         group: name of the sample group.
         scorer_hash: the scorer's.
@@ -91,6 +99,7 @@ class Evaluator:
         store: its test split is the real reference.
         device: where clips are measured.
         cache_dir: folder for the reference's features and the sensitivity table, usually the scorer's; None: no cache.
+        metrics: by name.
         i3d: a TorchScript file for `fvd_i3d` (see tsvan/scoring/fvd.py); it is executed.
         batch_size: real clips measured at once.
         max_windows: at most so many held-out windows are used, evenly spread.
@@ -106,6 +115,7 @@ class Evaluator:
         store: ClipStore,
         device: torch.device | str = "cpu",
         *,
+        metrics: Mapping[str, Metric] = METRICS,
         cache_dir: Path | None = None,
         i3d: Path | None = None,
         batch_size: int = 64,
@@ -124,13 +134,14 @@ class Evaluator:
         self._batch_size = batch_size
         self._progress = progress
         self._windows = real_windows(store, max_windows)
-        self._labels = np.array([window.clip.label for window in self._windows], dtype=np.int64)
         self._real_distances: dict[int, dict[str, float]] = {}
+        missing = {name: metric.missing(scorer.scheme.num_classes, i3d is not None) for name, metric in metrics.items()}
+        self._missing = {name: reason for name, reason in missing.items() if reason}
+        self._metrics = {name: metric for name, metric in metrics.items() if name not in self._missing}
+        self._keep_clips = any(metric.needs == "clips" for metric in self._metrics.values())
         self._cache = None if cache_dir is None else cache_dir / f"{self._key(max_windows)}.reference.pt"
 
-    def score(
-        self, clips: Iterable[Tensor], labels: NDArray[np.int64], *, group: str, intervals: bool = False
-    ) -> Scores:
+    def score(self, clips: Iterable[Tensor], labels: Ints, *, group: str, intervals: bool = False) -> Scores:
         """Score generated clips.
 
         Args:
@@ -142,25 +153,23 @@ class Evaluator:
         Raises:
             ValueError: another number of clips than of labels, or fewer than two.
         """
-        measured = self.measure(clips)
-        count = len(measured)
-        if count != len(labels) or count < 2:
-            raise ValueError(f"scores need two clips or more and a label for each, got {count} and {len(labels)}")
-        values = class_values(measured, labels, self.scorer.scheme.num_classes)
+        measured = self.measure(clips, labels)
+        if len(measured) < 2:
+            raise ValueError(f"scores need two clips or more, got {len(measured)}")
         return Scores(
-            values={**values, **distances(measured, self.reference)},
-            num_clips=count,
+            values=values(self._metrics, measured, self.reference),
+            num_clips=len(measured),
             group=group,
             scorer_hash=self.scorer.hash,
             num_reference=len(self.reference),
-            frechet_comparable=min(count, len(self.reference)) >= FRECHET_COMPARABLE_CLIPS,
-            real=self.real_distances(count),
+            frechet_comparable=min(len(measured), len(self.reference)) >= FRECHET_COMPARABLE_CLIPS,
+            real=self.real_distances(len(measured)),
             intervals=self._intervals(measured) if intervals and measured.finite else {},
         )
 
-    def measure(self, clips: Iterable[Tensor]) -> Measured:
-        """Features and probabilities of clips, for whoever needs more than their scores."""
-        return measure(self.scorer, clips, self.device, self._i3d)
+    def measure(self, clips: Iterable[Tensor], labels: Ints) -> Measured:
+        """What the networks say of clips (N of them, with as many labels), for whoever needs more than their scores."""
+        return measure(self.scorer, clips, labels, self.device, self._i3d, self._keep_clips)
 
     def real_distances(self, num_clips: int) -> RealDistances:
         """Held-out real clips against the reference, `num_clips` of them or as many as there are."""
@@ -168,21 +177,19 @@ class Evaluator:
         count = min(num_clips, len(others))
         if count not in self._real_distances:
             chosen = np.linspace(0, len(others) - 1, count).round().astype(np.int64)
-            self._real_distances[count] = distances(others[chosen], self.reference)
+            distances = {name: metric for name, metric in self._metrics.items() if not metric.resampled}
+            self._real_distances[count] = values(distances, others[chosen], self.reference)
         return RealDistances(self._real_distances[count], count)
 
     def sensitivity(self) -> Sensitivity:
-        """The scores of real, static, time-shuffled and noise clips; measured once."""
+        """The scores of real, static, time-shuffled and noise clips, and how sure their rank is; measured once."""
         return self._kept("sensitivity", self._sensitivity, Sensitivity.from_dict)
 
     def growth(self, marked: Sequence[int]) -> Growth:
         """The metrics of real clips at several N, among them the sizes `marked`; measured once."""
         sizes = growth_sizes(marked)
-        classes = self.scorer.scheme.num_classes
         name = f"growth-{'-'.join(str(size) for size in marked)}"
-        return self._kept(
-            name, lambda: grow(self._real, self._labels, classes, sizes, self.scorer.hash), Growth.from_dict
-        )
+        return self._kept(name, lambda: grow(self._real, self._metrics, sizes, self.scorer.hash), Growth.from_dict)
 
     def _kept(self, name: str, make: Callable[[], Table], read: Callable[[Mapping[str, Any]], Table]) -> Table:
         """A table from its file, or made and written there."""
@@ -204,36 +211,53 @@ class Evaluator:
         """All held-out windows; the even ones are the reference."""
         if self._cache is not None and self._cache.exists():
             return read_measured(self._cache)
-        measured = self.measure(self._real_clips("real"))
+        measured = self._of(self._windows, "real")
         if self._cache is not None:
             write_measured(self._cache, measured)
         return measured
 
     def _sensitivity(self) -> Sensitivity:
-        rows, gaps = {}, {}
+        chosen = evidence_windows(self.store)
+        rows = {}
         for kind in KINDS:
-            measured = self._real if kind == "real" else self.measure(self._real_clips(kind))
-            values = class_values(measured, self._labels, self.scorer.scheme.num_classes)
+            measured = self._real if kind == "real" else self._of(self._windows, kind)
             # Each half against the other's real clips: twice the clips, and still no clip against itself.
-            both = [distances(measured[side::2], self._real[1 - side :: 2]) for side in (0, 1)]
-            rows[kind] = {**values, **{name: (both[0][name] + both[1][name]) / 2 for name in both[0]}}
-            if kind in MUST_BE_BELOW_REAL and len(measured) >= MIN_GAP_CLIPS and measured.finite:
-                gaps[kind] = kernel_gap(measured.features, self._real.features)
+            both = [values(self._metrics, measured[side::2], self._real[1 - side :: 2]) for side in (0, 1)]
+            whole = {name: metric for name, metric in self._metrics.items() if metric.resampled}
+            halved = {name: (both[0][name] + both[1][name]) / 2 for name in self._metrics}
+            rows[kind] = {**halved, **values(whole, measured, self._real)}
         return Sensitivity(
             rows=rows,
             num_clips=len(self._real),
             num_distance_clips=len(self.reference),
             scorer_hash=self.scorer.hash,
-            gaps=gaps,
+            gaps=self._gaps(chosen),
+            num_blocks=int(chosen.blocks.max(initial=-1)) + 1,
+            unit=chosen.unit,
+            missing=self._missing,
         )
 
-    def _real_clips(self, kind: str) -> Iterator[Tensor]:
+    def _gaps(self, chosen: EvidenceWindows) -> dict[str, dict[str, Gap]]:
+        if chosen.blocks.max(initial=-1) + 1 < MIN_BLOCKS:
+            return {}
+        real = self._of(chosen.windows, "real")
+        broken = {kind: self._of(chosen.windows, kind) for kind in MUST_BE_BELOW_REAL}
+        if not all(measured.finite for measured in (real, *broken.values())):
+            return {}
+        return {name: gaps(metric, real, broken, chosen.blocks) for name, metric in self._metrics.items()}
+
+    def _of(self, windows: Sequence[Window], kind: str) -> Measured:
+        """What the networks say of held-out windows, or of their broken copies."""
+        labels = np.array([window.clip.label for window in windows], dtype=np.int64)
+        return self.measure(self._real_clips(windows, kind), labels)
+
+    def _real_clips(self, windows: Sequence[Window], kind: str) -> Iterator[Tensor]:
         reader = FrameReader(self.store, self.device, resident_share=0)  # they are read once
         spoil = spoilers()[kind]
-        for first in range(0, len(self._windows), self._batch_size):
-            yield spoil(load(reader, self._windows[first : first + self._batch_size]), first)
+        for first in range(0, len(windows), self._batch_size):
+            yield spoil(load(reader, windows[first : first + self._batch_size]), first)
             if self._progress is not None:
-                self._progress(min(first + self._batch_size, len(self._windows)), len(self._windows))
+                self._progress(min(first + self._batch_size, len(windows)), len(windows))
 
     def _intervals(self, measured: Measured) -> dict[str, tuple[float, float]]:
         return {
@@ -248,5 +272,6 @@ class Evaluator:
             "store": self.store.content_hash,
             "i3d": None if self._i3d is None else self._i3d.hash,
             "max_windows": max_windows,
+            "own_metrics": {name: metric.source for name, metric in self._metrics.items() if metric.source},
         }
         return hash_json(seen)[:32]

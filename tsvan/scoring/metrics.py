@@ -1,21 +1,18 @@
-"""The metrics as formulas: float64, from class probabilities and feature vectors to numbers.
-
-Sources: supplement B.2, equations 1-4 (entropies, Inception Score); the model specification, section 6 (distances).
-"""
+"""The metrics, each an entry: its title, its direction, whether it may be resampled, and how it is computed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from tsvan.scoring import formulas
+from tsvan.scoring.measured import Measured
 
-FRECHET_COMPARABLE_CLIPS = 1_024
-"""Below this many clips on either side a Frechet distance is too biased to compare with another."""
+Direction = Literal["maximize", "minimize"]
+Needs = Literal["classes", "i3d", "clips"]
 
 
 @dataclass(frozen=True)
@@ -23,201 +20,109 @@ class Metric:
     """What a metric is.
 
     Args:
+        title: one line for tables.
         direction: which way is better.
-        objective: whether a sweep can be steered by it (it must pass its sensitivity check as well).
-        needs_classes: not applicable when the networks know a single class (K = 1).
-        text: one line for tables.
+        compute: (generated clips, real clips) -> the value; of a metric of the predicted classes the real ones are
+            not looked at. Never called with clips that gave numbers that are not finite.
+        resampled: whether clips may count twice, as in a bootstrap. A distance between clips may not be resampled: a
+            clip and its double are too near each other.
+        needs: `classes`: two classes or more that clips are asked for; `i3d`: features of the I3D file; `clips`: the
+            clips themselves, which are kept in memory then.
+        source: hash of the code of a metric of the user's own.
     """
 
-    direction: Literal["maximize", "minimize"]
-    objective: bool
-    needs_classes: bool
-    text: str
+    title: str
+    direction: Direction
+    compute: Callable[[Measured, Measured], float]
+    resampled: bool = False
+    needs: Needs | None = None
+    source: str = ""
 
     def better(self, one: float, other: float) -> bool:
         """Whether `one` is strictly better than `other`; NaN is never better."""
         return one > other if self.direction == "maximize" else one < other
 
+    def missing(self, num_classes: int, i3d: bool) -> str | None:
+        """Why the metric is not measured, or None.
+
+        Args:
+            num_classes: K, the classes that networks are asked for.
+            i3d: whether there is an I3D file.
+        """
+        if self.needs == "classes" and num_classes == 1:
+            return "there is a single class"
+        return "there is no I3D file" if self.needs == "i3d" and not i3d else None
+
+
+def _inception_score(generated: Measured, real: Measured) -> float:
+    return formulas.inception_score(generated.probabilities)
+
+
+def _inter_entropy(generated: Measured, real: Measured) -> float:
+    return formulas.inter_entropy(generated.probabilities)
+
+
+def _intra_entropy(generated: Measured, real: Measured) -> float:
+    return formulas.intra_entropy(generated.probabilities)
+
+
+def _label_agreement(generated: Measured, real: Measured) -> float:
+    return formulas.label_agreement(generated.probabilities, generated.labels, generated.num_classes)
+
+
+def _kernel_distance(generated: Measured, real: Measured) -> float:
+    return formulas.kernel_distance(generated.features, real.features)
+
+
+def _frechet_distance(generated: Measured, real: Measured) -> float:
+    return formulas.frechet_distance(generated.features, real.features)
+
+
+def _fvd_i3d(generated: Measured, real: Measured) -> float:
+    assert generated.i3d is not None
+    assert real.i3d is not None
+    return formulas.frechet_distance(generated.i3d, real.i3d)
+
 
 METRICS: dict[str, Metric] = {
-    "inception_score": Metric("maximize", True, False, "exp(H(y) - mean H(y|v)); clear and varied classes"),
-    "inter_entropy": Metric("maximize", True, False, "H(y) in nats; variety of the predicted classes"),
-    "intra_entropy": Metric("minimize", True, False, "mean H(y|v) in nats; doubt about a clip's class"),
-    "label_agreement": Metric("maximize", True, True, "share of clips that show the action they were asked for"),
-    "kernel_distance": Metric("minimize", True, False, "unbiased squared MMD to real clips; may be negative"),
-    "frechet_distance": Metric("minimize", True, False, "Frechet distance to real clips on this scorer's features"),
-    "fvd_i3d": Metric("minimize", True, False, "Frechet distance on the features of the I3D file that was given"),
+    "inception_score": Metric(
+        "exp(H(y) - mean H(y|v)); clear and varied classes", "maximize", _inception_score, resampled=True
+    ),
+    "inter_entropy": Metric(
+        "H(y) in nats; variety of the predicted classes", "maximize", _inter_entropy, resampled=True
+    ),
+    "intra_entropy": Metric(
+        "mean H(y|v) in nats; doubt about a clip's class", "minimize", _intra_entropy, resampled=True
+    ),
+    "label_agreement": Metric(
+        "share of clips that show the action they were asked for",
+        "maximize",
+        _label_agreement,
+        resampled=True,
+        needs="classes",
+    ),
+    "kernel_distance": Metric("unbiased squared MMD to real clips; may be negative", "minimize", _kernel_distance),
+    "frechet_distance": Metric(
+        "Frechet distance to real clips on this scorer's features", "minimize", _frechet_distance
+    ),
+    "fvd_i3d": Metric(
+        "Frechet distance on the features of the I3D file that was given", "minimize", _fvd_i3d, needs="i3d"
+    ),
 }
 
 
-def inter_entropy(probabilities: Array) -> float:
-    """H(y) in nats (equations 1 and 2): the entropy of the mean prediction.
+def measured_metrics(num_classes: int, i3d: bool, metrics: Mapping[str, Metric] = METRICS) -> dict[str, Metric]:
+    """The metrics that can be measured.
 
     Args:
-        probabilities: (N, K'), each row sums to 1.
+        num_classes: K, the classes that networks are asked for.
+        i3d: whether there is an I3D file.
+        metrics: of which.
     """
-    return float(_entropy(_float64(probabilities).mean(axis=0)))
+    return {name: metric for name, metric in metrics.items() if metric.missing(num_classes, i3d) is None}
 
 
-def intra_entropy(probabilities: Array) -> float:
-    """Mean over clips of H(y|v) in nats (equation 3). Args: probabilities (N, K')."""
-    return float(_entropy(_float64(probabilities)).mean())
-
-
-def inception_score(probabilities: Array) -> float:
-    """exp(H(y) - mean H(y|v)) (equation 4), between 1 and K'. Args: probabilities (N, K')."""
-    return float(np.exp(inter_entropy(probabilities) - intra_entropy(probabilities)))
-
-
-def label_agreement(probabilities: Array, labels: NDArray[np.int64], num_classes: int) -> float | None:
-    """Share of clips whose predicted action is the one asked for.
-
-    Args:
-        probabilities: (N, K').
-        labels: (N,) classes asked for.
-        num_classes: K. The predicted action is the predicted label mod K, as labels are action + K * person.
-
-    Returns:
-        None where it is not applicable (K = 1).
-    """
-    if num_classes == 1:
-        return None
-    predicted = _float64(probabilities).argmax(axis=1) % num_classes
-    return float((predicted == np.asarray(labels)).mean())
-
-
-def kernel_distance(a: Array, b: Array, block: int = 2_048) -> float:
-    """Unbiased U-statistic of the squared MMD with k(x, y) = (x.y / d + 1)^3; may be negative.
-
-    mean over i != j of k(a_i, a_j) + mean over i != j of k(b_i, b_j) - 2 mean over i, j of k(a_i, b_j).
-
-    Args:
-        a, b: (N, d) and (M, d) features, N and M at least 2; d is 512 at full width.
-        block: rows of the kernel matrix that are held at once.
-    """
-    a, b = _pair(a, b)
-    within = [(_kernel_sum(x, x, block) - kernel_diagonal(x).sum()) / (len(x) * (len(x) - 1)) for x in (a, b)]
-    return float(within[0] + within[1] - 2 * _kernel_sum(a, b, block) / (len(a) * len(b)))
-
-
-def frechet_distance(a: Array, b: Array) -> float:
-    """|mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a^1/2 S_b S_a^1/2)^1/2), S over N - 1, negative eigenvalues clipped.
-
-    Args:
-        a, b: (N, d) and (M, d) features, N and M at least 2.
-    """
-    a, b = _pair(a, b)
-    cov_a, cov_b = (np.atleast_2d(np.cov(x, rowvar=False, ddof=1)) for x in (a, b))
-    values, vectors = np.linalg.eigh(cov_a)
-    root_a = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
-    product = root_a @ cov_b @ root_a
-    cross = np.sqrt(np.linalg.eigvalsh((product + product.T) / 2).clip(min=0)).sum()
-    shift = a.mean(axis=0) - b.mean(axis=0)
-    # Zero is the least value of the formula; rounding alone goes below.
-    return max(0.0, float(shift @ shift + np.trace(cov_a) + np.trace(cov_b) - 2 * cross))
-
-
-def bootstrap_inception_score(
-    probabilities: Array, resamples: int = 1_000, level: float = 0.95, seed: int = 0
-) -> tuple[float, float]:
-    """Percentile interval of the Inception Score over clips, for display.
-
-    Args:
-        probabilities: (N, K').
-        resamples: bootstrap samples of N clips with replacement.
-        level: coverage.
-        seed: of the resampling.
-    """
-    p = _float64(probabilities)
-    entropies = _entropy(p)
-
-    def scores(counts: Array) -> Array:
-        weights = counts / len(p)
-        return np.asarray(np.exp(_entropy(weights @ p) - weights @ entropies))
-
-    return _interval(scores, len(p), resamples, level, seed)
-
-
-def bootstrap_kernel_distance(
-    a: Array, b: Array, resamples: int = 500, level: float = 0.95, seed: int = 0, block: int = 2_048
-) -> tuple[float, float]:
-    """Percentile interval of the kernel distance over the clips of `a`, for display; the reference `b` stays as it is.
-
-    A clip that is drawn twice is not paired with itself: such pairs would add k(x, x) and bias every resample upward.
-
-    Args:
-        a: (N, d) features of the scored clips.
-        b: (M, d) features of the reference.
-        resamples: bootstrap samples of N clips with replacement.
-        level: coverage.
-        seed: of the resampling.
-        block: rows of the kernel matrix that are held at once.
-    """
-    a, b = _pair(a, b)
-    within_b = (_kernel_sum(b, b, block) - kernel_diagonal(b).sum()) / (len(b) * (len(b) - 1))
-    cross = _over_blocks(a, block, lambda rows: _kernel(rows, b).mean(axis=1))
-    diagonal = kernel_diagonal(a)
-
-    def distances(counts: Array) -> Array:
-        total = np.zeros(len(counts))
-        for start in range(0, len(a), block):
-            rows = slice(start, start + block)
-            total += ((counts @ _kernel(a, a[rows])) * counts[:, rows]).sum(axis=1)
-        squares = counts**2
-        pairs = len(a) ** 2 - squares.sum(axis=1)
-        # A resample of one clip only, N times, has no pairs: leave it out of the percentiles.
-        within_a = np.divide(total - squares @ diagonal, pairs, out=np.full(len(counts), np.nan), where=pairs > 0)
-        return np.asarray(within_a + within_b - 2 * counts @ cross / len(a))
-
-    return _interval(distances, len(a), resamples, level, seed)
-
-
-def _interval(
-    statistic: Callable[[Array], Array], count: int, resamples: int, level: float, seed: int
-) -> tuple[float, float]:
-    """`statistic` maps (R, N) counts of each clip in each resample to (R,) values."""
-    generator = np.random.default_rng(seed)
-    counts = generator.multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float64)
-    tail = (1 - level) / 2
-    low, high = np.nanquantile(statistic(counts), [tail, 1 - tail])
-    return float(low), float(high)
-
-
-def _entropy(p: Array) -> Array:
-    """Over the last axis, in nats; 0 log 0 = 0."""
-    logs = np.log(p, out=np.zeros_like(p), where=p > 0)
-    return np.asarray(-(p * logs).sum(axis=-1))
-
-
-def _kernel(a: Array, b: Array) -> Array:
-    base = a @ b.T / a.shape[1] + 1
-    return np.asarray(base * base * base)  # numpy's ** 3 is a call of pow() for each element
-
-
-def kernel_diagonal(a: Array) -> Array:
-    """k(a_i, a_i) of features (N, d): (N,)."""
-    return np.asarray(((a**2).sum(axis=1) / a.shape[1] + 1) ** 3)
-
-
-def kernel_rows(a: Array, b: Array, block: int = 2_048) -> Array:
-    """Sums over j of k(a_i, b_j): (N,) for (N, d) and (M, d)."""
-    return _over_blocks(a, block, lambda rows: _kernel(rows, b).sum(axis=1))
-
-
-def _kernel_sum(a: Array, b: Array, block: int) -> float:
-    return float(kernel_rows(a, b, block).sum())
-
-
-def _over_blocks(a: Array, block: int, function: Callable[[Array], Array]) -> Array:
-    return np.concatenate([function(a[start : start + block]) for start in range(0, len(a), block)])
-
-
-def _pair(a: Array, b: Array) -> tuple[Array, Array]:
-    a, b = _float64(a), _float64(b)
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
-        raise ValueError(f"a distance needs features (N, d) and (M, d) with N, M >= 2, got {a.shape} and {b.shape}")
-    return a, b
-
-
-def _float64(values: Any) -> Array:
-    return np.asarray(values, dtype=np.float64)
+def values(metrics: Mapping[str, Metric], generated: Measured, real: Measured) -> dict[str, float]:
+    """Each metric of some clips; all are NaN when a clip gave numbers that are not finite."""
+    finite = generated.finite
+    return {name: metric.compute(generated, real) if finite else np.nan for name, metric in metrics.items()}

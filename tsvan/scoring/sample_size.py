@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tsvan.scoring.features import Measured, class_values, distances
+from tsvan.scoring.measured import Ints, Measured
+from tsvan.scoring.metrics import Metric, values
 
 DRAWS = 10
 MOST_FOR_DISTANCES = 2_048
@@ -25,8 +25,8 @@ class Growth:
     Args:
         sizes: the N, rising.
         values: metric -> N as text (a JSON key) -> (mean, standard deviation) over random draws. The metrics of
-            predicted classes draw N clips with replacement, so that N can be larger than the number of held-out clips;
-            distances draw without, so that they end where the clips end.
+            predicted classes (those that may be resampled) draw N clips with replacement, so that N can be larger than
+            the number of held-out clips; distances draw without, so that they end where the clips end.
         num_clips: held-out clips that are drawn from; distances have half of them, against the other half.
         scorer_hash: the scorer's.
     """
@@ -61,47 +61,37 @@ def growth_sizes(marked: Sequence[int]) -> tuple[int, ...]:
 
 
 def grow(
-    real: Measured, labels: NDArray[np.int64], num_classes: int, sizes: Sequence[int], scorer_hash: str, seed: int = 0
+    real: Measured, metrics: Mapping[str, Metric], sizes: Sequence[int], scorer_hash: str, seed: int = 0
 ) -> Growth:
     """Measure the growth on features that are there already.
 
     Args:
         real: held-out clips; the even ones are the reference of the distances, the odd ones are drawn.
-        labels: (n,) their classes.
-        num_classes: K.
+        metrics: those that can be measured; those that look at the clips themselves are left out, as N can be large.
         sizes: the N.
         scorer_hash: recorded.
         seed: of the draws.
     """
     reference, others = real[::2], real[1::2]
-    values: dict[str, dict[str, tuple[float, float]]] = {}
-
-    def of_classes(chosen: NDArray[np.int64]) -> dict[str, float]:
-        return class_values(real[chosen], labels[chosen], num_classes)
-
-    def of_distances(chosen: NDArray[np.int64]) -> dict[str, float]:
-        return distances(others[chosen], reference)
-
+    known = {name: metric for name, metric in metrics.items() if metric.needs != "clips"}
+    resampled = {name: metric for name, metric in known.items() if metric.resampled}
+    distances = {name: metric for name, metric in known.items() if not metric.resampled}
+    found: dict[str, dict[str, tuple[float, float]]] = {}
     for size in sizes:
-        _add(values, size, of_classes, _draws(len(real), size, True, seed))
+        _add(found, size, [values(resampled, real[some], reference) for some in _draws(len(real), size, True, seed)])
         if size < min(len(others), MOST_FOR_DISTANCES + 1):
-            _add(values, size, of_distances, _draws(len(others), size, False, seed))
-    return Growth(tuple(sizes), values, len(real), scorer_hash)
+            drawn = _draws(len(others), size, False, seed)
+            _add(found, size, [values(distances, others[some], reference) for some in drawn])
+    return Growth(tuple(sizes), found, len(real), scorer_hash)
 
 
-def _draws(count: int, size: int, replace: bool, seed: int) -> Iterator[NDArray[np.int64]]:
+def _draws(count: int, size: int, replace: bool, seed: int) -> Iterator[Ints]:
     kind = _REPLACED if replace else _APART
     for draw in range(DRAWS):
         yield np.random.default_rng([seed, kind, size, draw]).choice(count, size, replace=replace)
 
 
-def _add(
-    values: dict[str, dict[str, tuple[float, float]]],
-    size: int,
-    statistic: Callable[[NDArray[np.int64]], dict[str, float]],
-    draws: Iterator[NDArray[np.int64]],
-) -> None:
-    found = [statistic(chosen) for chosen in draws]
-    for metric in found[0]:
-        series = [row[metric] for row in found]
-        values.setdefault(metric, {})[str(size)] = (float(np.mean(series)), float(np.std(series, ddof=1)))
+def _add(found: dict[str, dict[str, tuple[float, float]]], size: int, draws: list[dict[str, float]]) -> None:
+    for metric in draws[0]:
+        series = [draw[metric] for draw in draws]
+        found.setdefault(metric, {})[str(size)] = (float(np.mean(series)), float(np.std(series, ddof=1)))

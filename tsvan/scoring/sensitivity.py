@@ -1,7 +1,7 @@
 """Can a metric tell real clips from broken ones? Scores of real, static, time-shuffled and noise clips.
 
-A metric that does not rank static and shuffled clips below real ones is refused as an objective (model specification,
-section 6).
+A metric may be an objective only if static and shuffled copies of real clips score worse than the clips themselves by
+`MIN_ERRORS` standard errors each (model specification, section 6).
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tsvan.scoring.kernel_gap import Gap
-from tsvan.scoring.metrics import METRICS
-from tsvan.validation import UserError, nearest
+from tsvan.scoring.evidence import MIN_BLOCKS, MIN_ERRORS, Gap
 
 KINDS = ("real", "static", "shuffled", "noise")
 MUST_BE_BELOW_REAL = ("static", "shuffled")
@@ -33,23 +31,51 @@ class Sensitivity:
         num_distance_clips: clips on either side of a distance: it is the mean of two, one half of the clips against the
             real clips of the other half, and the other way round.
         scorer_hash: the scorer's.
-        gaps: for static and shuffled clips, how much further than the clips themselves they are in kernel distance;
-            empty when there are too few clips for a standard error.
+        gaps: metric -> kind -> how much worse its copies of real clips are; empty when there are too few clips for a
+            standard error.
+        num_blocks: independent parts of the held-out clips behind the gaps.
+        unit: what such a part is: a `video`, or a `stretch` of one.
+        missing: metric -> why it is not measured.
     """
 
     rows: dict[str, dict[str, float]]
     num_clips: int
     num_distance_clips: int
     scorer_hash: str
-    gaps: dict[str, Gap]
+    gaps: dict[str, dict[str, Gap]]
+    num_blocks: int
+    unit: str
+    missing: dict[str, str]
+
+    def evidence(self, metric: str) -> float:
+        """The smaller of the two gaps in standard errors; -infinity without gaps."""
+        found = self.gaps.get(metric, {})
+        errors = [found[kind].errors if kind in found else -np.inf for kind in MUST_BE_BELOW_REAL]
+        return float(np.nan_to_num(min(errors), nan=-np.inf))
 
     def refuses(self, metric: str) -> str | None:
         """Why a metric cannot be an objective with this scorer, or None.
 
         Raises:
-            UserError: unknown metric.
+            KeyError: an unknown metric.
         """
-        return refusal(metric, self.rows)
+        if metric not in self.rows["real"]:
+            return f"{metric} is not measured: {self.missing[metric]}"
+        if self.evidence(metric) >= MIN_ERRORS:
+            return None
+        if metric not in self.gaps:
+            return (
+                f"{metric} cannot be tested: {self.num_blocks} held-out {self.unit}"
+                f"{'' if self.num_blocks == 1 else 's' if self.unit == 'video' else 'es'}, {MIN_BLOCKS} are needed"
+            )
+        return (
+            f"{metric} does not tell broken clips from real ones: {self.describe(metric)} standard errors worse, "
+            f"{MIN_ERRORS:g} are needed"
+        )
+
+    def describe(self, metric: str) -> str:
+        """The gaps of a metric in standard errors, in words."""
+        return ", ".join(f"{kind} clips {self.gaps[metric][kind].errors:.1f}" for kind in MUST_BE_BELOW_REAL)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, with each metric's refusal."""
@@ -59,31 +85,8 @@ class Sensitivity:
     def from_dict(cls, values: Mapping[str, Any]) -> Sensitivity:
         """What `to_dict` gave."""
         plain = {name: value for name, value in values.items() if name not in ("refusals", "gaps")}
-        return cls(**plain, gaps={kind: Gap(**gap) for kind, gap in values["gaps"].items()})
-
-
-def refusal(metric: str, rows: Mapping[str, Mapping[str, float]]) -> str | None:
-    """Why a metric cannot be an objective, given its value for each kind of clips; None when it can.
-
-    Raises:
-        UserError: unknown metric.
-    """
-    if metric not in METRICS:
-        raise UserError(f"unknown metric '{metric}'; {nearest(metric, METRICS)}")
-    if metric not in rows["real"]:
-        need = "a single class" if METRICS[metric].needs_classes else "no I3D file"
-        return f"{metric} is not measured: there is {need}"
-    better = METRICS[metric].better
-    real = rows["real"][metric]
-    confused = [kind for kind in MUST_BE_BELOW_REAL if not better(real, rows[kind][metric])]
-    if not confused:
-        return None
-    found = ", ".join(f"{kind} {rows[kind][metric]:.4g}" for kind in confused)
-    side = "higher" if METRICS[metric].direction == "maximize" else "lower"
-    return (
-        f"{metric} does not rank {' and '.join(confused)} clips below real ones: real {real:.4g}, {found} "
-        f"({side} is better)"
-    )
+        gaps = {metric: {kind: Gap(**gap) for kind, gap in found.items()} for metric, found in values["gaps"].items()}
+        return cls(**plain, gaps=gaps)
 
 
 def spoilers(seed: int = 0) -> dict[str, Callable[[Tensor, int], Tensor]]:

@@ -84,6 +84,16 @@ def held_out_windows(store: ClipStore, playback: Sequence[int] = (1,)) -> list[W
     ]
 
 
+def all_windows(store: ClipStore) -> list[Window]:
+    """Every window of the test split at the clips' own steps, central crop; neighbours overlap."""
+    corner = (store.side - CROP) // 2
+    return [
+        Window(clip, clip.start + first, 1, corner, corner)
+        for clip in store.split("test")
+        for first in range(clip.num_frames - span(MIN_FRAMES, clip.frame_step) + 1)
+    ]
+
+
 def load(reader: FrameReader, windows: Sequence[Window]) -> Tensor:
     """(B, 3, 10, 64, 64) float32 in [-1, 1] on the reader's device."""
     first, step, top, left = np.array(

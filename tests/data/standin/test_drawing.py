@@ -91,8 +91,7 @@ def test_the_scorer_learns_stand_ins_and_its_features_see_time(dataset: str, tmp
     store = draw(dataset, tmp_path / "store", size="large")
     scorer = train_or_load(store, replace(quick(dataset), iterations=_ITERATIONS[dataset], precision="bf16"), tmp_path)
     assert min(scorer.last_accuracies.values()) >= _ACCURACY[dataset]
-    gaps = Evaluator(scorer, store).sensitivity().gaps
-    assert {kind: gap.errors > 3 for kind, gap in gaps.items()} == {"static": True, "shuffled": True}
+    assert Evaluator(scorer, store).sensitivity().refuses("kernel_distance") is None
 
 
 def test_an_unknown_dataset_draws_nothing(tmp_path: Path):
