@@ -98,7 +98,7 @@ def _check_prior(name: str, prior: Prior, dataset: DatasetRules, where: str) -> 
 
 
 def _check_objectives(config: SweepConfig, where: str) -> None:
-    usable = [name for name, metric in METRICS.items() if metric.objective]
+    usable = list(METRICS)
     for objective in config.objectives:
         if objective.metric not in usable:
             raise UserError(f"{where}: unknown metric '{objective.metric}'; {nearest(objective.metric, usable)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tsvan.scoring.metrics import METRICS
+from tsvan.scoring.evidence import MIN_ERRORS, Gap
 
 
 def trust_lines(scorer: dict[str, Any]) -> list[str]:
@@ -14,7 +14,7 @@ def trust_lines(scorer: dict[str, Any]) -> list[str]:
         scorer: the fields of `ScorerResult`.
     """
     table = scorer["sensitivity"]
-    names = [name for name in METRICS if name in table["rows"]["real"]]
+    names = list(table["rows"]["real"])
     lines = [
         _accuracy(scorer, table["rows"]["real"]),
         "",
@@ -25,8 +25,7 @@ def trust_lines(scorer: dict[str, Any]) -> list[str]:
         _row(["---"] * (len(names) + 1)),
         *(_row([kind, *(f"{values[name]:.4g}" for name in names)]) for kind, values in table["rows"].items()),
         "",
-        *(_gap(kind, gap) for kind, gap in table["gaps"].items()),
-        *(f"- {reason}" for reason in table["refusals"].values() if reason),
+        *_gaps(table),
     ]
     return [*lines, "", *_growth(scorer["growth"], scorer["marked"])]
 
@@ -41,15 +40,33 @@ def _accuracy(scorer: dict[str, Any], real: dict[str, float]) -> str:
     return f"The scorer's accuracy on real clips that are held out from its training: {', '.join(heads)}{action}."
 
 
-def _gap(kind: str, gap: dict[str, float]) -> str:
-    difference, error = gap["difference"], gap["standard_error"]
-    ratio = f", {difference / error:.1f} standard errors" if error > 0 else ""
-    return f"- kernel distance: {kind} clips {difference:+.4g} to the clips themselves{ratio}"
+def _gaps(table: dict[str, Any]) -> list[str]:
+    """By how many standard errors each metric tells the copies from the clips, and whether that is enough."""
+    if not table["gaps"]:
+        return [f"- {reason}" for reason in table["refusals"].values() if reason]
+    kinds = list(next(iter(table["gaps"].values())))
+    rows = []
+    for metric, gaps in table["gaps"].items():
+        errors = [f"{Gap(**gaps[kind]).errors:.1f}" for kind in kinds]
+        rows.append(_row([metric, *errors, "no" if table["refusals"][metric] else "yes"]))
+    return [
+        f"How much worse the copies score than the clips themselves, in standard errors over {table['num_blocks']} "
+        f"held-out {_units(table['unit'])}; only a metric with {MIN_ERRORS:g} or more of each may steer a study:",
+        "",
+        _row(["metric", *kinds, "may steer"]),
+        _row(["---"] * (len(kinds) + 2)),
+        *rows,
+    ]
+
+
+def _units(unit: str) -> str:
+    """What the standard errors are over."""
+    return "videos" if unit == "video" else "stretches of few videos (those of one video count as independent)"
 
 
 def _growth(growth: dict[str, Any], marked: dict[str, int]) -> list[str]:
     values = growth["values"]
-    names = [name for name in METRICS if name in values]
+    names = list(values)
     lines = [
         f"How scores of real clips grow with N (mean ± standard deviation of random draws from "
         f"{growth['num_clips']} clips; distances end where the clips end):",

@@ -1,9 +1,9 @@
 """How much worse broken copies score than the real clips that they were made from, in standard errors.
 
-A metric that may be resampled (class predictions): paired bootstrap over videos. Any other (distances): delete-a-group
-jackknife over videos (Efron and Stein, "The jackknife estimate of variance", 1981), each half of the videos against the
-real clips of the other half. A video that is left out or drawn takes its copies with it, so that what they share
-cancels, and all its windows, so that these may overlap.
+A metric that may be resampled (class predictions): paired bootstrap over videos. Any other (distances): jackknife over
+videos (Efron and Stein, "The jackknife estimate of variance", 1981), each half of the videos against the real clips of
+the other half, averaged over several ways to halve them. A video that is left out or drawn takes its copies with it, so
+that what they share cancels, and all its windows, so that these may overlap.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsvan.scoring.formulas import Array
 from tsvan.scoring.measured import Ints, Measured
@@ -24,7 +25,9 @@ MIN_BLOCKS = 6
 """Fewer leave halves of which a block cannot be left out."""
 
 MOST_GROUPS = 32
-"""Of blocks that the jackknife leaves out together."""
+"""Of blocks that the jackknife leaves out together, where it is done by computing the metric again."""
+
+MOST_HALVINGS = 8
 
 RESAMPLES = 400
 
@@ -68,21 +71,15 @@ def gaps(metric: Metric, real: Measured, broken: Mapping[str, Measured], blocks:
         raise ValueError(f"a gap needs the copies of at least {MIN_BLOCKS} blocks of clips, got {count}")
     if metric.needs != "clips":  # they need not be copied with each sample
         real, broken = replace(real, clips=None), {kind: replace(some, clips=None) for kind, some in broken.items()}
+    if metric.gaps is not None:
+        return {kind: _gap(metric.gaps(copies, real, blocks), False) for kind, copies in broken.items()}
     generator = np.random.default_rng(seed)
-    samples, all_clips = [np.arange(len(blocks))], {"": real, **broken}.items()
-    if metric.resampled:
-        windows = [np.flatnonzero(blocks == block) for block in range(count)]
-        drawn = generator.integers(count, size=(RESAMPLES, count))
-        samples += [np.concatenate([windows[block] for block in row]) for row in drawn]
-        scored = {kind: _class_values(metric, clips, samples) for kind, clips in all_clips}
-    else:
-        groups = _groups(count, generator)[blocks]
-        samples += [np.flatnonzero(groups != group) for group in range(int(groups.max()) + 1)]
-        scored = {
-            kind: _distances(metric, clips, real, blocks, samples) for kind, clips in {"": real, **broken}.items()
-        }
+    scored_of = _resampled if metric.resampled else _halved
+    scored = scored_of(metric, [real, *broken.values()], blocks, generator)
     sign = 1.0 if metric.direction == "maximize" else -1.0
-    return {kind: _gap(sign * (scored[""] - scored[kind]), metric.resampled) for kind in broken}
+    return {
+        kind: _gap(sign * (scored[0] - row), metric.resampled) for kind, row in zip(broken, scored[1:], strict=True)
+    }
 
 
 def _gap(differences: Array, resampled: bool) -> Gap:
@@ -92,17 +89,32 @@ def _gap(differences: Array, resampled: bool) -> Gap:
     return Gap(float(whole), float(spread))
 
 
-def _class_values(metric: Metric, clips: Measured, samples: list[Ints]) -> Array:
-    return np.array([metric.compute(some, some) for some in (clips[sample] for sample in samples)])
+def _resampled(metric: Metric, kinds: list[Measured], blocks: Ints, generator: np.random.Generator) -> Array:
+    """(kinds, 1 + RESAMPLES): of all clips, and of blocks drawn with replacement, the same ones for each kind."""
+    count = int(blocks.max()) + 1
+    windows = [np.flatnonzero(blocks == block) for block in range(count)]
+    drawn = generator.integers(count, size=(RESAMPLES, count))
+    samples = [np.arange(len(blocks)), *(np.concatenate([windows[block] for block in row]) for row in drawn)]
+    return np.array([[metric.compute(some, some) for some in (kind[s] for s in samples)] for kind in kinds])
 
 
-def _distances(metric: Metric, clips: Measured, real: Measured, blocks: Ints, samples: list[Ints]) -> Array:
-    """Of each sample: its even blocks against the real clips of its odd ones, and the other way round; the mean."""
-    values = []
-    for sample in samples:
-        halves = [sample[blocks[sample] % 2 == side] for side in (0, 1)]
-        values.append(np.mean([metric.compute(clips[halves[side]], real[halves[1 - side]]) for side in (0, 1)]))
-    return np.array(values)
+def _halved(metric: Metric, kinds: list[Measured], blocks: Ints, generator: np.random.Generator) -> Array:
+    """(kinds, 1 + groups): the distance of one half's clips to the other half's real clips, the first of the kinds; of
+    all blocks, and without each group of them."""
+    count = int(blocks.max()) + 1
+    groups = _groups(count, generator)[blocks]
+    samples = [groups != group for group in range(-1, int(groups.max()) + 1)]  # no group has the number -1
+    ways = max(1, min(MOST_HALVINGS, 256 // count))
+    # Blocks 2n and 2n + 1 are alike; the first way to halve is as they come, the others swap some of them.
+    swaps = generator.integers(2, size=(ways, (count + 1) // 2)) * (np.arange(ways) > 0)[:, None]
+    halves = [(blocks + swap[blocks // 2]) % 2 for swap in swaps]
+
+    def distance(clips: Measured, sample: NDArray[np.bool_]) -> float:
+        pairs = [(sample & (half == side), sample & (half != side)) for half in halves for side in (0, 1)]
+        found = [metric.compute(clips[np.flatnonzero(a)], kinds[0][np.flatnonzero(b)]) for a, b in pairs]
+        return float(np.mean(found))
+
+    return np.array([[distance(clips, sample) for sample in samples] for clips in kinds])
 
 
 def _groups(count: int, generator: np.random.Generator) -> Ints:

@@ -62,6 +62,32 @@ def kernel_distance(a: Array, b: Array, block: int = 2_048) -> float:
     return float(within[0] + within[1] - 2 * _kernel_sum(a, b, block) / (len(a) * len(b)))
 
 
+def kernel_gaps(broken: Array, real: Array, blocks: NDArray[np.int64]) -> Array:
+    """Kernel distance between clips and their broken copies, of different blocks only: of all, then without each block.
+
+    The mean over pairs of clips i, j of different blocks of h = k(b_i, b_j) + k(r_i, r_j) - k(b_i, r_j) - k(r_i, b_j)
+    (Gretton et al., "A kernel two-sample test", 2012, equation 4, where a block is a single clip): unbiased, zero for
+    copies that are like the clips, though clips of one block are alike.
+
+    Args:
+        broken, real: (n, d) features of the copies and of the clips in the same order.
+        blocks: (n,) number of each clip's block, 0.. without holes.
+
+    Returns:
+        (1 + blocks,).
+    """
+    broken, real = _pair(broken, real)
+    count = int(blocks.max()) + 1
+    cross = _kernel(broken, real)
+    h = _kernel(broken, broken) + _kernel(real, real) - cross - cross.T  # (n, n)
+    member = (blocks[:, None] == np.arange(count)).astype(np.float64)  # (n, blocks)
+    sums, pairs = member.T @ h @ member, np.outer(member.sum(axis=0), member.sum(axis=0))
+    for matrix in (sums, pairs):
+        np.fill_diagonal(matrix, 0)
+    without = [(matrix.sum() - 2 * matrix.sum(axis=1)) for matrix in (sums, pairs)]
+    return np.concatenate([[sums.sum() / pairs.sum()], without[0] / without[1]])
+
+
 def frechet_distance(a: Array, b: Array) -> float:
     """|mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a^1/2 S_b S_a^1/2)^1/2), S over N - 1, negative eigenvalues clipped.
 

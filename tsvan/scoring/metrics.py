@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 
 from tsvan.scoring import formulas
-from tsvan.scoring.measured import Measured
+from tsvan.scoring.formulas import Array
+from tsvan.scoring.measured import Ints, Measured
 
 Direction = Literal["maximize", "minimize"]
 Needs = Literal["classes", "i3d", "clips"]
@@ -28,6 +29,8 @@ class Metric:
             clip and its double are too near each other.
         needs: `classes`: two classes or more that clips are asked for; `i3d`: features of the I3D file; `clips`: the
             clips themselves, which are kept in memory then.
+        gaps: of a metric that has a form of its own for how much worse broken copies are than their clips: (copies,
+            clips, blocks) -> the difference of all blocks and then without each (see `evidence.gaps`).
         source: hash of the code of a metric of the user's own.
     """
 
@@ -36,6 +39,7 @@ class Metric:
     compute: Callable[[Measured, Measured], float]
     resampled: bool = False
     needs: Needs | None = None
+    gaps: Callable[[Measured, Measured, Ints], Array] | None = None
     source: str = ""
 
     def better(self, one: float, other: float) -> bool:
@@ -74,6 +78,10 @@ def _kernel_distance(generated: Measured, real: Measured) -> float:
     return formulas.kernel_distance(generated.features, real.features)
 
 
+def _kernel_gaps(broken: Measured, real: Measured, blocks: Ints) -> Array:
+    return formulas.kernel_gaps(broken.features, real.features, blocks)
+
+
 def _frechet_distance(generated: Measured, real: Measured) -> float:
     return formulas.frechet_distance(generated.features, real.features)
 
@@ -101,7 +109,9 @@ METRICS: dict[str, Metric] = {
         resampled=True,
         needs="classes",
     ),
-    "kernel_distance": Metric("unbiased squared MMD to real clips; may be negative", "minimize", _kernel_distance),
+    "kernel_distance": Metric(
+        "unbiased squared MMD to real clips; may be negative", "minimize", _kernel_distance, gaps=_kernel_gaps
+    ),
     "frechet_distance": Metric(
         "Frechet distance to real clips on this scorer's features", "minimize", _frechet_distance
     ),

@@ -15,8 +15,13 @@ SCORER: dict[str, Any] = {
         },
         "num_clips": 30,
         "num_distance_clips": 15,
-        "gaps": {"shuffled": {"difference": 0.06, "standard_error": 0.02}},
-        "refusals": {"inception_score": "inception_score does not rank shuffled clips below real ones"},
+        "gaps": {
+            "inception_score": {"shuffled": {"difference": -0.5, "standard_error": 0.5}},
+            "kernel_distance": {"shuffled": {"difference": 0.06, "standard_error": 0.02}},
+        },
+        "num_blocks": 28,
+        "unit": "video",
+        "refusals": {"inception_score": "inception_score does not tell", "kernel_distance": None},
     },
     "growth": {
         "sizes": (16, 1_024, 9_000),

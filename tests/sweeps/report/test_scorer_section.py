@@ -8,8 +8,10 @@ def test_accuracy_bounds_and_gaps_are_shown() -> None:
     text = "\n".join(trust_lines(SCORER))
     assert "person x action 0.975 (last iteration 0.950, chance 0.025); the action asked for 1.000." in text
     assert "| real | 9 | 1 | -0.01 |" in text
-    assert "- kernel distance: shuffled clips +0.06 to the clips themselves, 3.0 standard errors" in text
-    assert "- inception_score does not rank shuffled clips below real ones" in text
+    assert "in standard errors over 28 held-out videos; only a metric with 3 or more of each may steer" in text
+    assert "| metric | shuffled | may steer |" in text
+    assert "| inception_score | -1.0 | no |" in text
+    assert "| kernel_distance | 3.0 | yes |" in text
 
 
 def test_growth_marks_the_groups_and_ends_where_the_clips_end() -> None:
