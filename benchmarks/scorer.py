@@ -4,8 +4,8 @@ python -m benchmarks.scorer --dataset weizmann --store STORE [--seeds 0 1 2] [--
 python -m benchmarks.scorer --dataset mug --standin small
 
 Every accuracy is that of the last iteration (nothing is chosen by the held-out clips) and counts all non-overlapping
-windows of the test split alike. Then come how much worse static and time-shuffled copies are than the clips, in standard
-errors over held-out videos.
+windows of the test split alike. Then comes how much worse static and time-shuffled copies are than the clips, in
+standard errors over held-out videos.
 """
 
 from __future__ import annotations
