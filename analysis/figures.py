@@ -147,10 +147,10 @@ def draw_curves(study: Study, curves: pd.DataFrame) -> Figure:
         )
         seen.add(name)
     schedule = study.config.base.schedule
-    for share in (schedule.ramp_start, schedule.ramp_end):
-        at = schedule.pretrain_iterations + share * schedule.iterations
-        label = "λ5 rises between" if share == schedule.ramp_start else None
-        axes.axvline(at, color=GREY, linewidth=0.8, linestyle="--", label=label)
+    for text, shares in schedule.knots.items():
+        for label, share in zip([text, None], shares, strict=True):
+            at = schedule.pretrain_iterations + share * schedule.iterations
+            axes.axvline(at, color=GREY, linewidth=0.8, linestyle="--", label=label)
     _limit_curves(axes, curves[curves["state"] == COMPLETE]["value"])
     axes.set_xlim(0, schedule.total * 1.02)
     axes.set_xlabel("iteration" + (", pre-training included" if schedule.pretrain_iterations else ""))

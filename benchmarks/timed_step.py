@@ -22,12 +22,13 @@ from torch import Tensor
 from benchmarks import straightforward
 from tsvan import steps
 from tsvan.config import LossConfig, ModelConfig, OptimiserConfig
-from tsvan.graphs import Graphs, Step
+from tsvan.graphs import Graphs, HostDraws
 from tsvan.memory import keep_freed_memory
 from tsvan.models.layout import channels_last
-from tsvan.models.networks import Networks
+from tsvan.models.networks import OWNERS, Networks
 from tsvan.optimisers import make_capturable, optimisers_of, update
 from tsvan.random_draws import Draws
+from tsvan.step_result import Step, StepResult
 
 OPEN = LossConfig(balance_margin=1e6, balance_margin_one_step=1e6)
 CLASSES, T_ONE_STEP, KL_WEIGHT = 10, 4, 2.0
@@ -88,14 +89,14 @@ def whole_step(spec: Spec, networks: Networks) -> Callable[[Tensor, Tensor], obj
     """One step with its update, as a trainer takes it."""
     step, draw, weight = _step_of(spec, networks), _draw_of(spec), _weight_of(spec)
     if spec.trainer == "tsvan":
-        optimisers = optimisers_of(networks, OptimiserConfig(lr=1e-7))
+        optimisers = optimisers_of(networks, OWNERS, OptimiserConfig(lr=1e-7))
     else:
         optimisers = {
             name: torch.optim.Adam(module.parameters(), lr=1e-7, betas=(0.5, 0.999))
             for name, module in networks.named_children()
         }
 
-    def updated(result: steps.StepResult) -> None:
+    def updated(result: StepResult) -> None:
         if spec.update:
             update(networks, optimisers, result)
 
@@ -104,7 +105,12 @@ def whole_step(spec: Spec, networks: Networks) -> Callable[[Tensor, Tensor], obj
             make_capturable(optimiser)
         graphs = Graphs(networks, torch.device(spec.device), updated)
         kind, epsilon = spec.step.replace("-", "_"), 1.0 if spec.epsilon is None else spec.epsilon
-        return lambda clips, labels: graphs(kind, step, clips, labels, draw, epsilon, weight)
+
+        def replayed(clips: Tensor, labels: Tensor) -> object:
+            host = HostDraws.of(kind, draw(), clips.shape[2], epsilon)
+            return graphs(kind, step, clips, labels, draw, host, weight)
+
+        return replayed
     return lambda clips, labels: updated(step(clips, labels, draw(), **weight))
 
 
@@ -128,12 +134,12 @@ def _step_of(spec: Spec, networks: Networks) -> Step:
     }
     schedule = {} if spec.epsilon is None else {"epsilon": spec.epsilon}
 
-    def step(clips: Tensor, labels: Tensor, draws: Draws, **scalars: Any) -> steps.StepResult:
+    def step(clips: Tensor, labels: Tensor, draws: Draws, **scalars: Any) -> StepResult:
         with torch.autocast(spec.device, torch.bfloat16, enabled=spec.precision == "bf16"):
             if spec.trainer == "tsvan":
                 return fast[spec.step](networks, clips, labels, draws, OPEN, **schedule, **scalars)
             gradients = slow[spec.step](networks, clips, labels, draws, OPEN, **schedule, **scalars)
-        return steps.StepResult(gradients, {})
+        return StepResult(gradients, {})
 
     return step
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tsvan.config import TrainConfig, scaled
+from tsvan.config import TrainConfig
 from tsvan.data.datasets import DATASETS
 from tsvan.data.published import published
 from tsvan.validation import UserError, load_yaml, one_line, parse_value
@@ -52,7 +52,7 @@ def test_a_settings_hash_outlives_settings_that_came_later():
 
 
 def test_another_budget_scales_pretraining():
-    schedule = scaled(published("vox"), 1_000).schedule
+    schedule = published("vox").scaled(1_000).schedule
     assert (schedule.iterations, schedule.pretrain_iterations, schedule.total) == (1_000, 600, 1_600)
 
 

@@ -2,6 +2,7 @@
 
 import weakref
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 import torch
@@ -11,9 +12,10 @@ from sweeps.state.errors import memory_error
 from tests.graph_streams import Stream, entered, streams
 from tsvan import graphs
 from tsvan.random_draws import Draws
-from tsvan.steps import StepResult
+from tsvan.step_result import StepResult
 
 CPU = torch.device("cpu")
+DRAW = partial(Draws, 0, 1, CPU)
 CLIPS, LABELS = torch.ones(2, 3, 10, 4, 4), torch.zeros(2, dtype=torch.int64)
 
 
@@ -63,6 +65,10 @@ def make_step(norm, places=None):
     return step
 
 
+def host(draw):
+    return graphs.HostDraws.of("content", draw(), CLIPS.shape[2], 1.0)
+
+
 def do_nothing(result):
     pass
 
@@ -75,7 +81,8 @@ def test_a_graph_serves_its_kind_and_its_places_are_filled_for_each_replay(captu
         def draw(i=i):
             return Draws(0, i, CPU)
 
-        names, values = run("content", make_step(norm, places), CLIPS, LABELS, draw, 1.0, {"kl_weight": float(i)})
+        weights = {"kl_weight": float(i)}
+        names, values = run("content", make_step(norm, places), CLIPS, LABELS, draw, host(draw), weights)
         assert (names, values.dtype, values.tolist()) == (("frame", "constant"), torch.float32, [frame, 0.5])
         noise, weight = places[frame]
         assert torch.equal(noise, draw().noise(2))
@@ -97,7 +104,7 @@ def test_an_update_belongs_to_the_graph_not_to_its_warm_ups_and_gradients_are_no
         return StepResult({"owner": [gradient]}, {"loss": torch.tensor(1.0)})
 
     run = graphs.Graphs(nn.BatchNorm2d(3), CPU, lambda result: updates.append(len(gradients)))
-    run("content", step, CLIPS, LABELS, lambda: Draws(0, 1, CPU), 1.0, {})
+    run("content", step, CLIPS, LABELS, DRAW, graphs.HostDraws(), {})
     assert updates == [graphs.WARM_UPS + 1]
     assert [gradient() for gradient in gradients] == [None] * (graphs.WARM_UPS + 1)
 
@@ -123,7 +130,8 @@ def test_without_captures_steps_run_as_they_are(captures, monkeypatch, caplog):
     norm, main = nn.BatchNorm2d(3), Stream.current
     run = graphs.Graphs(norm, CPU, do_nothing)
     for i in (1, 2):
-        run("content", make_step(norm), CLIPS, LABELS, lambda i=i: Draws(0, i, CPU), 1.0, {"kl_weight": 1.0})
+        draw = partial(Draws, 0, i, CPU)
+        run("content", make_step(norm), CLIPS, LABELS, draw, host(draw), {"kl_weight": 1.0})
         assert Stream.current is main
     assert int(norm.num_batches_tracked) == 2
     (message,) = [record.getMessage() for record in caplog.records]
@@ -136,7 +144,7 @@ def test_memory_that_runs_out_is_not_taken_for_a_failed_capture(captures, monkey
     norm, main = nn.BatchNorm2d(3), Stream.current
     run = graphs.Graphs(norm, CPU, do_nothing)
     with pytest.raises(RuntimeError) as error:
-        run("content", make_step(norm), CLIPS, LABELS, lambda: Draws(0, 1, CPU), 1.0, {"kl_weight": 1.0})
+        run("content", make_step(norm), CLIPS, LABELS, DRAW, host(DRAW), {"kl_weight": 1.0})
     assert str(memory_error(error.value)).startswith("OutOfMemoryError")
     assert Stream.current is main
     assert int(norm.num_batches_tracked) == 0

@@ -105,7 +105,7 @@ def test_a_run_of_replays_is_the_run_of_its_steps(
     runs = []
     for name in ("graphs", "steps"):
         trainer = Trainer.open(config, weizmann_store, tmp_path / name, "cpu", log_every=1)
-        trainer._batches = DrawnBatches()
+        trainer.training.batches = DrawnBatches()
         if name == "graphs":
             with_graphs(trainer, monkeypatch)
         records = list(trainer.run(10))

@@ -13,7 +13,11 @@ FORBIDDEN = {
     "analysis": {"tests", "benchmarks", "ray"},
 }
 WITHOUT_TORCH = tuple(
-    f"tsvan/{name}.py" for name in ("config", "validation", "yaml_loader", "schedules", "files", "journal")
+    f"tsvan/{name}.py"
+    for name in (
+        *("config", "run_config", "registry"),
+        *("validation", "yaml_loader", "schedules", "files", "journal"),
+    )
 )
 
 ROOMS = {
@@ -40,12 +44,14 @@ ORDER = {
     "tsvan": (
         {"__main__"},
         {"commands"},
-        {"reconstruction", "masks", "pictures"},
+        {"reconstruction", "masks", "pictures", "twostreamvan"},
         {"scoring"},
-        {"trainer", "sampling", "checkpoint", "graphs", "optimisers", "steps", "adversarial", "losses", "schedules"},
+        {"mocogan"},
+        {"trainer", "sampling", "checkpoint", "graphs", "optimisers", "steps", "adversarial", "losses", "schedules"}
+        | {"cost", "interface", "roll_out", "step_result"},
         {"models", "data"},
-        {"config", "cost", "files", "journal", "memory", "random_draws", "terminal", "validation", "video"}
-        | {"yaml_loader"},
+        {"config", "files", "journal", "memory", "random_draws", "terminal", "validation", "video"}
+        | {"yaml_loader", "run_config", "registry"},
     ),
 }
 """From top to bottom: a room imports what stands below it; rooms of one line are neighbours and may be files of one."""

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tsvan import sampling
+from tsvan import sampling, twostreamvan
 from tsvan.models.networks import difference
-from tsvan.sampling import generate, latents, roll_out
+from tsvan.roll_out import latents, roll_out
+from tsvan.sampling import generate
 
 
 def test_latents_belong_to_their_seed_whatever_the_batch():
@@ -69,7 +70,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_nothing_is_lost(tiny_networks, 
             raise torch.OutOfMemoryError
         return roll_out(networks, z_c, *args)
 
-    monkeypatch.setattr(sampling, "roll_out", narrow)
+    monkeypatch.setattr(twostreamvan, "roll_out", narrow)
     monkeypatch.setattr(sampling, "fitting_batch", lambda *_: 5)
     torch.testing.assert_close(torch.cat(list(generate(tiny_networks, seeds, labels))), whole, rtol=1e-4, atol=1e-4)
     assert sizes == [5, 2, 2, 1]

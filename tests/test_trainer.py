@@ -9,7 +9,7 @@ from tests.drawn_batches import TEACHER_FORCED, DrawnBatches
 from tsvan import schedules
 from tsvan.models.networks import OWNERS
 from tsvan.optimisers import make_capturable, restore
-from tsvan.steps import StepResult
+from tsvan.step_result import StepResult
 from tsvan.trainer import Diverged, Trainer, pick_device
 from tsvan.validation import UserError
 
@@ -52,7 +52,7 @@ def test_frozen_parts_stay_unchanged_bit_for_bit(kind, learning, tiny_config, we
     open_gates = {"balance_margin": 100.0, "balance_margin_one_step": 100.0}
     config = tiny_config.with_settings({"pretrain_iterations": 0, **open_gates})
     trainer = Trainer.open(config, weizmann_store, tmp_path, "cpu")
-    trainer._plan = np.full(12, schedules.KINDS.index(kind), np.int8)
+    trainer.training.plan = np.full(12, schedules.KINDS.index(kind), np.int8)
     before = {owner: [p.clone() for p in getattr(trainer.networks, owner).parameters()] for owner in OWNERS}
     run_to(trainer, 1)
     for owner in OWNERS:
@@ -65,7 +65,7 @@ def test_first_losses_of_a_seeded_run(tiny_config, weizmann_store, tmp_path):
     """The golden file was written by this test's own run (delete it, run, look at the difference, commit)."""
     config = tiny_config.with_settings(TEACHER_FORCED)
     trainer = Trainer.open(config, weizmann_store, tmp_path, "cpu", log_every=1)
-    trainer._batches = DrawnBatches()
+    trainer.training.batches = DrawnBatches()
     records = [{k: v for k, v in record.values.items() if "rate" not in k} for record in trainer.run(16)]
     assert {name.split("/")[0] for record in records for name in record} >= {"pretrain", *schedules.KINDS}
     if not GOLDEN.exists():
@@ -216,7 +216,7 @@ def test_graphs_train_as_steps_without_them(precision, tiny_config, weizmann_sto
     runs = []
     for name in ("graphs", "steps"):
         trainer = Trainer.open(config, weizmann_store, tmp_path / name, "cuda", log_every=1)
-        trainer._batches = DrawnBatches(trainer.device)
+        trainer.training.batches = DrawnBatches(trainer.device)
         if name == "steps":
             trainer._graphs = None
         runs.append(list(trainer.run(16)))

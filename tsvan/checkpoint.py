@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from tsvan.config import TrainConfig
 from tsvan.files import hash_file, publish, temporary
-from tsvan.models.networks import Networks
+from tsvan.interface import implementation
+from tsvan.run_config import TrainConfig
 from tsvan.validation import UserError, first_line
 
 FORMAT = 1
@@ -46,9 +47,9 @@ class Checkpoint:
     networks: dict[str, Any]
     optimisers: dict[str, Any]
 
-    def build_networks(self, device: torch.device) -> Networks:
+    def build_networks(self, device: torch.device) -> nn.Module:
         """The networks on a device, in evaluation mode."""
-        networks = Networks(self.config.model, len(self.classes))
+        networks = implementation(self.config.model_name).networks(self.config, len(self.classes))
         networks.load_state_dict(self.networks)
         return networks.to(device).eval()
 

@@ -1,4 +1,4 @@
-"""Every number that a training run depends on, with the published value as its default.
+"""Every number that a training run of TwoStreamVAN depends on, with the published value as its default.
 
 Sources: tables 1-3 and section A of the paper's supplement ("TwoStreamVAN: Improving Motion Modeling in Video
 Generation"); where that is silent, the behaviour of the authors' public release. Nothing here imports torch.
@@ -7,19 +7,23 @@ Generation"); where that is silent, the behaviour of the authors' public release
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from functools import cache
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from tsvan.files import hash_json
-from tsvan.validation import STRICT, UserError, build, nearest
+from tsvan.run_config import (
+    LARGEST_SEED,
+    MOST_CLIPS_A_BATCH,
+    MOST_ITERATIONS,
+    DataConfig,
+    OptimiserConfig,
+    TrainConfig,
+)
+from tsvan.validation import STRICT, UserError
 
-# Far beyond what anybody trains: a slip of the keyboard is told before it fills memory or disk.
-MOST_ITERATIONS, MOST_CLIPS_A_BATCH, LARGEST_SEED = 100_000_000, 65_536, 2**63 - 1
+# What all models have in common is had from here, too.
+__all__ = ["LARGEST_SEED", "MOST_CLIPS_A_BATCH", "MOST_ITERATIONS", "DataConfig", "OptimiserConfig", "TrainConfig"]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -119,38 +123,24 @@ class ScheduleConfig:
         """Iterations of the whole run, pre-training included."""
         return self.pretrain_iterations + self.iterations
 
+    @property
+    def knots(self) -> dict[str, tuple[float, float]]:
+        """What changes over the joint phase, and between which shares of it."""
+        return {"λ5 rises between": (self.ramp_start, self.ramp_end)}
 
-@dataclass(frozen=True, config=STRICT)
-class OptimiserConfig:
-    """Adam (section A), one per owner of weights; weight decay is coupled (added to the gradient)."""
-
-    lr: float = Field(default=2e-4, gt=0)
-    beta1: float = Field(default=0.5, ge=0, lt=1)
-    beta2: float = Field(default=0.999, ge=0, lt=1)
-    eps: float = Field(default=1e-8, gt=0)
-    weight_decay: float = Field(default=1e-5, ge=0)
-    batch_size: int = Field(default=16, ge=2, le=MOST_CLIPS_A_BATCH)
+    @property
+    def length(self) -> dict[str, int]:
+        """The settings that say how long the run is."""
+        return {"iterations": self.iterations, "pretrain_iterations": self.pretrain_iterations}
 
 
 @dataclass(frozen=True, config=STRICT)
-class DataConfig:
-    """What of the clip store is trained on.
+class TwoStreamConfig(TrainConfig):
+    """One training run of TwoStreamVAN. `published(dataset)` gives the paper's; `with_settings` changes values."""
 
-    Args:
-        num_frames: T, frames of a training clip; the clip discriminator needs 10 or more.
-        split: `default` (held-out clips are never trained on) or `paper` (VoxCeleb: all clips are trained on).
-    """
-
-    num_frames: int = Field(default=10, ge=10, le=1000)
-    split: Literal["default", "paper"] = "default"
-
-
-@dataclass(frozen=True, config=STRICT)
-class TrainConfig:
-    """One training run. `published(dataset)` gives the paper's; `with_settings` changes single values.
-
-    `dataset` is the dataset's name alone: what it is lies in the clip store.
-    """
+    model_name: ClassVar[str] = "twostreamvan"
+    title: ClassVar[str] = "TwoStreamVAN"
+    came_later: ClassVar[tuple[tuple[str, str, object], ...]] = (("model", "kernel_init", "published"),)
 
     dataset: str = "weizmann"
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
@@ -173,100 +163,18 @@ class TrainConfig:
                 f"ramp_end={self.schedule.ramp_end:g}"
             )
 
-    @property
-    def settings_hash(self) -> str:
-        """SHA-256 of all settings but the seed, hex: runs that differ in nothing else are of one config.
-
-        A setting that came later is left out where it has the value that all runs had before, so that a config keeps
-        its hash from version to version.
-        """
-        values = {**self.to_dict(), "seed": 0}
-        for section, key, before in _CAME_LATER:
-            if values[section][key] == before:
-                del values[section][key]
-        return hash_json(values)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Nested plain values, as written to YAML and read back by `from_dict`."""
-        return asdict(self)
-
     @classmethod
-    def from_dict(cls, values: dict[str, Any], where: str = "the config") -> TrainConfig:
-        """Build and validate.
+    def published(cls, dataset: str, row: Mapping[str, Any]) -> TrainConfig:
+        """The paper's run for a dataset: its row of table 3, and section A for the budget and pre-training."""
+        return cls().with_settings({"dataset": dataset, **row}, "published")
 
-        Args:
-            values: nested settings; what is left out keeps its default.
-            where: named in errors, usually a file.
+    def scaled(self, iterations: int) -> TrainConfig:
+        """The same run with another budget: pre-training keeps its share, as every knot does."""
+        pretrain = round(self.schedule.pretrain_iterations * iterations / self.schedule.iterations)
+        return self.with_settings({"iterations": iterations, "pretrain_iterations": pretrain}, "iterations")
 
-        Raises:
-            UserError: unknown key, wrong type or value out of range.
-        """
-        return build(cls, values, where)
-
-    def updated(self, values: dict[str, Any], where: str) -> TrainConfig:
-        """A copy with nested settings laid over it; what they leave out stays.
-
-        Raises:
-            UserError: not a mapping, unknown key, wrong type or value out of range.
-        """
-        if not isinstance(values, dict):
-            raise UserError(f"{where}: expected a mapping of settings, got {values!r}")
-        merged = self.to_dict()
-        for key, value in values.items():
-            old = merged.get(key)
-            merged[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
-        return TrainConfig.from_dict(merged, where)
-
-    def with_settings(self, settings: dict[str, Any], where: str = "--set") -> TrainConfig:
-        """A copy with single values changed.
-
-        Args:
-            settings: `{"loss.lambda2": 5.0}` or, as every name is unique, `{"lambda2": 5.0}`.
-            where: named in errors.
-
-        Raises:
-            UserError: unknown name, wrong type or value out of range.
-        """
-        values = self.to_dict()
-        for name, value in settings.items():
-            section, key = split_name(name, where)
-            (values[section] if section else values)[key] = value
-        return TrainConfig.from_dict(values, where)
-
-
-@cache
-def setting_names() -> Mapping[str, str | None]:
-    """Each setting's own name and the section that holds it (None: the top)."""
-    names: dict[str, str | None] = {}
-    for name, value in asdict(TrainConfig()).items():
-        if isinstance(value, dict):
-            names.update(dict.fromkeys(value, name))
-        else:
-            names[name] = None
-    return MappingProxyType(names)
-
-
-def split_name(name: str, where: str) -> tuple[str | None, str]:
-    """`lambda2` or `loss.lambda2` -> ("loss", "lambda2"). Raises UserError for an unknown name."""
-    known = setting_names()
-    if not isinstance(name, str):  # YAML takes `1: 3` for a number
-        raise UserError(f"{where}: a setting's name must be text, got {name!r}")
-    key = name.rsplit(".", 1)[-1]
-    if key not in known or name not in (key, f"{known[key]}.{key}"):
-        raise UserError(f"{where}: unknown setting '{name}'; {nearest(key, known)}")
-    return known[key], key
-
-
-def scaled(config: TrainConfig, iterations: int) -> TrainConfig:
-    """The same run with another budget: pre-training keeps its share, as every knot does.
-
-    Raises:
-        UserError: too few iterations.
-    """
-    old = config.schedule
-    pretrain = round(old.pretrain_iterations * iterations / old.iterations)
-    return config.with_settings({"iterations": iterations, "pretrain_iterations": pretrain}, "iterations")
-
-
-# Section, setting, and the value that every run had before it became one.
-_CAME_LATER = (("model", "kernel_init", "published"),)
+    @property
+    def shortest(self) -> TrainConfig:
+        """The same run, as short as one that has each kind of step."""
+        pretrain = min(self.schedule.pretrain_iterations, 1)
+        return self.with_settings({"iterations": 3, "pretrain_iterations": pretrain})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -13,14 +13,11 @@ from torch import Tensor, nn
 
 from tsvan.memory import sent
 from tsvan.random_draws import Draws
-from tsvan.steps import StepResult
+from tsvan.step_result import Step, StepResult
 
 _log = logging.getLogger(__name__)
 
 WARM_UPS = 3  # runs before a capture, in which libraries choose their algorithms and allocate their workspaces
-
-Step = Callable[..., StepResult]
-"""Called as step(clips, labels, draws, **scalars)."""
 
 Values = tuple[tuple[str, ...], Tensor]
 """Names, and their values on the device, (n,) float32."""
@@ -119,24 +116,23 @@ class Graphs:
         clips: Tensor,
         labels: Tensor,
         draw: Callable[[], Draws],
-        epsilon: float,
-        scalars: dict[str, float],
+        host: HostDraws,
+        scalars: Mapping[str, float],
     ) -> Values:
         """Take a step, update included. Where a capture fails, steps run without graphs.
 
         Memory that runs out is no such failure: it is raised.
 
         Args:
-            kind: of the step, as in `schedules.KINDS`, or `pretrain`.
+            kind: of the step.
             step: called as step(clips, labels, draws, **scalars).
             draw: makes this iteration's draws, each time from their beginning.
-            epsilon: probability of a real input (sequences).
+            host: what the step will have the host draw.
             scalars: what the schedules say of this iteration.
 
         Returns:
             The step's values, in memory that holds until the next call.
         """
-        host = HostDraws.of(kind, draw(), clips.shape[2], epsilon)
         key = (*host.key(kind), clips.shape)
         if key not in self._graphs and not self._broken:
             try:
@@ -162,7 +158,7 @@ class Graphs:
         return tuple(result.values), torch.stack(values)
 
     def _capture(
-        self, step: Step, clips: Tensor, labels: Tensor, host: HostDraws, scalars: dict[str, float]
+        self, step: Step, clips: Tensor, labels: Tensor, host: HostDraws, scalars: Mapping[str, float]
     ) -> _Graph:
         held = HeldDraws(host.integers, host.coins, self._device)
         places = {name: torch.zeros((), device=self._device) for name in scalars}
@@ -209,7 +205,7 @@ class _Graph:
     values: Values | None = None
 
     def replay(
-        self, clips: Tensor, labels: Tensor, draws: Draws, host: HostDraws, scalars: dict[str, float]
+        self, clips: Tensor, labels: Tensor, draws: Draws, host: HostDraws, scalars: Mapping[str, float]
     ) -> Values:
         self.clips.copy_(clips)
         self.labels.copy_(labels)

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tsvan.models.networks import Networks
-from tsvan.sampling import HEAT_UP, generate
+from tsvan.roll_out import HEAT_UP
+from tsvan.sampling import generate
 
 SCALE_PIXELS = (8, 16, 32, 64)
 

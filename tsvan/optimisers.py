@@ -1,23 +1,28 @@
-"""Six optimisers, one for each owner of weights: fused Adam, on a GPU as a part of captured graphs."""
+"""An optimiser for each owner of weights: fused Adam, on a GPU as a part of captured graphs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import nn
 from torch.optim import Adam
 
-from tsvan.config import OptimiserConfig
 from tsvan.models.layout import laid_out_as
-from tsvan.models.networks import OWNERS, Networks
-from tsvan.steps import StepResult
+from tsvan.run_config import OptimiserConfig
+from tsvan.step_result import StepResult
 
 Optimisers = dict[str, Adam]
 """Owner of weights -> its optimiser."""
 
 
-def optimisers_of(networks: Networks, settings: OptimiserConfig) -> Optimisers:
-    """The optimisers of networks that are on their device already."""
+def optimisers_of(networks: nn.Module, owners: Sequence[str], settings: OptimiserConfig) -> Optimisers:
+    """The optimisers of networks that are on their device already.
+
+    Args:
+        owners: the attributes of the networks that own weights.
+    """
     return {
         owner: Adam(
             getattr(networks, owner).parameters(),
@@ -27,11 +32,11 @@ def optimisers_of(networks: Networks, settings: OptimiserConfig) -> Optimisers:
             weight_decay=settings.weight_decay,
             fused=True,
         )
-        for owner in OWNERS
+        for owner in owners
     }
 
 
-def update(networks: Networks, optimisers: Optimisers, result: StepResult) -> None:
+def update(networks: nn.Module, optimisers: Optimisers, result: StepResult) -> None:
     """Take the gradients of a step into the weights."""
     for owner, gradients in result.gradients.items():
         optimiser = optimisers[owner]

@@ -1,5 +1,5 @@
 """Every random draw of an iteration, a pure function of (seed, iteration): a resumed run draws what the unbroken one
-would have drawn, without any saved state."""
+would have drawn, without any saved state. What a clip is generated from is a pure function of its own seed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 _STREAM = 0xD4A3
@@ -18,16 +19,17 @@ def stream(seed: int, *path: int) -> np.random.Generator:
 
 
 class Draws:
-    """The draws of one iteration.
+    """The draws of one step.
 
     Args:
         seed: of the run.
         iteration: counted over the whole run, pre-training included.
         device: where noise is drawn.
+        part: number of the step within its iteration, from 0.
     """
 
-    def __init__(self, seed: int, iteration: int, device: torch.device) -> None:
-        self._host = stream(seed, _STREAM, iteration)
+    def __init__(self, seed: int, iteration: int, device: torch.device, part: int = 0) -> None:
+        self._host = stream(seed, _STREAM, iteration, *([part] if part else []))
         self._device = device
         self._generator = torch.Generator(device)
         self._generator.manual_seed(int(self._host.integers(2**62)))
@@ -43,6 +45,21 @@ class Draws:
     def noise(self, *shape: int) -> Tensor:
         """Standard normal noise on the device, float32."""
         return torch.randn(*shape, generator=self._generator, device=self._device)
+
+
+def latent_rows(seeds: NDArray[np.int64], size: int) -> Tensor:
+    """Every clip's latent numbers from a seed of its own, the same on every device and in every batch.
+
+    Args:
+        seeds: (N,).
+        size: numbers of a clip; a shorter row is the beginning of a longer one.
+
+    Returns:
+        (N, size), standard normal, float32, on the CPU.
+    """
+    # NumPy's generator takes all 64 bits of a seed; torch's on the CPU would only look at the lower 32.
+    rows = [np.random.default_rng(int(seed)).standard_normal(size, dtype=np.float32) for seed in seeds]
+    return torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, size)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,27 +10,10 @@ from torch import Tensor
 
 from tsvan.data.batches import FrameReader
 from tsvan.data.store import ClipStore
+from tsvan.interface import ReconstructionErrors
 from tsvan.models.networks import Networks, difference
 from tsvan.models.precision import full
 from tsvan.scoring.windows import held_out_windows, load
-
-
-@dataclass(frozen=True)
-class ReconstructionErrors:
-    """Mean squared errors on held-out windows, frames in [-1, 1].
-
-    Args:
-        content: each frame by the content stream alone, from the mean of z_c.
-        sequence: frames 1.. of each clip, generated one from the other after the reconstruction of frame 0, with the
-            posterior means of z_m.
-        mean_frame: every frame replaced by the mean training frame: what a run that learnt nothing would get.
-        num_clips: windows compared.
-    """
-
-    content: float
-    sequence: float
-    mean_frame: float
-    num_clips: int
 
 
 def reconstruction_errors(

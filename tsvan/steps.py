@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -24,19 +23,7 @@ from tsvan.models.motion import LstmState
 from tsvan.models.networks import Content, Networks, difference
 from tsvan.models.precision import full
 from tsvan.random_draws import Draws, TeacherCoins
-
-Gradients = dict[str, Sequence[Tensor | None]]
-"""Owner of weights -> a gradient for each of its parameters, in their order; None: not part of this step."""
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What a step computed: gradients of the owners that are to be updated, and the values to log."""
-
-    gradients: Gradients
-    values: dict[str, Tensor | float]
-    gates: dict[str, Tensor] = field(default_factory=dict)
-    """Owners whose update only the device knows to take (True) or to skip, ()."""
+from tsvan.step_result import Gradients, StepResult
 
 
 def pretrain_step(

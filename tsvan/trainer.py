@@ -1,4 +1,4 @@
-"""The training loop: phase, batch, step, updates; logging and checkpoints at the edges."""
+"""The training loop of every model: batch, step, update; logging and checkpoints at the edges."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tsvan import checkpoint as checkpoints
-from tsvan import schedules, steps
 from tsvan.checkpoint import Checkpoint
-from tsvan.config import TrainConfig
-from tsvan.data.batches import Batches
 from tsvan.data.store import ClipStore
-from tsvan.graphs import Graphs, Step
+from tsvan.graphs import Graphs
+from tsvan.interface import Model, implementation
 from tsvan.memory import keep_freed_memory
 from tsvan.models.layout import channels_last
-from tsvan.models.networks import Networks
 from tsvan.optimisers import make_capturable, optimisers_of, restore, update
 from tsvan.random_draws import Draws
+from tsvan.run_config import TrainConfig
+from tsvan.step_result import Step, StepResult
 from tsvan.validation import UserError, flatten
 
 _log = logging.getLogger(__name__)
@@ -56,7 +55,7 @@ class Record:
 class Trainer:
     """One training run, whole or continued.
 
-    Iterations count from 1 over the whole run: first P of content pre-training, then N of the joint phase.
+    Iterations count from 1 over the whole run.
     """
 
     def __init__(
@@ -76,13 +75,14 @@ class Trainer:
         self.classes = store.classes
         self.store = store
         self.iteration = start.iteration if start else 0
-        self.networks = _initial_networks(config, len(store.classes))
+        model = implementation(config.model_name)
+        self.networks = _initial(model, config, len(store.classes))
         if start:
             self.networks.load_state_dict(start.networks)
         channels_last(self.networks.to(device).train())
         if device.type == "cuda":
             torch.set_float32_matmul_precision("high")  # TF32, as cuDNN's convolutions have it already
-        self.optimisers = optimisers_of(self.networks, config.optimiser)
+        self.optimisers = optimisers_of(self.networks, model.owners, config.optimiser)
         if start and start.optimisers:
             for owner, optimiser in self.optimisers.items():
                 restore(optimiser, start.optimisers[owner])
@@ -92,8 +92,7 @@ class Trainer:
             for optimiser in self.optimisers.values():
                 make_capturable(optimiser)
             self._graphs = Graphs(self.networks, device, self._update)
-        self._batches = Batches(store, config.data, config.optimiser.batch_size, config.seed, device)
-        self._plan = schedules.step_plan(config.seed, config.schedule)
+        self.training = model.training(config, self.networks, store, device)
         self._log_every = log_every
         self._sums: dict[tuple[str, ...], Tensor | float] = {}
         self._counts: dict[str, int] = {}
@@ -172,51 +171,30 @@ class Trainer:
         )
 
     def _step(self) -> None:
-        batch = self._batches.at(self.iteration)
-        kind, epsilon, scalars = self._scheduled()
-        step = self._step_of(kind, epsilon)
-        if self._graphs is not None:
-            names, values = self._graphs(kind, step, *batch, self._draw, epsilon, scalars)
-            self._add(tuple(f"{kind}/{name}" for name in names), values)
-            return
-        result = step(*batch, self._draw(), **scalars)
-        for name, value in result.values.items():
-            self._add((f"{kind}/{name}",), value)
-        self._update(result)
+        """One iteration: its steps in turn, each with its update."""
+        for number, part in enumerate(self.training.parts(self.iteration)):
+            for name, scheduled in part.scheduled.items():
+                self._add((f"schedule/{name}",), scheduled)
+            draw = partial(Draws, self.config.seed, self.iteration, self.device, number)
+            if self._graphs is not None:
+                step = self._in_precision(part.step)
+                host = part.host(draw())
+                names, values = self._graphs(part.kind, step, *part.batch, draw, host, part.scalars)
+                self._add(tuple(f"{part.kind}/{name}" for name in names), values)
+                continue
+            result = self._in_precision(part.step)(*part.batch, draw(), **part.scalars)
+            for name, value in result.values.items():
+                self._add((f"{part.kind}/{name}",), value)
+            self._update(result)
 
-    def _draw(self) -> Draws:
-        return Draws(self.config.seed, self.iteration, self.device)
+    def _in_precision(self, step: Step) -> Step:
+        """The step in this run's precision."""
 
-    def _scheduled(self) -> tuple[str, float, dict[str, float]]:
-        """What this iteration does: kind of step, epsilon, and the weights that the schedules give it."""
-        schedule, loss = self.config.schedule, self.config.loss
-        i = self.iteration - schedule.pretrain_iterations
-        if i <= 0:
-            kl_weight = schedules.pretrain_lambda2(self.iteration, schedule, loss)
-            self._add(("schedule/lambda2",), kl_weight)
-            return "pretrain", 1.0, {"kl_weight": kl_weight}
-        kind = schedules.KINDS[self._plan[i - 1]]
-        if kind != "sequence":
-            return kind, 1.0, {}
-        epsilon, kl_weight = schedules.teacher_share(i, schedule), schedules.lambda5(i, schedule, loss)
-        self._add(("schedule/epsilon",), epsilon)
-        self._add(("schedule/lambda5",), kl_weight)
-        return kind, epsilon, {"kl_weight": kl_weight}
-
-    def _step_of(self, kind: str, epsilon: float) -> Step:
-        """A kind of step on this run's networks, in its precision."""
-        functions: dict[str, Callable[..., steps.StepResult]] = {
-            "pretrain": steps.pretrain_step,
-            "content": steps.content_step,
-            "one_step": steps.one_step,
-            "sequence": partial(steps.sequence_step, epsilon=epsilon),
-        }
-
-        def step(clips: Tensor, labels: Tensor, draws: Draws, **scalars: Any) -> steps.StepResult:
+        def run(clips: Tensor, labels: Tensor, draws: Draws, **scalars: Any) -> StepResult:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-                return functions[kind](self.networks, clips, labels, draws, self.config.loss, **scalars)
+                return step(clips, labels, draws, **scalars)
 
-        return step
+        return run
 
     def _add(self, names: tuple[str, ...], values: Tensor | float) -> None:
         """Add one value (), or one for each name (n,)."""
@@ -279,10 +257,10 @@ def pick_device(name: str) -> torch.device:
     return torch.device("cuda", index)
 
 
-def _initial_networks(config: TrainConfig, num_classes: int) -> Networks:
+def _initial(model: Model, config: TrainConfig, num_classes: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return Networks(config.model, num_classes)
+        return model.networks(config, num_classes)
 
 
 def _check_same_run(start: Checkpoint, config: TrainConfig, store: ClipStore, folder: Path) -> None:

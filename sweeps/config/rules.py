@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sweeps.config import space
 from sweeps.config.schema import RATIO, Prior, SweepConfig
-from tsvan.config import setting_names, split_name
+from tsvan.config import TwoStreamConfig
 from tsvan.data.datasets import DatasetRules
 from tsvan.data.published import published
 from tsvan.scoring.metrics import METRICS
@@ -26,7 +26,7 @@ def checked(config: SweepConfig, where: str) -> SweepConfig:
     for name, prior in config.space.items():
         _check_prior(name, prior, config.rules, where)
     for name in config.fixed:
-        _, key = split_name(name, f"{where}: fixed")
+        _, key = TwoStreamConfig.split_name(name, f"{where}: fixed")
         if key in config.space:
             raise UserError(
                 f"{where}: '{key}' is in both space and fixed; keep one, as in --set 'space.{key}.values=[1]'"
@@ -76,7 +76,7 @@ def _check_scoring(config: SweepConfig, where: str) -> None:
 
 
 def _check_prior(name: str, prior: Prior, dataset: DatasetRules, where: str) -> None:
-    known = [*setting_names(), RATIO]
+    known = [*TwoStreamConfig.setting_names(), RATIO]
     if name not in known or name in _DECIDED_ELSEWHERE:
         raise UserError(f"{where}: unknown key 'space.{name}'; {nearest(name, set(known) - set(_DECIDED_ELSEWHERE))}")
     if prior.values is not None:

@@ -145,7 +145,6 @@ def _fraction(config: SweepConfig, paths: StudyPaths) -> float:
 def _measure(train: TrainConfig, paths: StudyPaths) -> int:
     """Peak bytes that PyTorch takes for a short run of a configuration, which has each kind of step once."""
     import tempfile
-    from dataclasses import replace
     from pathlib import Path
 
     from sweeps.state.record import read_record
@@ -153,8 +152,7 @@ def _measure(train: TrainConfig, paths: StudyPaths) -> int:
 
     record = read_record(paths)
     assert record is not None
-    pretrain = min(train.schedule.pretrain_iterations, 1)
-    short = replace(train, schedule=replace(train.schedule, iterations=3, pretrain_iterations=pretrain))
+    short = train.shortest
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_reserved()

@@ -80,9 +80,8 @@ def candidate_from_file(config: SweepConfig, file: Path) -> Candidate:
 
 def _at_budget(chosen: TrainConfig, base: TrainConfig) -> TrainConfig:
     """A file's config at the study's budget: length and batch are the study's, the shape of the ramps the file's."""
-    length = {"iterations": base.schedule.iterations, "pretrain_iterations": base.schedule.pretrain_iterations}
-    batch = replace(chosen.optimiser, batch_size=base.optimiser.batch_size)
-    return replace(chosen, seed=0, schedule=replace(chosen.schedule, **length), optimiser=batch)
+    settings = {**base.schedule.length, "batch_size": base.optimiser.batch_size, "seed": 0}
+    return chosen.with_settings(settings, "the study's budget")
 
 
 def final_job(template: Job, candidate: Candidate, stage: str, place: int, seed: int, paths: StudyPaths) -> Job:

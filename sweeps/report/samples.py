@@ -23,7 +23,7 @@ from sweeps.state.paths import StudyPaths, TrialPaths
 from tsvan import video
 from tsvan.checkpoint import Checkpoint, list_checkpoints, load
 from tsvan.files import write_atomically
-from tsvan.masks import motion_masks
+from tsvan.interface import implementation
 from tsvan.pictures import mask_sheet, random_frames, titled_films, titled_rows
 from tsvan.sampling import generate
 from tsvan.scoring.groups import sample_group
@@ -181,9 +181,11 @@ _NAMES = ("videos.mp4", "videos.png", "frames.png")
 def _masks(best: _Shown, paths: StudyPaths) -> list[Picture]:
     """Of the first clip of the best."""
     seeds, labels = _latents(len(best.loaded.classes))
-    clips, masks = motion_masks(best.loaded.build_networks(torch.device("cpu")), seeds[:1], labels[:1])
-    if not masks:
+    model, networks = implementation(best.loaded.config.model_name), best.loaded.build_networks(torch.device("cpu"))
+    shown = model.motion_masks(networks, seeds[:1], labels[:1])
+    if shown is None or not shown[1]:
         return []
+    clips, masks = shown
     file = paths.figures / "masks.png"
     video.write_png(file, mask_sheet(video.to_uint8(clips)[0], {pixels: values[0] for pixels, values in masks.items()}))
     return [Picture(f"{best.subject.title}: motion masks by scale, white where the content is moved", file)]

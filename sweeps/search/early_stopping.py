@@ -11,18 +11,18 @@ import math
 from dataclasses import dataclass, field
 
 from sweeps.config.schema import Objective, SchedulerConfig
-from tsvan.config import ScheduleConfig
+from tsvan.run_config import Schedule
 
 SCORES_PER_TRIAL = 10
 
 
-def score_points(schedule: ScheduleConfig) -> tuple[int, ...]:
+def score_points(schedule: Schedule) -> tuple[int, ...]:
     """Iterations at which a trial is scored: every tenth of the joint phase, counted from pre-training's end."""
     steps = (math.ceil(schedule.iterations * k / SCORES_PER_TRIAL) for k in range(1, SCORES_PER_TRIAL + 1))
     return tuple(dict.fromkeys(schedule.pretrain_iterations + step for step in steps))
 
 
-def save_points(schedule: ScheduleConfig) -> tuple[int, ...]:
+def save_points(schedule: Schedule) -> tuple[int, ...]:
     """Iterations at which a checkpoint is written: every score, and as often during pre-training."""
     if schedule.pretrain_iterations == 0:
         return score_points(schedule)
@@ -30,7 +30,7 @@ def save_points(schedule: ScheduleConfig) -> tuple[int, ...]:
     return (*range(every, schedule.pretrain_iterations, every), *score_points(schedule))
 
 
-def rung_points(schedule: ScheduleConfig, config: SchedulerConfig) -> tuple[int, ...]:
+def rung_points(schedule: Schedule, config: SchedulerConfig) -> tuple[int, ...]:
     """The first score at or after each rung; none for `none`. The last score is no rung: nothing is left to save."""
     if config.kind == "none":
         return ()
@@ -58,7 +58,7 @@ class Stopper:
     _seen: dict[tuple[int, int], dict[int, float]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, schedule: ScheduleConfig, config: SchedulerConfig, objective: Objective) -> Stopper:
+    def of(cls, schedule: Schedule, config: SchedulerConfig, objective: Objective) -> Stopper:
         """The stopper of a study."""
         rungs = rung_points(schedule, config)
         brackets = len(rungs) + 1 if config.kind == "hyperband" else 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tsvan.sampling import latents
+from tsvan.roll_out import latents
 from tsvan.scoring.groups import GROUPS, group_size, sample_group
 from tsvan.validation import UserError
 

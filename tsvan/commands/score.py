@@ -16,7 +16,7 @@ from tsvan.checkpoint import Checkpoint
 from tsvan.data.batches import trains_on_held_out
 from tsvan.data.store import ClipStore
 from tsvan.files import Progress, write_atomically
-from tsvan.reconstruction import ReconstructionErrors, reconstruction_errors
+from tsvan.interface import ReconstructionErrors, implementation
 from tsvan.sampling import generate
 from tsvan.scoring.classifier import check_floor
 from tsvan.scoring.config import ScorerConfig, published, quick
@@ -70,14 +70,16 @@ def score_command(args: argparse.Namespace) -> int:
         scores = evaluator.score(_counted(clips, group, move), group.labels, group=group.name, intervals=True)
     if trains_on_held_out(loaded.config, store):
         say("note: split: paper: the real reference is training data")
-    errors = reconstruction_errors(networks, store, device)
+    errors = implementation(loaded.config.model_name).reconstruction(networks, store, device)
     sensitivity = evaluator.sensitivity()
     print(_table(scores, sensitivity))
-    print(_reconstruction(errors))
+    if errors is not None:
+        print(_reconstruction(errors))
     if args.json:
         values = {"checkpoint": str(args.checkpoint), "iteration": loaded.iteration, "scores": scores.to_dict()}
         values |= {"scorer": {"held_out": scorer.accuracies, "last": scorer.last_accuracies}}
-        values |= {"sensitivity": sensitivity.to_dict(), "reconstruction": vars(errors)}
+        values |= {"sensitivity": sensitivity.to_dict()}
+        values |= {} if errors is None else {"reconstruction": vars(errors)}
         write_atomically(args.json, json.dumps(values, indent=1))
     return 0
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from tsvan import checkpoint, video
-from tsvan.config import TrainConfig, scaled
+from tsvan.config import TrainConfig
 from tsvan.data.batches import trains_on_held_out
 from tsvan.data.datasets import DATASETS, DatasetRules, rules
 from tsvan.data.published import published
@@ -133,7 +133,7 @@ def _train_config(args: argparse.Namespace, dataset: DatasetRules) -> TrainConfi
         if config.dataset != dataset.name:
             raise UserError(f"{args.config}: dataset is '{config.dataset}', but --dataset says '{dataset.name}'")
     if args.iterations is not None:
-        config = scaled(config, args.iterations)
+        config = config.scaled(args.iterations)
     if args.seed is not None:
         config = config.with_settings({"seed": args.seed}, "--seed")
     return config.with_settings(settings(args.set))

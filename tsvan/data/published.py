@@ -1,34 +1,24 @@
-"""The paper's run for a dataset, or the one that a user's own dataset starts from."""
+"""The published run of a model for a dataset, or the one that a user's own dataset starts from."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict
 
-from tsvan.config import TrainConfig
 from tsvan.data.datasets import DatasetRules, rules
+from tsvan.registry import config_class
+from tsvan.run_config import FIRST_MODEL, TrainConfig
 
 
-def published(dataset: str | DatasetRules) -> TrainConfig:
-    """The paper's run for a dataset: table 3, and section A for the budget and pre-training.
+def published(dataset: str | DatasetRules, model: str = FIRST_MODEL) -> TrainConfig:
+    """The published run of a model for a dataset.
 
     Args:
         dataset: its name, its YAML's path, or its rules; for a user's own dataset, the row that it starts from.
+        model: name of the model.
 
     Raises:
-        UserError: unknown dataset.
+        UserError: unknown dataset or model.
     """
     found = rules(dataset)
-    row, base = found.row, TrainConfig()
-    return replace(
-        base,
-        dataset=found.name,
-        model=replace(base.model, ngf=row.ngf, content_dim=row.content_dim),
-        loss=replace(
-            base.loss,
-            lambda2=row.lambda2,
-            lambda5_lower=row.lambda5_lower,
-            lambda5_upper=row.lambda5_upper,
-            prior_share=row.prior_share,
-        ),
-        schedule=replace(base.schedule, pretrain_iterations=row.pretrain_iterations),
-    )
+    config: TrainConfig = config_class(model).published(found.name, asdict(found.row))
+    return config

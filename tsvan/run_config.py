@@ -1,0 +1,213 @@
+"""What the settings of every model's training run have in common. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, Protocol
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from tsvan.files import hash_json
+from tsvan.registry import config_class
+from tsvan.validation import STRICT, UserError, build, nearest
+
+FIRST_MODEL = "twostreamvan"
+"""The model of settings that name none."""
+MODEL_NAME = "model_name"
+"""Key of nested settings that names the model."""
+
+# Far beyond what anybody trains: a slip of the keyboard is told before it fills memory or disk.
+MOST_ITERATIONS, MOST_CLIPS_A_BATCH, LARGEST_SEED = 100_000_000, 65_536, 2**63 - 1
+
+
+@dataclass(frozen=True, config=STRICT)
+class OptimiserConfig:
+    """Adam (section A), one per owner of weights; weight decay is coupled (added to the gradient)."""
+
+    lr: float = Field(default=2e-4, gt=0)
+    beta1: float = Field(default=0.5, ge=0, lt=1)
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+    eps: float = Field(default=1e-8, gt=0)
+    weight_decay: float = Field(default=1e-5, ge=0)
+    batch_size: int = Field(default=16, ge=2, le=MOST_CLIPS_A_BATCH)
+
+
+@dataclass(frozen=True, config=STRICT)
+class DataConfig:
+    """What of the clip store is trained on.
+
+    Args:
+        num_frames: T, frames of a training clip; the clip discriminator needs 10 or more.
+        split: `default` (held-out clips are never trained on) or `paper` (VoxCeleb: all clips are trained on).
+    """
+
+    num_frames: int = Field(default=10, ge=10, le=1000)
+    split: Literal["default", "paper"] = "default"
+
+
+class Schedule(Protocol):
+    """The length of a run."""
+
+    @property
+    def iterations(self) -> int:
+        """N, those that the ramps and early stopping are shares of."""
+
+    @property
+    def pretrain_iterations(self) -> int:
+        """Those before; 0 where a model knows none."""
+
+    @property
+    def total(self) -> int:
+        """Iterations of the whole run."""
+
+    @property
+    def knots(self) -> dict[str, tuple[float, float]]:
+        """What changes over it, and between which shares of N."""
+
+    @property
+    def length(self) -> dict[str, int]:
+        """The settings that say how long it is."""
+
+
+class TrainConfig:
+    """One training run of one model; each model's settings are a frozen dataclass below this one.
+
+    Every one has these sections. What is in `model`, `loss` and `schedule` is the model's own affair. `dataset` is the
+    dataset's name alone: what it is lies in the clip store.
+    """
+
+    model_name: ClassVar[str]
+    title: ClassVar[str]
+    """Of the model, as texts and figures call it."""
+    came_later: ClassVar[tuple[tuple[str, str, object], ...]] = ()
+    """Section, setting, and the value that every run had before it became one."""
+
+    dataset: str
+    seed: int
+    precision: Literal["fp32", "bf16"]
+    model: Any
+    loss: Any
+    schedule: Schedule
+    optimiser: OptimiserConfig
+    data: DataConfig
+
+    @classmethod
+    def published(cls, dataset: str, row: Mapping[str, Any]) -> TrainConfig:
+        """The published run for a dataset.
+
+        Args:
+            dataset: its name.
+            row: what table 3 says of it, by setting; other models than TwoStreamVAN have no use for it.
+        """
+        return cls().with_settings({"dataset": dataset}, "published")
+
+    def scaled(self, iterations: int) -> TrainConfig:
+        """The same run with another budget.
+
+        Raises:
+            UserError: too few iterations.
+        """
+        return self.with_settings({"iterations": iterations}, "iterations")
+
+    @property
+    def shortest(self) -> TrainConfig:
+        """The same run, as short as one that has each kind of step."""
+        return self.scaled(1)
+
+    @property
+    def settings_hash(self) -> str:
+        """SHA-256 of all settings but the seed, hex: runs that differ in nothing else are of one config.
+
+        A setting that came later is left out where it has the value that all runs had before, so that a config keeps
+        its hash from version to version.
+        """
+        values = {**self.to_dict(), "seed": 0}
+        for section, key, before in self.came_later:
+            if values[section][key] == before:
+                del values[section][key]
+        return hash_json(values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain values, as written to YAML and read back by `from_dict`.
+
+        They name their model, but for the first one: its checkpoints and hashes are older than that key.
+        """
+        name = {} if self.model_name == FIRST_MODEL else {MODEL_NAME: self.model_name}
+        return {**name, **asdict(self)}  # type: ignore[call-overload]
+
+    @staticmethod
+    def from_dict(values: dict[str, Any], where: str = "the config") -> TrainConfig:
+        """Build and validate the settings of the model that they name.
+
+        Args:
+            values: nested settings; what is left out keeps its default.
+            where: named in errors, usually a file.
+
+        Raises:
+            UserError: unknown model or key, wrong type or value out of range.
+        """
+        name = values.get(MODEL_NAME, FIRST_MODEL) if isinstance(values, dict) else FIRST_MODEL
+        own = {key: value for key, value in values.items() if key != MODEL_NAME} if isinstance(values, dict) else values
+        found: TrainConfig = build(config_class(name, where), own, where)
+        return found
+
+    def updated(self, values: dict[str, Any], where: str) -> TrainConfig:
+        """A copy with nested settings laid over it; what they leave out stays.
+
+        Raises:
+            UserError: not a mapping, unknown key, wrong type or value out of range.
+        """
+        if not isinstance(values, dict):
+            raise UserError(f"{where}: expected a mapping of settings, got {values!r}")
+        merged = self.to_dict()
+        for key, value in values.items():
+            old = merged.get(key)
+            merged[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+        return TrainConfig.from_dict(merged, where)
+
+    def with_settings(self, settings: dict[str, Any], where: str = "--set") -> TrainConfig:
+        """A copy with single values changed.
+
+        Args:
+            settings: `{"optimiser.lr": 1e-4}` or, as every name is unique, `{"lr": 1e-4}`.
+            where: named in errors.
+
+        Raises:
+            UserError: unknown name, wrong type or value out of range.
+        """
+        values = self.to_dict()
+        for name, value in settings.items():
+            section, key = self.split_name(name, where)
+            (values[section] if section else values)[key] = value
+        return TrainConfig.from_dict(values, where)
+
+    @classmethod
+    def setting_names(cls) -> Mapping[str, str | None]:
+        """Each setting's own name and the section that holds it (None: the top)."""
+        return _setting_names(cls.model_name)
+
+    @classmethod
+    def split_name(cls, name: str, where: str) -> tuple[str | None, str]:
+        """`lr` or `optimiser.lr` -> ("optimiser", "lr"). Raises UserError for an unknown name."""
+        known = cls.setting_names()
+        if not isinstance(name, str):  # YAML takes `1: 3` for a number
+            raise UserError(f"{where}: a setting's name must be text, got {name!r}")
+        key = name.rsplit(".", 1)[-1]
+        if key not in known or name not in (key, f"{known[key]}.{key}"):
+            raise UserError(f"{where}: unknown setting '{name}'; {nearest(key, known)}")
+        return known[key], key
+
+
+@cache
+def _setting_names(model: str) -> Mapping[str, str | None]:
+    names: dict[str, str | None] = {}
+    for name, value in asdict(config_class(model)()).items():
+        if isinstance(value, dict):
+            names.update(dict.fromkeys(value, name))
+        else:
+            names[name] = None
+    return MappingProxyType(names)
