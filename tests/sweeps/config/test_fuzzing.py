@@ -11,7 +11,7 @@ import yaml
 
 import tune_runner
 from sweeps.config.load import SHIPPED, load
-from tsvan.config import setting_names
+from tsvan.config import TwoStreamConfig
 from tsvan.data.datasets import DATASETS
 from tsvan.validation import flatten
 
@@ -95,7 +95,8 @@ def test_whatever_is_asked_for_is_a_plan_or_one_line_and_nothing_is_written(
     monkeypatch.chdir(work)
     monkeypatch.setattr("sweeps.commands.dry_run.show", lambda *_: print("a plan"))
     swept = list(flatten(load("weizmann")[0].to_dict()))
-    keys = [*swept, *(f"train.{name}" for name in setting_names()), *(f"space.{name}" for name in setting_names())]
+    names = TwoStreamConfig.setting_names()
+    keys = [*swept, *(f"train.{name}" for name in names), *(f"space.{name}" for name in names)]
     refused = 0
     for number in range(CASES // 4):
         command = a_command(chance, files, keys)
