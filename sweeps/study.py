@@ -129,6 +129,8 @@ class _Driver:
         verb = "new study" if new else "going on with the study"
         where = shown_path(self.paths.root)
         self.live_table.say(f"{verb} in {where}: {self.config.dataset}, preset {self.config.preset}")
+        for line in self.request.kept:
+            self.live_table.say(f"  {line}")
         split = {name: len(store.split(name)) for name in ("train", "test")}
         self.live_table.say(
             f"1 prepare: {split['train']} {source} to train on, {split['test']} held out, {store.num_classes} "

@@ -84,6 +84,8 @@ def show(request: ResolvedRequest, cost: Cost) -> None:
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"{name:<{width}}  {value}")
+    for line in request.kept:
+        print(line)
 
 
 def _rows(request: ResolvedRequest, cost: Cost) -> list[tuple[str, str]]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from sweeps.config.load import load
-from sweeps.config.same_study import check_same
+from sweeps.config.load import asked_keys, load
+from sweeps.config.same_study import continued
 from sweeps.config.schema import SweepConfig
 from sweeps.data import DataPlan, locate
 from sweeps.execution.resources import check_share
@@ -56,6 +56,7 @@ class ResolvedRequest:
         chosen: config in place of a sweep's.
         address: of somebody's Ray cluster.
         cuda: there will be GPUs.
+        kept: settings of a study that goes on which a new one would not have, a line each.
     """
 
     config: SweepConfig
@@ -67,6 +68,7 @@ class ResolvedRequest:
     chosen: candidates.Candidate | None
     address: str | None
     cuda: bool
+    kept: tuple[str, ...] = ()
 
 
 def resolve(request: Request) -> ResolvedRequest:
@@ -82,8 +84,9 @@ def resolve(request: Request) -> ResolvedRequest:
     record = read_record(paths)
     if request.resume and record is None:
         raise UserError(f"nothing to resume in {paths.root}; leave --resume out to begin, or give its --out")
+    kept: list[str] = []
     if record is not None:
-        check_same(record, config, paths)
+        config, kept = continued(record, config, asked_keys(request.overrides, request.config_file), paths)
     chosen = candidates.candidate_from_file(config, request.final_from) if request.final_from else None
     uri = checked_uri(tracking_uri(request.tracking_uri, paths))
     address = request.address or os.environ.get("RAY_ADDRESS") or None
@@ -91,7 +94,7 @@ def resolve(request: Request) -> ResolvedRequest:
     if address is None and not request.dry_run:
         check_share(config, torch.cuda.device_count(), "this machine")
     cuda = torch.cuda.is_available() or address is not None
-    return ResolvedRequest(config, file, paths, record, data, uri, chosen, address, cuda)
+    return ResolvedRequest(config, file, paths, record, data, uri, chosen, address, cuda, tuple(kept))
 
 
 def _data(request: Request, config: SweepConfig, record: StudyRecord | None, paths: StudyPaths) -> DataPlan | str:

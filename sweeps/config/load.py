@@ -12,7 +12,7 @@ from sweeps.config.schema import PRESETS, SweepConfig
 from tsvan.data.datasets import DatasetRules, rules
 from tsvan.files import shown_path
 from tsvan.scoring.metrics import METRICS
-from tsvan.validation import UserError, build, load_yaml, nearest, parse_value
+from tsvan.validation import UserError, build, flatten, load_yaml, nearest, parse_value
 
 SHIPPED = Path(__file__).resolve().parents[1]
 """Folder of the sweep configs and presets that ship."""
@@ -67,6 +67,13 @@ def load(
     # Rules between keys hold for the whole: two overrides may be right only together.
     where = " ".join(f"--set {text}" for text in overrides or []) or shown_path(overlay)
     return checked(config, where), shown_path(source)
+
+
+def asked_keys(overrides: list[str] | None, file: Path | None) -> list[str]:
+    """List the keys that a command line sets, one by one or by a file of its own, as `fixed.mask`."""
+    layers = [layer for _, layer in map(_override, overrides or [])]
+    layers += [load_yaml(file)] if file is not None else []
+    return [key for layer in layers if isinstance(layer, dict) for key in flatten(layer)]
 
 
 def _usual_objective(dataset: DatasetRules) -> dict[str, str]:

@@ -1,6 +1,9 @@
-"""Which settings may change when a study goes on."""
+"""Which settings a study has when it goes on: its own, and what may change."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
 
 from sweeps.config.schema import SweepConfig
 from sweeps.state.paths import StudyPaths
@@ -9,21 +12,66 @@ from tsvan.validation import UserError, build, flatten
 
 MAY_CHANGE = ("trials", "resources", "calibrate", "final")
 """Keys that may differ when a study goes on; all others would make its trials incomparable."""
+_NAMED = ("dataset", "own_dataset", "preset")
+"""Keys that every command line names."""
+
+
+def continued(
+    record: StudyRecord, config: SweepConfig, asked: Iterable[str], paths: StudyPaths
+) -> tuple[SweepConfig, list[str]]:
+    """Work out the settings of a study that goes on.
+
+    What the command line asks for must be what the study has. A default that has changed since it began, in a YAML that
+    ships or with a new version, is not asked for: the study keeps its own.
+
+    Args:
+        record: of the study.
+        config: that the command line would give a new study.
+        asked: keys that the command line or its own file names, as `fixed.mask`.
+        paths: of the study.
+
+    Returns:
+        The study's config with the new values of MAY_CHANGE, and a line for each setting that a new study would have
+        otherwise.
+
+    Raises:
+        UserError: names the first key that was asked for and differs, or a key of a later version.
+    """
+    own, new = build(SweepConfig, record.config, str(paths.config)), config.to_dict()
+    named, kept = (*_NAMED, *asked), []
+    for key, old, now in _differences(own.to_dict(), new):
+        if any(key == name or f"{key}.".startswith(f"{name}.") for name in named):
+            raise _incomparable(paths, key, old, now)
+        kept.append(f"the study keeps {key}={old} from when it began; a new one would have {now}")
+    values = {**own.to_dict(), **{key: new[key] for key in MAY_CHANGE}}
+    return build(SweepConfig, values, str(paths.config)), kept
 
 
 def check_same(record: StudyRecord, config: SweepConfig, paths: StudyPaths) -> None:
-    """Refuse to go on with settings that would make the trials incomparable.
+    """Refuse settings that would make a study's trials incomparable.
 
     A key that the study's own version did not have counts with today's default.
 
     Raises:
         UserError: names the first key that changed, or a key of a later version.
     """
-    old = flatten(build(SweepConfig, record.config, str(paths.config)).to_dict())
-    new = flatten(config.to_dict())
-    for key in [*old, *(key for key in new if key not in old)]:
-        if key.split(".")[0] not in MAY_CHANGE and old.get(key) != new.get(key):
-            raise UserError(
-                f"the study in {paths.root} has {key}={old.get(key)}, now {key}={new.get(key)}: its trials would not "
-                f"be comparable; choose another --out or the old value"
-            )
+    own = build(SweepConfig, record.config, str(paths.config))
+    for key, old, now in _differences(own.to_dict(), config.to_dict()):
+        raise _incomparable(paths, key, old, now)
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    before, now = flatten(old), flatten(new)
+    keys = [*before, *(key for key in now if key not in before)]
+    return [
+        (key, before.get(key), now.get(key))
+        for key in keys
+        if key.split(".")[0] not in MAY_CHANGE and before.get(key) != now.get(key)
+    ]
+
+
+def _incomparable(paths: StudyPaths, key: str, old: Any, now: Any) -> UserError:
+    return UserError(
+        f"the study in {paths.root} has {key}={old}, now {key}={now}: its trials would not be comparable; choose "
+        f"another --out or the old value"
+    )

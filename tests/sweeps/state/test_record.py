@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from sweeps.config.load import load
-from sweeps.config.same_study import check_same
+from sweeps.config.load import asked_keys, load
+from sweeps.config.same_study import check_same, continued
 from sweeps.config.schema import SweepConfig
 from sweeps.scorer import check_same_scorer
 from sweeps.state.lock import driver_of, only_driver
@@ -39,6 +39,39 @@ def test_what_would_make_trials_incomparable_is_refused_by_name(paths: StudyPath
     key = override.split("=")[0].replace("train.", "fixed.")
     with pytest.raises(UserError, match=key):
         check_same(record(), load("weizmann", "smoke", [override])[0], paths)
+
+
+OTHER_DEFAULTS = ["fixed.kernel_init=published", "scheduler.reduction=3", "space.ngf.values=[16]"]
+"""What an earlier version may have shipped."""
+
+
+def test_a_default_that_changed_since_a_study_began_is_kept_and_said(paths: StudyPaths) -> None:
+    now = load("weizmann", "smoke")[0]
+    before = load("weizmann", "smoke", OTHER_DEFAULTS)
+    old = StudyRecord("abc", before[0].to_dict(), "/store", "123", "synthetic")
+    config, kept = continued(old, load("weizmann", "smoke", ["trials=9"])[0], ["trials"], paths)
+    assert config.to_dict() == {**before[0].to_dict(), "trials": 9}
+    assert config.fixed["kernel_init"] != now.fixed["kernel_init"]
+    assert any("keeps fixed.kernel_init=published from when it began" in line for line in kept)
+    assert {line.split("=")[0].split()[-1] for line in kept} == {
+        "fixed.kernel_init", "scheduler.reduction", "space.ngf.values",
+    }
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["train.kernel_init=identity", "scheduler.reduction=4", "space.ngf={values: [32]}", "space.ngf.values=[32]"],
+)
+def test_a_changed_default_that_is_asked_for_is_refused(paths: StudyPaths, override: str) -> None:
+    before = load("weizmann", "smoke", OTHER_DEFAULTS)
+    old = StudyRecord("abc", before[0].to_dict(), "/store", "123", "synthetic")
+    with pytest.raises(UserError, match="would not be comparable"):
+        continued(old, load("weizmann", "smoke", [override])[0], asked_keys([override], None), paths)
+
+
+def test_another_preset_is_refused_by_its_name(paths: StudyPaths) -> None:
+    with pytest.raises(UserError, match="preset=smoke, now preset=dev"):
+        continued(record(), load("weizmann", "dev")[0], [], paths)
 
 
 @pytest.mark.parametrize("key", ["scoring.i3d", "scoring.batch_size", "calibrate", "scheduler.kind", "trials"])
