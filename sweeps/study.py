@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 import time
 from contextlib import ExitStack
@@ -30,7 +29,7 @@ from sweeps.state.lock import only_driver
 from sweeps.state.record import read_record, write_record
 from sweeps.state.retention import delete_unfinished_checkpoints, drop_optimizer_state, remove_leftovers
 from sweeps.state.signals import StopSignals, StudyInterrupted
-from sweeps.state.uris import shown_uri, without_secrets
+from sweeps.state.uris import shown_command, shown_uri
 from sweeps.tracking.run_metadata import make_uploader
 from sweeps.tracking.uploader import Uploader
 from tsvan.data.store import ClipStore
@@ -108,7 +107,9 @@ class _Driver:
 
     def _stages(self, store: ClipStore, stack: ExitStack) -> int:
         request, scorer = self.request, self._scorer(store)
-        self.uploader = uploader = make_uploader(self.config, self.record_now, store, scorer, self.paths, request.uri)
+        self.uploader = uploader = make_uploader(
+            self.config, self.record_now, store, scorer, self.paths, request.uri, self.live_table.say
+        )
         uploader.start()
         workers = Workers(self.config, request.address is not None, self.paths, uploader, self.live_table, stack)
         template = self._template(store, scorer, workers)
@@ -278,16 +279,17 @@ class _Driver:
             self.live_table.say(
                 f"not delivered to MLflow ({uploader.problem or 'too slow'}): {', '.join(left) or 'results'}"
             )
-            self.live_table.say("  the files are kept; the same command again delivers them")
+            way = "again delivers them" if uploader.passes else "delivers them when MLflow takes them"
+            self.live_table.say(f"  the files are kept; the same command {way}")
         self.live_table.say(f"took {duration(time.monotonic() - self.started)}")
         self._say_tracking()
         if uploader.page:
             address = self.request.uri.rstrip("/") if self.request.uri.startswith("http") else "http://127.0.0.1:5000"
-            self.live_table.say(f"  and there the study: {without_secrets(address)}/{uploader.page}")
+            self.live_table.say(f"  and there the study: {shown_uri(address)}/{uploader.page}")
         return code
 
     def _goodbye(self, left: list[str]) -> None:
-        command = without_secrets(shlex.join(["python", *sys.argv]))
+        command = shown_command(["python", *sys.argv])
         begun = self.paths.config.exists()
         kept = f"everything is saved in {shown_path(self.paths.root)}" if begun else "nothing was begun"
         self.live_table.say(f"stopped; {kept}. Go on with:")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sweeps.state.job import Interrupted, Job, Outcome, Point
 from sweeps.state.paths import StudyPaths, TrialPaths
-from sweeps.state.uris import checked_uri, shown_uri
+from sweeps.state.uris import checked_uri, database_file, shown_uri
 from sweeps.tracking.run_metadata import make_tracker, tracking_uri
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
@@ -64,7 +64,8 @@ def reproduce(args: argparse.Namespace) -> int:
 def _logged(run_id: str, uri: str, out: Path) -> tuple[Job, dict[str, str]]:
     import tempfile
 
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+    file = database_file(uri)
+    if file is not None and not file.exists():
         raise UserError(f"no tracking store at {shown_uri(uri)}; give --tracking-uri, or --out beside the study")
     with tempfile.TemporaryDirectory() as folder:
         tracker = make_tracker(uri, "", StudyPaths(out))

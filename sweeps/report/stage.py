@@ -22,6 +22,7 @@ from sweeps.search.recorded_trials import trial_rows
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord
 from sweeps.state.uris import shown_uri
+from sweeps.tracking.model_registry import ModelCard
 from sweeps.tracking.uploader import Uploader
 from tsvan.checkpoint import list_checkpoints
 from tsvan.config import TrainConfig
@@ -76,7 +77,8 @@ def _register(result: FinalResult, config: SweepConfig, uploader: Uploader) -> s
     score = result.winner.scores.get(objective.metric)
     if score is not None:
         tags[objective.metric] = f"{score.mean:.6g}"
-    return uploader.register(folder, f"tsvan-{config.dataset}", list_checkpoints(folder.checkpoints)[0], tags)
+    card = ModelCard(f"tsvan-{config.dataset}", tags=tags)
+    return uploader.register(folder, list_checkpoints(folder.checkpoints)[0], card)
 
 
 def _deliver(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sqlite3
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -23,6 +21,8 @@ from sweeps.config.schema import SweepConfig
 from sweeps.config.space import distributions, published_params
 from sweeps.state.job import Job, Outcome, read_job, scored_points
 from sweeps.state.paths import StudyPaths, TrialPaths
+from sweeps.state.uris import read_only_uri, sqlite_uri
+from tsvan.files import publish
 from tsvan.journal import Journal
 from tsvan.validation import UserError, first_line
 
@@ -61,7 +61,7 @@ def load_study(paths: StudyPaths) -> optuna.Study:
     Raises:
         UserError: the database is damaged.
     """
-    return _load(paths, storage_url(paths.database), skip_table_creation=False)
+    return _load(paths, sqlite_uri(paths.database), skip_table_creation=False)
 
 
 def read_study(paths: StudyPaths) -> optuna.Study:
@@ -70,12 +70,7 @@ def read_study(paths: StudyPaths) -> optuna.Study:
     Raises:
         UserError: the database is damaged.
     """
-    return _load(paths, f"sqlite:///file:{quote(str(paths.database))}?mode=ro&uri=true", skip_table_creation=True)
-
-
-def storage_url(path: Path) -> str:
-    """SQLite URL of a file."""
-    return f"sqlite:///{path}"
+    return _load(paths, read_only_uri(paths.database), skip_table_creation=True)
 
 
 def make_database(paths: StudyPaths, config: SweepConfig) -> int:
@@ -89,7 +84,7 @@ def make_database(paths: StudyPaths, config: SweepConfig) -> int:
     new = paths.root / ".study.db.new.tmp"
     for left in (new, new.with_name(f"{new.name}-journal")):
         left.unlink(missing_ok=True)
-    storage = _storage(storage_url(new))
+    storage = _storage(sqlite_uri(new))
     study = optuna.create_study(storage=storage, study_name=paths.root.name, directions=_directions(config))
     if config.second_objective is not None:
         study.set_metric_names([objective.metric for objective in config.objectives])
@@ -98,7 +93,7 @@ def make_database(paths: StudyPaths, config: SweepConfig) -> int:
         study.add_trial(_remembered(paths.trial(number), number, config))
     storage.remove_session()
     storage.engine.dispose()
-    os.replace(new, paths.database)
+    publish(new, paths.database)
     return len(numbers)
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 from sweeps.search.recorded_trials import RecordedTrial
 from sweeps.state.job import Outcome
-from sweeps.tracking.client import STATUS
+from sweeps.tracking.client import has_status
 from sweeps.tracking.reader import TrackedRun
 
 UNKNOWN = "?"
@@ -43,7 +43,7 @@ def by_mlflow(runs: list[TrackedRun], outcome: Outcome | None, alive: bool) -> t
     run = runs[0]
     problems = [f"{len(runs)} runs in MLflow"] if len(runs) > 1 else []
     said = "running" if run.status == "RUNNING" else run.state or run.status.lower()
-    consistent = run.status == "RUNNING" or STATUS.get(run.state) == run.status
+    consistent = run.status == "RUNNING" or has_status(run.state, run.status)
     if not consistent:
         said = f"{said} ({run.status})"
     expected = {outcome.state} if outcome is not None else {"interrupted", *(["running"] if alive else [])}

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 
 from sweeps.config.schema import SweepConfig
 from sweeps.scorer import ScorerResult
 from sweeps.search.storage import is_sound, make_database, open_study
 from sweeps.search.trial_queue import reconcile
-from sweeps.state.job import Job, Outcome, read_job
+from sweeps.state.job import Outcome, read_job
 from sweeps.state.lock import only_driver
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.record import StudyRecord
 from sweeps.state.retention import remove_leftovers
 from sweeps.status.study_status import RunStatus, study_status
 from sweeps.tracking.run_metadata import make_uploader
-from sweeps.tracking.upload_state import UploadState
 from sweeps.tracking.uploader import Uploader
 from tsvan.data.store import ClipStore
 from tsvan.validation import UserError
@@ -79,24 +77,13 @@ def _mlflow(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: st
     uploader.start()
     for run in wrong:
         if (job := jobs[run.name]) is not None:
-            _again(job, run, uploader)
+            uploader.catch_up(job, Outcome.read(job.paths), anew=True)
     state = "complete" if before.stage == "done" else "interrupted"
     left = uploader.close(state, timeout_s=_TIMEOUT_S)  # type: ignore[arg-type]
     mended = [f"{_what(run)}: {_how(run)}" for run in wrong if run.name not in left and jobs[run.name] is not None]
     if before.problems:
         mended.append(f"the study: its MLflow run is ended as {state}")
     return mended + [f"{name}: MLflow did not take it ({uploader.problem or 'too slow'})" for name in left]
-
-
-def _again(job: Job, run: RunStatus, uploader: Uploader) -> None:
-    """Deliver a run anew: points, files and end; what is there already stays as it is."""
-    known = UploadState.read(job.paths.tracking)
-    replace(known, ended="", described=False).write(job.paths.tracking)
-    outcome = Outcome.read(job.paths)
-    if outcome is None:
-        uploader.started(job)  # closing ends it as interrupted
-    else:
-        uploader.catch_up(job, outcome)
 
 
 def _what(run: RunStatus) -> str:

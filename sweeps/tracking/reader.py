@@ -6,16 +6,18 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from sweeps.state.uris import shown_uri, without_secrets
-from sweeps.tracking.client import KEY, quiet
-from tsvan.validation import first_line
+from sweeps.state.uris import database_file, shown_uri
+from sweeps.tracking.client import KEY
+from sweeps.tracking.environment import quiet
+from sweeps.tracking.trouble import trouble
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _PAGE = 500
+STORE_TABLES = {"runs", "metrics", "tags", "alembic_version"}
+"""What a database of MLflow has at least."""
 
 
 class NotTold(Exception):
@@ -80,23 +82,32 @@ def tracked_runs(uri: str, experiment: str, study_id: str) -> list[TrackedRun]:
             for run in runs
         ]
     except Exception as error:  # MLflow passes on whatever its store or the network raises
-        raise NotTold(without_secrets(first_line(error))) from None
+        raise NotTold(trouble(error, uri).text) from None
 
 
 def _check_database(uri: str) -> None:
     """MLflow itself would make a store where there is none."""
-    if not uri.startswith("sqlite:///"):
+    file = database_file(uri)
+    if file is None:
         return
-    file = Path(uri.removeprefix("sqlite:///"))
     if not file.is_file():
         raise NotTold(f"there is no {shown_uri(uri)}")
     try:
-        connection = sqlite3.connect(f"file:{quote(str(file.resolve()))}?mode=ro", uri=True)
-        try:
-            names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        finally:
-            connection.close()
+        names = tables(file)
     except sqlite3.Error as error:
         raise NotTold(str(error)) from None
-    if not {"runs", "metrics", "tags", "alembic_version"} <= names:
+    if not names >= STORE_TABLES:
         raise NotTold(f"{shown_uri(uri)} is no MLflow store")
+
+
+def tables(file: Path) -> set[str]:
+    """Return the names of a SQLite file's tables; nothing is written.
+
+    Raises:
+        sqlite3.Error: it is no database, or locked.
+    """
+    connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
+    try:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    finally:
+        connection.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sweeps.config.load import load
@@ -14,10 +14,10 @@ from sweeps.scorer import ScorerResult
 from sweeps.state.job import Job
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord
-from sweeps.state.uris import default_uri, is_local
+from sweeps.state.uris import is_local, sqlite_uri
 from sweeps.state.versions import code_version
 from sweeps.tracking.client import DataInput, Tracker
-from sweeps.tracking.sending import Labels
+from sweeps.tracking.run_upload import Labels
 from sweeps.tracking.uploader import Uploader
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
@@ -26,7 +26,7 @@ from tsvan.validation import flatten
 
 def tracking_uri(asked: str | None, paths: StudyPaths) -> str:
     """The option, else MLFLOW_TRACKING_URI, else the SQLite store beside the studies."""
-    return asked or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(paths.tracking_database)
+    return asked or os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri(paths.tracking_database)
 
 
 def experiment_name(dataset: str) -> str:
@@ -40,9 +40,19 @@ def make_tracker(uri: str, dataset: str, paths: StudyPaths) -> Tracker:
 
 
 def make_uploader(
-    config: SweepConfig, record: StudyRecord, store: ClipStore, scorer: ScorerResult, paths: StudyPaths, uri: str
+    config: SweepConfig,
+    record: StudyRecord,
+    store: ClipStore,
+    scorer: ScorerResult,
+    paths: StudyPaths,
+    uri: str,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Uploader:
-    """A uploader that knows what each run is called and carries."""
+    """Make an uploader that knows what each run is called and carries.
+
+    Args:
+        say: told about trouble while the study runs.
+    """
     tracker = make_tracker(uri, config.dataset, paths)
     tags = {
         "dataset": config.dataset,
@@ -79,4 +89,4 @@ def make_uploader(
         sizes = {"score.group": job.group, "score.clips": job.num_clips}
         return f"{number} {describe(train)}", {**params, **sizes}, own
 
-    return Uploader(tracker, paths, labels, describe_run)
+    return Uploader(tracker, paths, labels, describe_run, config.objective, say)

@@ -1,37 +1,42 @@
-"""Delivers what the trials wrote to MLflow, from a thread of the driver, in batches, and again after a failure."""
+"""The one thread that speaks with MLflow. Training never waits for it.
+
+The driver says what happens to the runs and never waits; what it wants to have an answer to (the results, the
+registered model) it puts into the thread's queue as a request. The thread goes round: the study's own run, all runs
+with something new, the requests. What MLflow did not take stays where it is, and is tried again in the next round.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from sweeps.config.schema import Objective
 from sweeps.state.job import Job, Outcome, Point
 from sweeps.state.paths import StudyPaths, TrialPaths
-from sweeps.state.uris import without_secrets
 from sweeps.tracking.client import Tracker
-from sweeps.tracking.sending import Labels, Sender
-from sweeps.tracking.upload_state import Item, Lines, UploadState
-from tsvan.validation import first_line
+from sweeps.tracking.model_registry import ModelCard, register
+from sweeps.tracking.run_upload import Ending, Labels, RunUpload, UploadState
+from sweeps.tracking.upload_thread import Task, UploadThread
+from tsvan.validation import UserError
 
-POLL_S = 1.0
-YIELD_S = 0.5  # scores of a moment travel together, and a worker that waits is answered first
-FIRST_S = 10.0  # MLflow takes seconds to load, and until the first score nobody needs it: the trials start first
-LONGEST_WAIT_S = 30.0
-PATIENCE_S = 20.0
-"""A server that was away for so long is not waited for when the study ends."""
+THE_STUDY, THE_END = "the study's run", "the study's end"
+BEST = "best_score"
+"""Metric of the study's run: the best score so far by the number of completed trials."""
 
 
 class Uploader:
-    """Looks on at a study and delivers; training never waits for it. A Listener of `cluster.run_jobs`.
+    """Looks on at a study and delivers it. A Listener of `run_jobs`.
 
     Args:
-        tracker: where to.
+        tracker: where to; nobody else uses it.
         paths: of the study.
         labels: of all its runs.
         describe: job -> (run name, parameters, tags).
+        objective: which score is better.
+        say: told, in a line and by the driver's own thread, about trouble that does not pass soon.
     """
 
     def __init__(
@@ -40,123 +45,153 @@ class Uploader:
         paths: StudyPaths,
         labels: Labels,
         describe: Callable[[Job], tuple[str, Mapping[str, Any], Mapping[str, str]]],
+        objective: Objective,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._tracker, self._paths, self._labels, self._describe = tracker, paths, labels, describe
-        self._sender = Sender(tracker, labels)
+        self._objective, self._say = objective, say
         self._parent = UploadState.read(paths.tracking)
-        self._parent_ready = False
-        self._items: dict[str, Item] = {}
-        self._lock = threading.Lock()
-        self._wake, self._hurry, self._closing = threading.Event(), threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._work, name="uploader", daemon=True)
-        self._rounds, self._troubled_since = 0, 0.0
-        self.problem = ""
+        self._parent_ready, self._parent_doubted = False, False
+        self._runs: dict[str, RunUpload] = {}
+        self._lock = threading.Lock()  # of the runs
+        self._said = ""
+        self._scores: dict[str, float] = {}
+        self._curve = 0
+        self._thread = UploadThread(self._tasks, THE_STUDY, self._failed, tracker.uri)
+
+    # What happens to runs: said by the driver, which never waits.
 
     def start(self) -> None:
         """Begin to deliver."""
         self._thread.start()
 
     def started(self, job: Job) -> None:
-        """A job began or goes on."""
-        item = self._item(job)
-        if item.delivery.ended:  # interrupted: its run is to run again
-            item.delivery.ended, item.delivery.described = "", False
-        with self._lock:
-            self._items[job.name] = item
+        """Take a job that began or goes on."""
+        self._run_of(job).ending = None
+        self._tell()
 
     def scored(self, job: Job, point: Point) -> None:
-        """Deliver soon."""
-        self._wake.set()
+        """Deliver a job's new points soon."""
+        self._thread.wake()
+        self._tell()
 
     def ended(self, job: Job, outcome: Outcome) -> None:
-        """A job ended; its run ends when all is delivered."""
-        with self._lock:
-            item = self._items.setdefault(job.name, self._item(job))
-            item.state, item.reason = outcome.state, outcome.reason
-        self._wake.set()
+        """End a job's run when all of it is delivered."""
+        counts = outcome.state == "complete" and job.stage == "sweep"
+        score = outcome.values.get(self._objective.metric) if counts else None
+        self._run_of(job).ending = Ending(outcome.state, outcome.reason, score)
+        self._thread.wake()
+        self._tell()
 
-    def catch_up(self, job: Job, outcome: Outcome) -> None:
-        """A job that ended in an earlier process: deliver what that one could not."""
-        self.ended(job, outcome)
+    def catch_up(self, job: Job, outcome: Outcome | None, *, anew: bool = False) -> None:
+        """Take a job of an earlier process: deliver what that one could not.
 
-    def register(self, folder: TrialPaths, name: str, checkpoint: Path, tags: Mapping[str, str]) -> str | None:
-        """The networks of a run into the model registry, once; it is the champion then, also if another one was since.
+        Args:
+            outcome: how it ended; None: it has not ended, and its run ends as interrupted when this uploader closes.
+            anew: look at all of its run again, also at what is noted as delivered.
+        """
+        if anew:
+            self._run_of(job, anew=True)
+        if outcome is None:
+            self.started(job)
+        else:
+            self.ended(job, outcome)
+
+    # What the driver waits for.
+
+    def open(self, timeout_s: float) -> None:
+        """Make sure that the study's run can be written, before its first trial.
+
+        Raises:
+            UserError: MLflow refuses, and will refuse tomorrow.
+        """
+        self._thread.ask(THE_STUDY, lambda: None, timeout_s)
+        lasting = [found for found in self._thread.troubles.values() if not found.passes]
+        if lasting:
+            raise UserError(f"MLflow: {lasting[0].text}")
+
+    def register(self, folder: TrialPaths, checkpoint: Path, card: ModelCard, timeout_s: float = 60.0) -> str | None:
+        """Put the networks of a run into the model registry, once; it is the champion then, also if another one was.
 
         Returns:
-            `models:/NAME/VERSION`, or None when the server did not take it.
+            `models:/NAME/VERSION`; None: MLflow has not taken it by now, but may still.
         """
-        with self._lock:
-            found = [item.delivery for item in self._items.values() if item.job.paths == folder]
-        delivery = found[0] if found else UploadState.read(folder.tracking)
-        if delivery.parent != self._parent.run_id or not delivery.run_id:
-            return None
 
-        def log() -> None:
-            self._tracker.open()
-            version = self._tracker.register(delivery.run_id, name, checkpoint, 0, tags)
-            delivery.model = f"models:/{name}/{version}"
-            delivery.write(folder.tracking)
+        def log() -> str:
+            run = next((found for found in self._all_runs() if found.job.paths == folder), None)
+            if run is None or not run.is_delivered(self._parent.run_id):
+                raise UserError(f"the run of {folder.folder.name} is not delivered, so that its model has no place")
+            version = register(self._tracker, run.state.run_id, checkpoint, card)
+            run.note_model(f"models:/{card.name}/{version}")
+            return run.state.model
 
-        self._guarded(log)
-        return delivery.model or None
+        found: str | None = self._thread.ask("the model", log, timeout_s)
+        return found or next((run.state.model for run in self._all_runs() if run.job.paths == folder), None) or None
+
+    def finish(
+        self, values: Mapping[str, float], tags: Mapping[str, str], files: list[Path], timeout_s: float = 60.0
+    ) -> bool:
+        """Put the study's results into its run.
+
+        Returns:
+            Whether MLflow has taken them by now.
+        """
+
+        def deliver() -> bool:
+            run_id, now = self._parent.run_id, int(time.time() * 1000)
+            there = self._tracker.values(run_id)
+            new = {name: value for name, value in values.items() if there.get(name) != value}
+            self._tracker.points(run_id, ((name, value, now, 0) for name, value in new.items()))
+            self._tracker.tag(run_id, tags)
+            for file in files:
+                self._tracker.artifact(run_id, file)
+            return True
+
+        return bool(self._thread.ask("the results", deliver, timeout_s))
 
     def settle(self, timeout_s: float) -> list[str]:
-        """Deliver what there is, as far as the server takes it in time; one that was away for long gets one chance.
+        """Deliver what there is, as far as MLflow takes it in time; a server that was away for long gets one chance.
 
         Returns:
-            Names of the jobs that are not wholly delivered.
+            Names of the jobs, and of the requests, that are not wholly delivered.
         """
-        deadline, rounds = time.monotonic() + timeout_s, self._rounds
-        self._hurry.set()
-        while time.monotonic() < deadline and self._undelivered() and self._thread.is_alive():
-            if self._rounds > rounds and self.problem and time.monotonic() - self._troubled_since > PATIENCE_S:
-                break
-            self._wake.set()
-            time.sleep(0.01)
-        self._hurry.clear()
+        self._thread.wait(lambda: not self._undelivered() and not self._thread.troubles, timeout_s)
         return self._undelivered()
 
     def close(self, state: Literal["complete", "failed", "interrupted"], timeout_s: float = 30.0) -> list[str]:
         """Deliver the rest and end the runs; what is still running was interrupted.
 
         Returns:
-            Names of the jobs that are not wholly delivered; the same command again delivers them.
+            Names of the jobs, and of the requests, that are not wholly delivered.
         """
-        with self._lock:
-            for item in self._items.values():
-                item.state = item.state or "interrupted"
+        for run in self._all_runs():
+            run.ending = run.ending or Ending("interrupted")
+        if self._parent_ready or self._all_runs() or self._thread.waiting:
+            self._thread.ask_last(THE_END, lambda: self._tracker.end(self._parent.run_id, state))
         left = self.settle(timeout_s)
-        self._closing.set()
-        self._hurry.set()
-        self._wake.set()
-        self._thread.join(timeout=5)
-        if not self._thread.is_alive() and self._parent.run_id and not self.problem:
-            self._guarded(lambda: self._tracker.end(self._parent.run_id, state))
+        self._thread.stop()
         return left
 
-    def finish(self, values: Mapping[str, float], tags: Mapping[str, str], files: list[Path]) -> None:
-        """The study's results into the parent run. Called when the thread has delivered, by the driver."""
+    # What it says of itself.
 
-        def deliver() -> None:
-            self._ready()
-            run_id, now = self._parent.run_id, int(time.time() * 1000)
-            there = self._tracker.values(run_id)
-            new = {name: value for name, value in values.items() if there.get(name) != value}
-            self._tracker.points(run_id, ((name, value, now, 0) for name, value in new.items()))
-            self._tracker.tag(self._parent.run_id, tags)
-            for file in files:
-                self._tracker.artifact(self._parent.run_id, file)
+    @property
+    def problem(self) -> str:
+        """Return what MLflow did not take and why, in a line; empty: nothing is known to be wrong."""
+        return next((found.text for found in self._thread.troubles.values()), "")
 
-        self._guarded(deliver)
+    @property
+    def passes(self) -> bool:
+        """Tell whether all trouble passes by itself, so that the same command delivers the rest one day."""
+        return all(found.passes for found in self._thread.troubles.values())
 
     @property
     def uri(self) -> str:
-        """Of the tracking store."""
+        """Return the address of the tracking store."""
         return self._tracker.uri
 
     @property
     def page(self) -> str:
-        """Of the study, behind the address of MLflow's pages, among those for model training; empty without a run."""
+        """Return where the study is on MLflow's pages, among those for model training; empty without a run."""
         if not self._parent.run_id or not self._tracker.experiment_id:
             return ""
         place = f"experiments/{self._tracker.experiment_id}/runs/{self._parent.run_id}"
@@ -164,60 +199,87 @@ class Uploader:
 
     @property
     def parent_run(self) -> str:
-        """Id of the parent run; empty while there is none."""
+        """Return the id of the study's run; empty while there is none."""
         return self._parent.run_id
 
-    def _work(self) -> None:
-        wait = FIRST_S
-        while not self._closing.is_set():
-            if self._wake.wait(wait):
-                self._hurry.wait(YIELD_S)
-            self._wake.clear()
-            wait = POLL_S if self._guarded(self._round) else min(wait * 2, LONGEST_WAIT_S)
-            self._rounds += 1
+    # The driver's side.
 
-    def _guarded(self, action: Callable[[], None]) -> bool:
-        """A server that is away or a full disk must not reach the training: kept as `problem`, tried again later."""
-        try:
-            action()
-        except Exception as error:  # MLflow passes on whatever its store or the network raises
-            self._troubled_since = self._troubled_since if self.problem else time.monotonic()
-            self.problem = without_secrets(first_line(error))
-            return False
-        self.problem = ""
-        return True
-
-    def _round(self) -> None:
-        self._ready()
+    def _run_of(self, job: Job, *, anew: bool = False) -> RunUpload:
         with self._lock:
-            items = list(self._items.values())
-        for item in items:
-            try:
-                self._sender.deliver(item, self._parent.run_id)
-            except Exception:
-                with self._lock:  # the next round begins with the others
-                    if self._items.get(item.job.name) is item:
-                        self._items[item.job.name] = self._items.pop(item.job.name)
-                raise
+            if anew or job.name not in self._runs:
+                self._runs[job.name] = RunUpload(job, *self._describe(job), anew=anew)
+            return self._runs[job.name]
 
-    def _ready(self) -> None:
-        if self._parent_ready:
-            return
-        self._tracker.open()
-        labels = self._labels
-        key = f"{labels.study_id}/parent"
-        self._parent = UploadState(self._tracker.run(key, labels.name, {**labels.tags, "stage": "study"}))
-        self._tracker.describe(self._parent.run_id, labels.params, labels.data)
-        self._tracker.tag(self._parent.run_id, labels.settings)
-        self._tracker.artifact(self._parent.run_id, self._paths.config)
-        self._parent.write(self._paths.tracking)
-        self._parent_ready = True
-
-    def _item(self, job: Job) -> Item:
-        name, params, tags = self._describe(job)
-        return Item(job, name, params, tags, UploadState.read(job.paths.tracking), Lines(job.paths.metrics))
+    def _all_runs(self) -> list[RunUpload]:
+        with self._lock:
+            return list(self._runs.values())
 
     def _undelivered(self) -> list[str]:
+        parent = self._parent.run_id
+        runs = [run.job.name for run in self._all_runs() if run.ending is not None and not run.is_delivered(parent)]
+        left = [*runs, *self._thread.waiting]
+        return [name for name in left if name != THE_END] or left  # which waits for the others
+
+    def _tell(self) -> None:
+        """Say a trouble that does not pass soon, and its end, while the study runs."""
+        problems, away = self._thread.troubles, self._thread.is_away
+        line = ""
+        for what, found in problems.items():
+            if not found.passes:
+                line = f"MLflow refuses {what}: {found.text}; the trials go on without it"
+                break
+            if away:
+                line = f"MLflow is away: {found.text}; the trials go on, and what they write is delivered later"
+        if line and line != self._said:
+            self._say(line)
+        elif self._said and not problems:
+            self._say("MLflow has everything again")
+        elif problems:
+            return
+        self._said = line
+
+    # The thread's side: only this speaks with MLflow.
+
+    def _tasks(self) -> Iterator[Task]:
+        yield THE_STUDY, self._ready
+        for run in self._all_runs():
+            yield run.job.name, lambda run=run: self._deliver(run)  # type: ignore[misc]
+        yield BEST, self._deliver_best
+
+    def _failed(self, name: str) -> None:
+        """The next round begins with the others; and somebody may have deleted the study's run."""
+        self._parent_doubted = True
         with self._lock:
-            items = {name: item for name, item in self._items.items() if item.state}
-        return [name for name, item in items.items() if not item.is_delivered(self._parent.run_id)]
+            if name in self._runs:
+                self._runs[name] = self._runs.pop(name)
+
+    def _ready(self) -> None:
+        tracker, labels = self._tracker, self._labels
+        if self._parent_ready and (not self._parent_doubted or tracker.is_there(self._parent.run_id)):
+            self._parent_doubted = False
+            return
+        tracker.open()
+        tags = {**labels.tags, "stage": "study"}
+        run_id = tracker.run(f"{labels.study_id}/parent", labels.name, tags, known=self._parent.run_id)
+        tracker.describe(run_id, labels.params, labels.data)
+        tracker.tag(run_id, labels.settings)
+        tracker.artifact(run_id, self._paths.config)
+        self._curve = len(tracker.steps(run_id, BEST))
+        self._parent = UploadState(run_id=run_id)
+        self._parent.write(self._paths.tracking)
+        self._parent_ready, self._parent_doubted = True, False
+
+    def _deliver(self, run: RunUpload) -> None:
+        run.deliver(self._tracker, self._labels, self._parent.run_id)
+        ending = run.ending
+        if ending is not None and ending.score is not None and run.is_delivered(self._parent.run_id):
+            self._scores[run.job.name] = ending.score
+
+    def _deliver_best(self) -> None:
+        """The curve has a point for every completed trial; a trial that was told of before has its point by now."""
+        scores = list(self._scores.values())
+        for step in range(self._curve + 1, len(scores) + 1):
+            best = self._objective.best(scores[:step], float)
+            assert best is not None
+            self._tracker.points(self._parent.run_id, [(BEST, best, int(time.time() * 1000), step)])
+            self._curve = step

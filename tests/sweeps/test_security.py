@@ -21,7 +21,7 @@ from sweeps.config.load import load
 from sweeps.execution.ray_cluster import Slots, connected
 from sweeps.state.paths import StudyPaths
 from sweeps.state.uris import checked_uri, shown_uri, without_secrets
-from sweeps.tracking.uploader import Uploader
+from sweeps.tracking.trouble import trouble
 from tests.sweeps.studies import open_queue
 from tsvan.__main__ import main as trainer_main
 from tsvan.checkpoint import list_checkpoints, save
@@ -200,15 +200,9 @@ def test_no_secret_reaches_terminal_or_errors(
     assert not [text for text in said if "s3cret" in text or "t0ken" in text]
 
 
-def test_no_secret_is_kept_as_a_trouble_of_the_delivery(tmp_path: Path) -> None:
-    uploader = Uploader.__new__(Uploader)
-    uploader.problem, uploader._troubled_since = "", 0.0
-
-    def fails() -> None:
-        raise OSError(f"API request to {SECRET} failed")
-
-    assert not uploader._guarded(fails)
-    assert uploader.problem == "API request to http://127.0.0.1:9/path failed"
+def test_no_secret_is_kept_as_a_trouble_of_the_delivery() -> None:
+    found = trouble(OSError(f"API request to {SECRET} failed"), SECRET)
+    assert found.text == "API request to http://127.0.0.1:9/path failed"
 
 
 def test_our_cluster_asks_for_a_token_and_listens_on_loopback_only() -> None:

@@ -27,7 +27,7 @@ from optuna.trial import TrialState
 from sweeps.state.paths import StudyPaths
 
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "diverged": TrialState.FAIL}
-STATUS = {"complete": "FINISHED", "pruned": "KILLED", "diverged": "FAILED", "failed": "FAILED"}
+STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "diverged": "FAILED", "failed": "FAILED"}
 
 
 @pytest.fixture(scope="module")

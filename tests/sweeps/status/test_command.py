@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -20,11 +22,11 @@ from sweeps.config.load import load
 from sweeps.config.schema import SweepConfig
 from sweeps.scorer import ScorerResult
 from sweeps.search.storage import load_study
-from sweeps.state.job import SCORE, TRAIN, Job, Outcome, Point
+from sweeps.state.job import SCORE, TRAIN, Job, Outcome
 from sweeps.state.lock import only_driver
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import write_record
-from sweeps.state.uris import default_uri
+from sweeps.state.uris import sqlite_uri
 from sweeps.tracking.run_metadata import make_uploader
 from tests.sweeps.queue_steps import take
 from tests.sweeps.studies import open_queue
@@ -58,27 +60,30 @@ def killed(tmp_path_factory: pytest.TempPathFactory, weizmann_store: ClipStore) 
     jobs = [take(queue) for _ in range(4)]
     study = load_study(paths)
     study._storage.create_new_trial(study._study_id)
-    uploader = make_uploader(config, record, weizmann_store, scorer, paths, default_uri(paths.tracking_database))
-    uploader.start()
-    for job in jobs:
-        uploader.started(job)
     write_points(jobs[0], 40)
     write_points(jobs[1], 30)
     jobs[1].paths.checkpoints.mkdir()
     (jobs[1].paths.checkpoints / "000000030.0123456789abcdef.pt").touch()
     (jobs[1].paths.checkpoints / ".checkpoint.77.tmp").write_bytes(bytes(2**20))
-    uploader.scored(jobs[0], Point(40, {}))
     outcome = Outcome("diverged", 20, {}, "content/encoder is nan")
     outcome.write(jobs[3].paths)
     queue.finished(jobs[3], outcome)
-    uploader.ended(jobs[3], outcome)
-    assert uploader.settle(30) == []
-    deadline = time.monotonic() + 30
-    while not all(job.paths.tracking.exists() for job in jobs) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    uploader._closing.set()  # as death does
-    uploader._wake.set()
-    uploader._thread.join(30)
+
+    def deliver_and_die() -> None:
+        uri = sqlite_uri(paths.tracking_database)
+        uploader = make_uploader(config, record, weizmann_store, scorer, paths, uri)
+        uploader.start()
+        for job in jobs:
+            uploader.started(job)
+        uploader.ended(jobs[3], outcome)
+        assert uploader.settle(60) == []
+        uploader.open(60)  # a whole round later: the others are there, too
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    process = multiprocessing.get_context("fork").Process(target=deliver_and_die)
+    process.start()
+    process.join(timeout=180)
+    assert process.exitcode == -signal.SIGKILL
     write_points_after = Journal(jobs[0].paths.metrics)
     for iteration in range(50, 101, 10):
         write_points_after.append(iteration, SCORE, {"inception_score": iteration / 10})
@@ -142,7 +147,7 @@ def test_repair_brings_optuna_and_mlflow_to_what_the_folders_say(
     trials = load_study(paths).trials
     assert (trials[0].state, trials[0].values) == (TrialState.COMPLETE, [10.0])
     assert [trial.state for trial in trials[1:5]] == [TrialState.RUNNING] * 2 + [TrialState.FAIL] * 2
-    client = MlflowClient(default_uri(paths.tracking_database))
+    client = MlflowClient(sqlite_uri(paths.tracking_database))
     run_id = json.loads(paths.trial(0).tracking.read_text())["run_id"]
     assert [point.step for point in client.get_metric_history(run_id, "score")] == list(range(10, 101, 10))
     assert client.get_run(run_id).info.status == "FINISHED"
@@ -241,7 +246,7 @@ def test_a_driver_that_dies_while_the_database_is_made_leaves_none(tmp_path: Pat
     code = (
         "import os\nfrom pathlib import Path\nfrom sweeps.config.load import load\n"
         "from sweeps.state.paths import StudyPaths\nfrom sweeps.search import storage\n"
-        "storage.os.replace = lambda *_: os._exit(9)\n"
+        "storage.publish = lambda *_: os._exit(9)\n"
         f"storage.open_study(StudyPaths(Path({str(tmp_path)!r})), load('weizmann', 'smoke')[0])\n"
     )
     root = Path(tune_runner.__file__).parent

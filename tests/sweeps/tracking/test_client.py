@@ -7,15 +7,15 @@ import sys
 import time
 from pathlib import Path
 
-from sweeps.state.uris import default_uri
+from sweeps.state.uris import sqlite_uri
 from sweeps.tracking.client import Tracker
 
 OPEN = "import sys; from sweeps.tracking.client import Tracker; Tracker(sys.argv[1], 'one', None).open()"
 
 
 def test_a_death_in_mlflows_first_migrations_leaves_no_store(tmp_path: Path) -> None:
-    database, half = tmp_path / "mlflow.db", tmp_path / ".mlflow.db.new.tmp"
-    process = subprocess.Popen([sys.executable, "-c", OPEN, default_uri(database)], cwd=Path(__file__).parents[3])
+    database, half = tmp_path / "mlflow.db", tmp_path / ".mlflow.db.new" / "mlflow.db"
+    process = subprocess.Popen([sys.executable, "-c", OPEN, sqlite_uri(database)], cwd=Path(__file__).parents[3])
     while not half.exists() or half.stat().st_size < 100_000:
         assert process.poll() is None, "the store was made before it could be killed"
         time.sleep(0.001)
@@ -23,7 +23,7 @@ def test_a_death_in_mlflows_first_migrations_leaves_no_store(tmp_path: Path) -> 
     process.wait()
     assert half.exists()
     assert not database.exists()
-    tracker = Tracker(default_uri(database), "one", None)
+    tracker = Tracker(sqlite_uri(database), "one", None)
     tracker.open()
     tracker.client.create_run(tracker.experiment_id)
-    assert not half.exists()
+    assert not half.parent.exists()

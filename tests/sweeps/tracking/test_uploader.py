@@ -6,89 +6,24 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from mlflow import MlflowClient
-from PIL import Image
 
 from sweeps.config.schema import SweepConfig
-from sweeps.state.job import SCORE, TRAIN, Job, Outcome, Point
+from sweeps.state.job import TRAIN, Job, Outcome, Point
 from sweeps.state.paths import StudyPaths
-from sweeps.state.uris import default_uri, shown_uri
-from sweeps.tracking.client import DataInput, Tracker
-from sweeps.tracking.sending import Labels
-from sweeps.tracking.upload_state import Lines, UploadState
+from sweeps.state.uris import shown_uri, sqlite_uri
+from sweeps.tracking.client import Tracker
+from sweeps.tracking.journal_tail import JournalTail
+from sweeps.tracking.run_upload import UploadState
 from sweeps.tracking.uploader import Uploader
 from tests.sweeps.studies import job_maker
+from tests.sweeps.tracking.uploads import make_uploader, runs, steps, write_points, write_sample
 from tsvan.journal import Journal
-
-EXPERIMENT = "tsvan-test"
-
-
-@pytest.fixture(scope="module")
-def fresh_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow takes seconds to make a store: made once, copied for each test."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    Tracker(default_uri(folder / "mlflow.db"), "other", folder / "artifacts").open()
-    return folder / "mlflow.db"
-
-
-@pytest.fixture
-def uri(fresh_store: Path, paths: StudyPaths) -> str:
-    shutil.copy(fresh_store, paths.tracking_database)
-    paths.config.write_text("study_id: abc\n")
-    return default_uri(paths.tracking_database)
-
-
-@pytest.fixture
-def job(config: SweepConfig, paths: StudyPaths) -> Job:
-    job = job_maker(config, paths)(7, {"lambda2": 5.0})
-    job.write()
-    return job
-
-
-def make_uploader(paths: StudyPaths, uri: str, trials: int = 6) -> Uploader:
-    data = DataInput("weizmann-real", "123", "/x", "{}")
-    labels = Labels("abc", "study", {"dataset": "weizmann"}, {"seed": 0}, {"trials": str(trials)}, data)
-    tracker = Tracker(uri, EXPERIMENT, paths.artifacts)
-    return Uploader(tracker, paths, labels, lambda job: (f"{job.number:03d}", {"lambda2": 5.0}, {"stage": "sweep"}))
-
-
-@pytest.fixture
-def uploader(paths: StudyPaths, uri: str) -> Iterator[Uploader]:
-    uploader = make_uploader(paths, uri)
-    uploader.start()
-    yield uploader
-    uploader.close("complete", timeout_s=1)
-
-
-def write_points(job: Job, iterations: range) -> None:
-    journal = Journal(job.paths.metrics)
-    for i in iterations:
-        journal.append(i, TRAIN, {"content/encoder": 1 / i})
-        if i % 10 == 0:
-            journal.append(i, SCORE, {"inception_score": float(i)})
-
-
-def write_sample(job: Job, iteration: int) -> None:
-    job.paths.samples.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(job.paths.samples / f"iter-{iteration:07d}.png")
-
-
-def steps(uri: str, job: Job, name: str) -> list[int]:
-    run_id = UploadState.read(job.paths.tracking).run_id
-    return [point.step for point in MlflowClient(uri).get_metric_history(run_id, name)]
-
-
-def runs(uri: str) -> list[Any]:
-    client = MlflowClient(uri)
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    assert experiment is not None
-    return list(client.search_runs([experiment.experiment_id]))
 
 
 def test_a_trial_is_one_run_with_all_that_it_wrote(uploader: Uploader, uri: str, job: Job) -> None:
@@ -114,7 +49,8 @@ def test_a_trial_is_one_run_with_all_that_it_wrote(uploader: Uploader, uri: str,
 
 
 @pytest.mark.parametrize(
-    ("state", "status"), [("pruned", "KILLED"), ("diverged", "FAILED"), ("failed", "FAILED"), ("complete", "FINISHED")]
+    ("state", "status"),
+    [("pruned", "FINISHED"), ("diverged", "FAILED"), ("failed", "FAILED"), ("complete", "FINISHED")],
 )
 def test_every_state_has_its_status_and_reason(uploader: Uploader, uri: str, job: Job, state: Any, status: str) -> None:
     uploader.started(job)
@@ -179,22 +115,22 @@ def test_a_driver_that_dies_inside_a_delivery_of_many_points_loses_and_doubles_n
     write_points(job, range(1, 2001))
 
     def deliver_and_die() -> None:
-        uploader, requests = make_uploader(paths, uri), 0
-        uploader._ready()
-        real = uploader._tracker.points
+        requests = 0
 
-        def points(run_id: str, points: Any) -> None:
-            nonlocal requests
-            requests += 1
-            if requests == 2 and moment == "before":
-                os.kill(os.getpid(), signal.SIGKILL)
-            real(run_id, points)
-            if requests == 2:
-                os.kill(os.getpid(), signal.SIGKILL)
+        class Dying(Tracker):
+            def points(self, run_id: str, points: Any) -> None:
+                nonlocal requests
+                requests += 1
+                if requests == 2 and moment == "before":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                super().points(run_id, points)
+                if requests == 2:
+                    os.kill(os.getpid(), signal.SIGKILL)
 
-        uploader._tracker.points = points  # type: ignore[method-assign]
+        uploader = make_uploader(paths, uri, kind=Dying)
+        uploader.start()
         uploader.started(job)
-        uploader._round()
+        uploader.close("interrupted", timeout_s=60)
 
     process = multiprocessing.get_context("fork").Process(target=deliver_and_die)
     process.start()
@@ -248,7 +184,7 @@ def test_a_run_that_somebody_deleted_is_made_again(uploader: Uploader, uri: str,
 
 def test_another_store_gets_everything(paths: StudyPaths, uri: str, job: Job, fresh_store: Path) -> None:
     write_points(job, range(1, 11))
-    other = default_uri(paths.root / "other.db")
+    other = sqlite_uri(paths.root / "other.db")
     shutil.copy(fresh_store, paths.root / "other.db")
     outcome = Outcome("complete", 10, {})
     outcome.write(job.paths)
@@ -309,7 +245,7 @@ def test_a_server_that_is_away_holds_nothing_up_and_is_told(
 
 
 def test_a_torn_last_line_waits_until_it_is_whole(job: Job) -> None:
-    lines = Lines(job.paths.metrics)
+    lines = JournalTail(job.paths.metrics)
     write_points(job, range(1, 4))
     line = json.dumps({"iteration": 4, "kind": TRAIN, "time_ms": 1, "values": {}}) + "\n"
     with open(job.paths.metrics, "a") as file:
@@ -337,4 +273,4 @@ def test_a_study_that_grows_keeps_its_run_and_shows_its_new_size(paths: StudyPat
 
 def test_passwords_are_not_shown() -> None:
     assert shown_uri("http://me:secret@host:5000") == "http://host:5000"
-    assert shown_uri(default_uri(Path.cwd() / "runs" / "mlflow.db")) == "sqlite:///runs/mlflow.db"
+    assert shown_uri(sqlite_uri(Path.cwd() / "runs" / "mlflow.db")) == "sqlite:///runs/mlflow.db"
