@@ -18,7 +18,7 @@ from tests.sweeps.studies import job_maker
 from tests.sweeps.tracking.uploads import make_uploader
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def fresh_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow takes seconds to make a store: made once, copied for each test."""
     folder = tmp_path_factory.mktemp("mlflow")
