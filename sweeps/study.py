@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -21,6 +20,7 @@ from sweeps.final.seed_noise import study_noise
 from sweeps.live_table import LiveTable
 from sweeps.scorer import ScorerResult, check_same_scorer, scorer_stage
 from sweeps.search.early_stopping import Stopper, rung_points, save_points, score_points
+from sweeps.search.lost_outcomes import restore_outcomes
 from sweeps.search.storage import load_study, open_study, trial_numbers
 from sweeps.search.trial_queue import SweepQueue, derive_seed
 from sweeps.state.errors import StorageError, storage_error
@@ -29,11 +29,13 @@ from sweeps.state.lock import only_driver
 from sweeps.state.record import read_record, write_record
 from sweeps.state.retention import delete_unfinished_checkpoints, drop_optimizer_state, remove_leftovers
 from sweeps.state.signals import StopSignals, StudyInterrupted
+from sweeps.state.stage_at_work import StageAtWork
 from sweeps.state.uris import shown_command, shown_uri
+from sweeps.status.damage import set_damaged_aside
 from sweeps.tracking.run_metadata import make_uploader
 from sweeps.tracking.uploader import Uploader
 from tsvan.data.store import ClipStore
-from tsvan.files import shown_path, write_atomically
+from tsvan.files import shown_path
 from tsvan.models.precision import slow_bfloat16
 from tsvan.terminal import duration, progress
 
@@ -124,6 +126,8 @@ class _Driver:
         if record is not None:
             check_same(record, self.config, self.paths)
             remove_leftovers(self.paths)
+            for line in set_damaged_aside(self.paths):
+                self.live_table.say(line)
         new = record is None
         self.record_now = write_record(self.paths, record, self.config.to_dict(), store)
         source = "stand-in clips" if store.data_source == "synthetic" else "clips"
@@ -198,12 +202,14 @@ class _Driver:
             return Job(**{**vars(template), **values, "config": train.to_dict(), "params": params})
 
         study = open_study(paths, config)
+        for number in restore_outcomes(study, paths):
+            self.live_table.say(f"  trial {number}: its end is written down again, as Optuna's database tells it")
         stopper = Stopper.of(config.base.schedule, config.scheduler, config.objective)
         queue = SweepQueue(study, config, make_job, stopper)
         for trial in study.trials:
             outcome = Outcome.read(paths.trial(trial.number))
             if outcome is not None:
-                uploader.catch_up(make_job(trial.number, trial.params), outcome)
+                uploader.catch_up(_kept(make_job(trial.number, trial.params)), outcome)
         if queue.done >= queue.total:
             self.live_table.say(f"3 sweep: all {queue.total} trials are done")
         else:
@@ -229,7 +235,7 @@ class _Driver:
 
         def run(queue: reruns.FixedQueue) -> None:
             for job, outcome in queue.ended:
-                uploader.catch_up(job, outcome)
+                uploader.catch_up(_kept(job), outcome)
                 if outcome.state != "complete":
                     drop_optimizer_state(job.paths)
             if len(queue):
@@ -242,7 +248,7 @@ class _Driver:
 
     def _begin_runs(self, title: str, total: int, done: int = 0) -> None:
         """Say so here, and to `status` elsewhere."""
-        write_atomically(self.paths.stage, json.dumps({"total": total, "done": done, "since": time.time()}))
+        StageAtWork(total, done, time.time()).write(self.paths)
         self.live_table.begin(title, total, done)
 
     def _final(self, template: Job, workers: Workers, uploader: Uploader) -> reruns.FinalResult | None:
@@ -296,3 +302,10 @@ class _Driver:
         self.live_table.say(f"  {command if '--resume' in sys.argv or not begun else command + ' --resume'}")
         if left:
             self.live_table.say(f"  not yet delivered to MLflow: {', '.join(left)}")
+
+
+def _kept(job: Job) -> Job:
+    """A job that has ended, with its file: one that was lost or damaged is written again."""
+    if not job.paths.job.exists():
+        job.write()
+    return job

@@ -66,7 +66,6 @@ class Journal:
         if self._path.exists():
             yield from parse_lines(self._path.read_bytes())
 
-
     def last_iteration(self) -> int:
         """Of the last whole line, without reading the file; 0: there is none."""
         if not self._path.exists():
@@ -79,8 +78,16 @@ class Journal:
 
 def parse_lines(data: bytes) -> Iterator[dict[str, Any]]:
     """The records in a journal's bytes. What is no record (cut off, or zeros after a loss of power) is left out."""
+    kinds = (("iteration", int), ("kind", str), ("time_ms", int), ("values", dict))
+    for line in json_lines(data):
+        if all(isinstance(line.get(name), kind) for name, kind in kinds):
+            yield line
+
+
+def json_lines(data: bytes) -> Iterator[dict[str, Any]]:
+    """The whole lines that are JSON objects; others are left out."""
     for text in data.splitlines(keepends=True):
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             line = json.loads(text) if text.endswith(b"\n") else None
             if isinstance(line, dict):
                 yield line

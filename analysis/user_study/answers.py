@@ -16,7 +16,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as validated
 
 from analysis.user_study.study import StudyRecord
-from tsvan.journal import parse_lines
+from tsvan.journal import json_lines
 from tsvan.validation import STRICT, UserError, build
 
 Question = Literal["plain", "told"]
@@ -97,7 +97,7 @@ def read_answers(files: Sequence[Path], record: StudyRecord) -> list[Answer]:
         except OSError as error:
             raise UserError(f"cannot read answers from {file}: {error.strerror}") from None
         if file.suffix == ".jsonl":
-            for number, line in enumerate(parse_lines(data), start=1):
+            for number, line in enumerate(json_lines(data), start=1):
                 found += check(line, record, f"{file}, answer {number}")
         else:
             found += check(parse(data, str(file)), record, str(file))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +15,7 @@ from sweeps.tracking.run_metadata import make_tracker, tracking_uri
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.scoring.seal import SEALED, write_down
+from tsvan.state_file import read_state
 from tsvan.terminal import say
 from tsvan.validation import UserError
 
@@ -41,7 +41,8 @@ def reproduce(args: argparse.Namespace) -> int:
         raise UserError(
             f"run {args.run_id} was trained on other clips than {job.store} holds now; restore that clip store"
         )
-    if job.paths.job.exists() and json.loads(job.paths.job.read_text())["config"] != job.config:
+    known = read_state(job.paths.job, Job, "choose another --out")
+    if known is not None and known.config != job.config:
         raise UserError(f"{out} holds another run; choose another --out")
     job.write()
     if job.group == SEALED:  # its study wrote the config down before the run was logged
@@ -70,7 +71,10 @@ def _logged(run_id: str, uri: str, out: Path) -> tuple[Job, dict[str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         tracker = make_tracker(uri, "", StudyPaths(out))
         tags = tracker.read_run(run_id, Path(folder))
-        return Job.from_dict(json.loads((Path(folder) / "job.json").read_text())), tags
+        job = read_state(Path(folder) / "job.json", Job, "this run can't be trained again from MLflow")
+        if job is None:
+            raise UserError(f"run {run_id} has no job.json; give the id of a trial or of a final rerun")
+        return job, tags
 
 
 def _points(job: Job) -> Iterator[Point]:

@@ -55,7 +55,7 @@ def check_same(record: StudyRecord, config: SweepConfig, paths: StudyPaths) -> N
     Raises:
         UserError: names the first key that changed, or a key of a later version.
     """
-    own = build(SweepConfig, record.config, str(paths.config))
+    own = recorded_config(record, paths)
     for key, old, now in _differences(own.to_dict(), config.to_dict()):
         raise _incomparable(paths, key, old, now)
 
@@ -75,3 +75,15 @@ def _incomparable(paths: StudyPaths, key: str, old: Any, now: Any) -> UserError:
         f"the study in {paths.root} has {key}={old}, now {key}={now}: its trials would not be comparable; choose "
         f"another --out or the old value"
     )
+
+
+def recorded_config(record: StudyRecord, paths: StudyPaths) -> SweepConfig:
+    """Return the config that a study was begun with.
+
+    Raises:
+        UserError: a key or a value of it is of another version of this program.
+    """
+    try:
+        return build(SweepConfig, record.config, str(paths.config))
+    except UserError as error:
+        raise UserError(f"{error}; another version of this program wrote it: use that version") from None

@@ -23,6 +23,7 @@ from sweeps.tracking.uploader import Uploader
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
+from tsvan.state_file import MADE_AGAIN, read_state
 from tsvan.validation import UserError
 
 if TYPE_CHECKING:
@@ -135,9 +136,11 @@ def _fraction(config: SweepConfig, paths: StudyPaths) -> float:
     asked = config.resources.gpus_per_trial
     if not isinstance(asked, str):
         return asked
-    if not paths.memory.exists():
-        write_atomically(paths.memory, json.dumps({"peak_bytes": _measure(largest(config), paths)}))
-    peak = json.loads(paths.memory.read_text())["peak_bytes"] * _MARGIN + _CONTEXT_BYTES
+    measured = read_state(paths.memory, dict[str, int], MADE_AGAIN)
+    if measured is None:
+        measured = {"peak_bytes": _measure(largest(config), paths)}
+        write_atomically(paths.memory, json.dumps(measured))
+    peak = measured["peak_bytes"] * _MARGIN + _CONTEXT_BYTES
     total = int(torch.cuda.get_device_properties(0).total_memory) - _CONTEXT_BYTES  # this process has one as well
     return float(1 / max(1, math.floor(total / peak)))
 

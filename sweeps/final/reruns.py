@@ -12,10 +12,11 @@ from sweeps.config.schema import SweepConfig
 from sweeps.final.candidates import Candidate, final_job
 from sweeps.final.statistics import Interval, interval, paired, verdict
 from sweeps.search.trial_queue import derive_seed
-from sweeps.state.job import Job, Outcome, Point
+from sweeps.state.job import MENDED, Job, Outcome, Point
 from sweeps.state.paths import StudyPaths, TrialPaths
 from tsvan.files import write_atomically
 from tsvan.scoring.seal import write_down
+from tsvan.state_file import read_state
 
 SECONDS = "score_seconds"
 """Among a run's values, but no metric."""
@@ -229,7 +230,7 @@ def _reported(candidate: Candidate, jobs: Sequence[Job]) -> Reported:
 
 
 def _bootstrap(paths: TrialPaths) -> dict[str, list[float]]:
-    scores = json.loads(paths.scores.read_text()) if paths.scores.exists() else {}
+    scores = read_state(paths.scores, dict[str, Any], MENDED) or {}
     return {name: list(bounds) for name, bounds in scores.get("intervals", {}).items()}
 
 

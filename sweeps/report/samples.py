@@ -27,6 +27,7 @@ from tsvan.interface import implementation
 from tsvan.pictures import mask_sheet, random_frames, titled_films, titled_rows
 from tsvan.sampling import generate
 from tsvan.scoring.groups import sample_group
+from tsvan.state_file import MADE_AGAIN, read_state
 from tsvan.validation import UserError
 from tsvan.video import Pixels
 
@@ -81,8 +82,8 @@ def draw_pictures(
         return []
     names = {subject.title: subject.file.name for subject in subjects}  # a checkpoint's name has its checksum
     drawn, note = {"format": _FORMAT, "networks": names}, paths.figures / "pictures.json"
-    known = json.loads(note.read_text()) if note.exists() else {}
-    if {key: known.get(key) for key in drawn} == drawn:
+    known = read_state(note, dict[str, Any], MADE_AGAIN) or {}
+    if {key: known.get(key) for key in drawn} == drawn and "pictures" in known:
         return [Picture(title, paths.figures / name) for title, name in known["pictures"]]
     note.unlink(missing_ok=True)  # what is drawn over is not what it lists
     paths.figures.mkdir(parents=True, exist_ok=True)

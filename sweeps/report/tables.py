@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from typing import Any
@@ -11,8 +10,10 @@ from sweeps.config.schema import SweepConfig
 from sweeps.final.reruns import FinalResult, Reported
 from sweeps.final.statistics import WITHOUT_INTERVAL, Interval, decimals, shown
 from sweeps.report.summary import ranked
+from sweeps.state.job import MENDED
 from tsvan.data.published import published
 from tsvan.scoring.metrics import METRICS
+from tsvan.state_file import read_state
 
 FEW_SEEDS = 5
 """With fewer, every point is shown."""
@@ -169,8 +170,9 @@ def _settings(values: dict[str, Any]) -> list[str]:
 
 
 def _comparable(rows: list[Reported]) -> bool:
-    files = [folder.scores for row in rows for folder in row.completed if folder.scores.exists()]
-    return bool(files) and all(json.loads(file.read_text())["frechet_comparable"] for file in files)
+    found = [read_state(folder.scores, dict[str, Any], MENDED) for row in rows for folder in row.completed]
+    known = [scores for scores in found if scores is not None]
+    return bool(known) and all(scores.get("frechet_comparable", False) for scores in known)
 
 
 def _number(value: Any) -> str:

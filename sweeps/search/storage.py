@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sqlite3
 import warnings
@@ -19,11 +18,12 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import distributions, published_params
-from sweeps.state.job import Job, Outcome, read_job, scored_points
+from sweeps.state.job import MENDED, Job, Outcome, read_job, scored_points
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.uris import read_only_uri, sqlite_uri
 from tsvan.files import publish
 from tsvan.journal import Journal
+from tsvan.state_file import read_state
 from tsvan.validation import UserError, first_line
 
 LOCK_WAIT_S = 30.0
@@ -120,7 +120,7 @@ def attributes(job: Job, outcome: Outcome) -> dict[str, Any]:
 
 def run_of(folder: TrialPaths | StudyPaths) -> str | None:
     """Return the MLflow run of a trial or a study, if the uploader has made it by now."""
-    return (json.loads(folder.tracking.read_text()).get("run_id") or None) if folder.tracking.exists() else None
+    return (read_state(folder.tracking, dict[str, Any], MENDED) or {}).get("run_id") or None
 
 
 def _remembered(folder: TrialPaths, number: int, config: SweepConfig) -> FrozenTrial:

@@ -17,6 +17,9 @@ import yaml
 from sweeps.state.paths import TrialPaths
 from tsvan.files import write_atomically
 from tsvan.journal import Journal
+from tsvan.state_file import DamagedFile, read_state, read_text
+
+MENDED = "the study's own command mends it"
 
 State = Literal["complete", "pruned", "diverged", "failed"]
 TRAIN, SCORE, SYSTEM = "train", "score", "system"
@@ -152,10 +155,8 @@ class Outcome:
 
     @classmethod
     def read(cls, paths: TrialPaths) -> Outcome | None:
-        """None while the job has not ended."""
-        if not paths.outcome.exists():
-            return None
-        return cls(**json.loads(paths.outcome.read_text()))
+        """None while the job has not ended. Raises UserError for a file that is damaged or of a later version."""
+        return read_state(paths.outcome, cls, MENDED)
 
 
 def pruned(job: Job, point: Point) -> Outcome:
@@ -165,10 +166,9 @@ def pruned(job: Job, point: Point) -> Outcome:
 
 
 def read_job(folder: TrialPaths) -> Job | None:
-    """The job of a folder, wherever that lies by now; None: there is none."""
-    if not folder.job.exists():
-        return None
-    return replace(Job.from_dict(json.loads(folder.job.read_text())), folder=str(folder.folder))
+    """The job of a folder, wherever that lies by now; None: there is none. Raises UserError as `Outcome.read`."""
+    job = read_state(folder.job, Job, MENDED)
+    return None if job is None else replace(job, folder=str(folder.folder))
 
 
 class Stopwatch:
@@ -192,13 +192,16 @@ class Stopwatch:
 
 
 def spent(folder: TrialPaths) -> float:
-    """Seconds that were noted for a job."""
-    return float(folder.seconds.read_text()) if folder.seconds.exists() else 0.0
+    """Seconds that were noted for a job; a damaged note counts as none."""
+    try:
+        return read_state(folder.seconds, float, MENDED) or 0.0
+    except DamagedFile:
+        return 0.0
 
 
 def memory_faults(folder: TrialPaths) -> list[str]:
     """How often a job ran out of memory: one line each time, with the reason."""
-    return folder.memory.read_text().splitlines() if folder.memory.exists() else []
+    return read_text(folder.memory).splitlines()
 
 
 class JobQueue(Protocol):

@@ -58,16 +58,27 @@ def read_record(paths: StudyPaths) -> StudyRecord | None:
     Raises:
         UserError: the file is not ours, or it is lost while trials are there.
     """
-    if not paths.config.exists():
+    try:
+        there = paths.config.exists()
+    except OSError as error:
+        raise UserError(f"cannot look into {paths.root}: {error.strerror}; allow it, or choose another --out") from None
+    if not there:
         if any(paths.root.glob("trials/*/job.json")):
             lost = paths.config.name
             raise UserError(f"{paths.root} holds trials but no {lost}; restore it, or choose another --out")
         return None
     values = load_yaml(paths.config)
     kinds = {item.name: dict if item.name == "config" else str for item in fields(StudyRecord)}
-    named = isinstance(values, dict) and set(values) == set(kinds)
-    if not named or not all(isinstance(values[name], kind) for name, kind in kinds.items()):
+    known = isinstance(values, dict) and all(isinstance(values.get(name), kind) for name, kind in kinds.items())
+    if not known:
+        if any(paths.root.glob("trials/*/job.json")):
+            raise UserError(
+                f"{paths.config} is damaged; restore it (the study's run in MLflow has a copy under Artifacts), or "
+                f"choose another --out"
+            )
         raise UserError(f"{paths.config} is not a study of this program; choose another --out")
+    if later := sorted(set(values) - set(kinds)):
+        raise UserError(f"{paths.config} has the key '{later[0]}' of a later version of this program; use that version")
     return StudyRecord(**values)
 
 

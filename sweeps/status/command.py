@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from sweeps.config.same_study import recorded_config
 from sweeps.config.schema import SweepConfig
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord, read_record
@@ -12,7 +13,7 @@ from sweeps.state.uris import checked_uri
 from sweeps.status.study_status import RunStatus, StudyStatus, study_status
 from sweeps.tracking.run_metadata import tracking_uri
 from tsvan.terminal import duration
-from tsvan.validation import UserError, build
+from tsvan.validation import UserError
 
 COLUMNS = ("run", "settings", "iteration", "score", "files", "optuna", "mlflow", "")
 
@@ -30,7 +31,7 @@ def status(args: argparse.Namespace) -> int:
     record = read_record(paths)
     if record is None:
         raise UserError(f"no study in {paths.root}; give the folder that --out named")
-    config = build(SweepConfig, record.config, str(paths.config))
+    config = recorded_config(record, paths)
     uri = checked_uri(tracking_uri(args.tracking_uri, paths))
     mended = _repaired(paths, record, config, uri) if args.repair else []
     found = study_status(paths, record, config, uri)
@@ -93,13 +94,15 @@ def _row(run: RunStatus) -> tuple[str, ...]:
         run.state,
         run.optuna or "-",
         run.mlflow or "-",
-        "; ".join([*run.problems, *(["will start again"] if run.state == "not begun" else [])]),
+        "; ".join([*run.problems, *run.lost, *(["will start again"] if run.state == "not begun" else [])]),
     )
 
 
 def _closing(found: StudyStatus) -> list[str]:
     out = f"'tune_runner.py status --out {found.folder} --repair'"
-    notes = [f"problem: {text}" for text in found.problems]
+    notes = [*(f"problem: {text}" for text in found.problems), *found.damaged]
+    if lost := sum(bool(run.lost) for run in (*found.trials, *found.final)):
+        notes.append(f"the folders of {lost} run(s) have lost something; what is kept of those runs stays as it is")
     if found.disagree == 0:
         asked = "all that could be asked agree" if found.mlflow_problem else "all agree"
         return [*notes, asked]

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 from sweeps.config.schema import SweepConfig
 from sweeps.scorer import ScorerResult
+from sweeps.search.lost_outcomes import restore_outcomes
 from sweeps.search.storage import is_sound, make_database, open_study
 from sweeps.search.trial_queue import reconcile
-from sweeps.state.job import Outcome, read_job
+from sweeps.state.job import MENDED, Outcome, read_job
 from sweeps.state.lock import only_driver
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.record import StudyRecord
 from sweeps.state.retention import remove_leftovers
+from sweeps.status.damage import set_damaged_aside
 from sweeps.status.study_status import RunStatus, study_status
 from sweeps.tracking.run_metadata import make_uploader
 from sweeps.tracking.uploader import Uploader
 from tsvan.data.store import ClipStore
+from tsvan.state_file import read_state
 from tsvan.validation import UserError
 
 _TIMEOUT_S = 120.0
@@ -33,7 +35,7 @@ def repair(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: str
         UserError: a driver works on the study.
     """
     with only_driver(paths):
-        done = [*_leftovers(paths), *_database(paths, config), *_optuna(paths, config)]
+        done = [*_leftovers(paths), *set_damaged_aside(paths), *_database(paths, config), *_optuna(paths, config)]
         return [*done, *_mlflow(paths, record, config, uri)]
 
 
@@ -60,8 +62,11 @@ def _database(paths: StudyPaths, config: SweepConfig) -> list[str]:
 
 def _optuna(paths: StudyPaths, config: SweepConfig) -> list[str]:
     """Trials that Optuna takes for running, though they ended."""
-    told, _ = reconcile(open_study(paths, config), config, lambda trial: read_job(paths.trial(trial.number)))
-    return [f"trial {number}: told Optuna {what}" for number, what in told.items()]
+    study = open_study(paths, config)
+    numbers = restore_outcomes(study, paths)
+    restored = [f"trial {number}: its end is written down again, as Optuna tells it" for number in numbers]
+    told, _ = reconcile(study, config, lambda trial: read_job(paths.trial(trial.number)))
+    return [*restored, *(f"trial {number}: told Optuna {what}" for number, what in told.items())]
 
 
 def _mlflow(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: str) -> list[str]:
@@ -97,7 +102,7 @@ def _how(run: RunStatus) -> str:
 
 
 def _uploader(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: str) -> Uploader:
-    if not paths.scorer_result.exists():
+    scorer = read_state(paths.scorer_result, ScorerResult, MENDED)
+    if scorer is None:
         raise UserError(f"no {paths.scorer_result}: MLflow's runs can't be mended; the study's command makes it")
-    scorer = ScorerResult(**json.loads(paths.scorer_result.read_text()))
     return make_uploader(config, record, ClipStore.open(record.store, config.rules), scorer, paths, uri)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import describe
@@ -14,14 +15,21 @@ from sweeps.state.job import Job, Outcome, read_job, scored_points
 from sweeps.state.lock import driver_of
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.record import StudyRecord
+from sweeps.state.stage_at_work import StageAtWork
 from sweeps.state.uris import shown_uri
 from sweeps.status.consistency import UNKNOWN, by_mlflow, by_optuna, points_missing
+from sweeps.status.damage import damaged_files, lost_in
 from sweeps.tracking.client import STATUS
 from sweeps.tracking.reader import NotTold, TrackedRun, tracked_runs
 from sweeps.tracking.run_metadata import experiment_name
 from tsvan.checkpoint import list_checkpoints
 from tsvan.config import TrainConfig
+from tsvan.files import shown_path
 from tsvan.journal import Journal
+from tsvan.state_file import LaterVersion, read_text
+from tsvan.validation import UserError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,7 @@ class RunStatus:
         mlflow: state there; None: it has no run; `?`: can't be asked.
         problems: where they disagree, in words.
         notes: what its workers noted for people.
+        lost: what is missing or damaged in its folder, in words.
     """
 
     name: str
@@ -56,6 +65,7 @@ class RunStatus:
     mlflow: str | None
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,7 @@ class StudyStatus:
         mlflow_uri: without secrets.
         mlflow_problem: why MLflow can't be asked; else empty.
         problems: of the study as a whole.
+        damaged: lines about state files that can't be read.
     """
 
     folder: str
@@ -93,6 +104,7 @@ class StudyStatus:
     mlflow_uri: str
     mlflow_problem: str
     problems: list[str]
+    damaged: list[str]
 
     @property
     def disagree(self) -> int:
@@ -101,7 +113,8 @@ class StudyStatus:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as `status --json` prints them."""
-        return {**asdict(self), "disagree": self.disagree, "agree": self.disagree == 0}
+        agree = self.disagree == 0 and not self.damaged and not any(run.lost for run in (*self.trials, *self.final))
+        return {**asdict(self), "disagree": self.disagree, "agree": agree}
 
 
 def study_status(
@@ -154,7 +167,16 @@ def study_status(
         mlflow_uri=shown_uri(uri),
         mlflow_problem=problem,
         problems=problems,
+        damaged=_damaged(paths),
     )
+
+
+def _damaged(paths: StudyPaths) -> list[str]:
+    try:
+        return [f"{shown_path(found.path)} is damaged ({found.why}): when the study goes on, {found.remedy}"
+                for found in damaged_files(paths.root)]
+    except LaterVersion as error:
+        return [str(error)]
 
 
 def _best(trials: list[RunStatus], config: SweepConfig) -> str | None:
@@ -164,13 +186,29 @@ def _best(trials: list[RunStatus], config: SweepConfig) -> str | None:
 
 def _left(paths: StudyPaths) -> float | None:
     """As many seconds as each run took that ended in the stage at work, for each that is left of it."""
-    if not paths.stage.exists():
+    stage = _kept(lambda: StageAtWork.read(paths))
+    if stage is None:
         return None
-    stage = json.loads(paths.stage.read_text())
-    times = [file.stat().st_mtime for file in paths.root.glob("*/*/outcome.json")]
-    here = [time for time in times if time > stage["since"]]
-    left = stage["total"] - stage["done"] - len(here)
-    return (max(here) - stage["since"]) / len(here) * left if here and left > 0 else None
+    times = [_changed(file) for file in paths.root.glob("*/*/outcome.json")]
+    here = [time for time in times if time > stage.since]
+    left = stage.total - stage.done - len(here)
+    return (max(here) - stage.since) / len(here) * left if here and left > 0 else None
+
+
+def _kept(read: Callable[[], T | None]) -> T | None:
+    """What a file holds; None: nothing that can be read, of which `damaged` tells."""
+    try:
+        return read()
+    except UserError:
+        return None
+
+
+def _changed(file: Path) -> float:
+    """When a file was written last; 0: it is gone."""
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _asked_mlflow(uri: str, record: StudyRecord) -> tuple[dict[str, list[TrackedRun]] | None, str]:
@@ -199,7 +237,7 @@ def _run(
     Args:
         trial: as Optuna holds it; `?`: Optuna does not know it; None: Optuna can't be asked; empty: not Optuna's.
     """
-    job, outcome = read_job(folder), Outcome.read(folder)
+    job, outcome = _kept(lambda: read_job(folder)), _kept(lambda: Outcome.read(folder))
     lines = list(Journal(folder.metrics).lines())
     points = [p for p in scored_points(Journal(folder.metrics)) if config.objective.metric in p.values]
     saved = [file.name.partition(".")[0] for file in list_checkpoints(folder.checkpoints)]
@@ -233,12 +271,14 @@ def _run(
         optuna=optuna,
         mlflow=UNKNOWN if mlflow is None else mlflow[0],
         problems=problems,
-        notes=folder.notes.read_text(encoding="utf-8").splitlines() if folder.notes.exists() else [],
+        notes=read_text(folder.notes).splitlines(),
+        lost=lost_in(folder, outcome, bool(lines), checkpoint, alive),
     )
 
 
 def _settings(job: Job | None) -> str:
-    return "" if job is None else describe(TrainConfig.from_dict(job.config))
+    config = None if job is None else _kept(lambda: TrainConfig.from_dict(job.config))
+    return "" if config is None else describe(config)
 
 
 def _stage(paths: StudyPaths, asked: int, trials: list[RunStatus], finals: list[RunStatus]) -> str:
@@ -252,7 +292,7 @@ def _stage(paths: StudyPaths, asked: int, trials: list[RunStatus], finals: list[
     ended = [run for run in (*trials, *finals) if run.state in STATUS and run.state != "interrupted"]
     if (trials or not finals) and sum(run in ended for run in trials) < asked:
         return "sweep"
-    newest = max((paths.root.joinpath(run.name, "outcome.json").stat().st_mtime for run in ended), default=0.0)
-    if all(run in ended for run in finals) and paths.summary.exists() and paths.summary.stat().st_mtime >= newest:
+    newest = max((_changed(paths.root / run.name / "outcome.json") for run in ended), default=0.0)
+    if all(run in ended for run in finals) and paths.summary.exists() and _changed(paths.summary) >= newest:
         return "done"
     return "report" if finals and all(run in ended for run in finals) and paths.final_result.exists() else "final"

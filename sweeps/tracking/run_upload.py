@@ -24,6 +24,7 @@ from sweeps.tracking.contents import Contents
 from sweeps.tracking.journal_tail import JournalTail, batches
 from sweeps.tracking.loss_curves import draw_curves
 from tsvan.files import write_atomically
+from tsvan.state_file import read_state
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,8 @@ class UploadState:
     @classmethod
     def read(cls, path: Path) -> UploadState:
         """Empty when nothing was delivered yet."""
-        if not path.exists():
-            return cls()
-        known = {item.name for item in fields(cls)}
-        return cls(**{key: value for key, value in json.loads(path.read_text()).items() if key in known})
+        values = read_state(path, dict[str, Any], "delete it: MLflow is asked what it has") or {}
+        return cls(**{item.name: values[item.name] for item in fields(cls) if item.name in values})
 
     def write(self, path: Path) -> None:
         """Atomic."""

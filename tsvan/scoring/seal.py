@@ -14,6 +14,7 @@ from typing import Any
 
 from tsvan.config import TrainConfig
 from tsvan.files import write_atomically
+from tsvan.state_file import read_state
 from tsvan.validation import UserError
 
 SEALED = "report"
@@ -76,5 +77,10 @@ def choices_of(run: Path) -> Path | None:
 
 
 def _read(choices: Path) -> list[dict[str, dict[str, Any]]]:
-    found: list[dict[str, dict[str, Any]]] = json.loads(choices.read_text()) if choices.is_file() else []
-    return found
+    return read_state(choices, list[dict[str, dict[str, Any]]], _REMEDY) or []
+
+
+_REMEDY = (
+    "it says what was chosen before it was looked at, and can't be made again: restore it from a copy, or move it away "
+    "to begin counting anew"
+)

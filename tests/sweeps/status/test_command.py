@@ -88,6 +88,9 @@ def killed(tmp_path_factory: pytest.TempPathFactory, weizmann_store: ClipStore) 
     for iteration in range(50, 101, 10):
         write_points_after.append(iteration, SCORE, {"inception_score": iteration / 10})
     Outcome("complete", 100, {"inception_score": 10.0}, num_clips=8).write(jobs[0].paths)
+    Journal(jobs[3].paths.metrics).append(20, TRAIN, {"content/encoder": 1.0})
+    jobs[0].paths.checkpoints.mkdir()
+    (jobs[0].paths.checkpoints / "000000100.0123456789abcdef.pt").touch()
     return holder
 
 
