@@ -37,7 +37,7 @@ def continued(
     Raises:
         UserError: names the first key that was asked for and differs, or a key of a later version.
     """
-    own, new = build(SweepConfig, record.config, str(paths.config)), config.to_dict()
+    own, new = recorded_config(record, paths), config.to_dict()
     named, kept = (*_NAMED, *asked), []
     for key, old, now in _differences(own.to_dict(), new):
         if any(key == name or f"{key}.".startswith(f"{name}.") for name in named):
