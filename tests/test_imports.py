@@ -15,7 +15,7 @@ FORBIDDEN = {
 WITHOUT_TORCH = tuple(
     f"tsvan/{name}.py"
     for name in (
-        *("config", "run_config", "registry"),
+        *("config", "run_config", "registry", "mocogan/config"),
         *("validation", "yaml_loader", "schedules", "files", "journal"),
     )
 )

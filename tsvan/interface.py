@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pkgutil import resolve_name
 from typing import Any, Protocol
@@ -62,6 +62,10 @@ class ReconstructionErrors:
 
 class Training(Protocol):
     """What one run does, iteration by iteration."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the user is to know of the data that it trains on, a line each."""
 
     def parts(self, iteration: int) -> Iterable[Part]:
         """The steps of an iteration, counted from 1 over the whole run; each is taken before the next is asked for.

@@ -24,6 +24,7 @@ class Entry:
 
 MODELS = {
     "twostreamvan": Entry("tsvan.config:TwoStreamConfig", "tsvan.twostreamvan:MODEL"),
+    "mocogan": Entry("tsvan.mocogan.config:MocoganConfig", "tsvan.mocogan.model:MODEL"),
 }
 
 

@@ -123,7 +123,10 @@ class Trainer:
             if not start.optimisers and start.iteration < config.schedule.total:
                 raise UserError(f"{folder} was kept for sampling, without optimiser states; train in another folder")
             note(f"going on from iteration {start.iteration} in {folder}")
-        return cls(config, store, folder, pick_device(device), start, log_every)
+        trainer = cls(config, store, folder, pick_device(device), start, log_every)
+        for line in trainer.training.notes:
+            note(line)
+        return trainer
 
     @property
     def num_classes(self) -> int:
@@ -266,6 +269,8 @@ def _initial(model: Model, config: TrainConfig, num_classes: int) -> nn.Module:
 def _check_same_run(start: Checkpoint, config: TrainConfig, store: ClipStore, folder: Path) -> None:
     if start.store_hash != store.content_hash:
         raise UserError(f"{folder} was trained on another clip store than {store.path}; give that or another folder")
+    if start.config.model_name != config.model_name:
+        raise UserError(f"{folder} holds a run of {start.config.title}, not of {config.title}; give another folder")
     if start.config != config:
         old, new = flatten(start.config.to_dict()), flatten(config.to_dict())
         changed = ", ".join(

@@ -39,6 +39,8 @@ _STEPS: dict[str, Step] = {
 class TwoStreamTraining:
     """P iterations of content pre-training, then N of the joint phase, one step each."""
 
+    notes = ()
+
     def __init__(self, config: TwoStreamConfig, networks: Networks, store: ClipStore, device: torch.device) -> None:
         self.batches = Batches(store, config.data, config.optimiser.batch_size, config.seed, device)
         self.plan = schedules.step_plan(config.seed, config.schedule)

@@ -14,6 +14,7 @@ from torch import Tensor
 from tsvan import checkpoint
 from tsvan.checkpoint import Checkpoint
 from tsvan.data.batches import trains_on_held_out
+from tsvan.data.datasets import MIN_FRAMES
 from tsvan.data.store import ClipStore
 from tsvan.files import Progress, write_atomically
 from tsvan.interface import ReconstructionErrors, implementation
@@ -68,6 +69,8 @@ def score_command(args: argparse.Namespace) -> int:
     with progress(f"scoring {group.num_clips} clips") as move:
         clips = generate(networks, group.seeds, group.labels, precision=loaded.config.precision)
         scores = evaluator.score(_counted(clips, group, move), group.labels, group=group.name, intervals=True)
+    if (made := loaded.config.data.num_frames) > MIN_FRAMES:
+        print(f"the scorer takes {MIN_FRAMES} frames: the first {MIN_FRAMES} of {made} that the model is trained on")
     if trains_on_held_out(loaded.config, store):
         say("note: split: paper: the real reference is training data")
     errors = implementation(loaded.config.model_name).reconstruction(networks, store, device)

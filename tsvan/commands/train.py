@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from tsvan import checkpoint, video
-from tsvan.config import TrainConfig
 from tsvan.data.batches import trains_on_held_out
 from tsvan.data.datasets import DATASETS, DatasetRules, rules
 from tsvan.data.published import published
@@ -20,6 +19,8 @@ from tsvan.data.raw.prepare import prepare
 from tsvan.data.store import ClipStore
 from tsvan.journal import Journal
 from tsvan.models.precision import slow_bfloat16
+from tsvan.registry import MODELS
+from tsvan.run_config import FIRST_MODEL, MODEL_NAME, TrainConfig
 from tsvan.sampling import generate
 from tsvan.terminal import progress, say, stop_signals
 from tsvan.trainer import Diverged, Trainer, pick_device
@@ -32,8 +33,9 @@ def add_commands(subparsers: Subparsers) -> None:
     """Add `train` and `sample` to a command line."""
     train = subparsers.add_parser("train", help="train one configuration", description="Train one configuration.")
     train.add_argument("--dataset", required=True, help=f"{', '.join(DATASETS)}, or the YAML of your own")
+    train.add_argument("--model", help=f"{' or '.join(MODELS)} (default: that of --config, or {FIRST_MODEL})")
     train.add_argument("--data", type=Path, required=True, help="a clip store, or a folder of videos to make one from")
-    train.add_argument("--out", type=Path, help="folder of the run (default: runs/train-DATASET)")
+    train.add_argument("--out", type=Path, help="folder of the run (default: runs/train-DATASET[-MODEL])")
     train.add_argument("--config", type=Path, help="a YAML of settings, such as a trial's config.yaml")
     train.add_argument("--iterations", type=int, help="joint iterations; pre-training is scaled with them")
     train.add_argument("--seed", type=int, help="seed of every random draw")
@@ -59,7 +61,8 @@ def train_command(args: argparse.Namespace) -> int:
     config = _train_config(args, dataset)
     if args.threads:
         torch.set_num_threads(args.threads)
-    out = args.out or Path("runs") / f"train-{dataset.name}"
+    suffix = "" if config.model_name == FIRST_MODEL else f"-{config.model_name}"
+    out = args.out or Path("runs") / f"train-{dataset.name}{suffix}"
     device = pick_device(args.device)
     store = _open_or_prepare(dataset, args.data, out)
     if device.type == "cpu" and (warning := slow_bfloat16(config.precision)):
@@ -127,9 +130,13 @@ def settings(pairs: list[str]) -> dict[str, Any]:
 
 
 def _train_config(args: argparse.Namespace, dataset: DatasetRules) -> TrainConfig:
-    config = published(dataset)
+    values = load_yaml(args.config) if args.config else {}
+    named = values.get(MODEL_NAME) if isinstance(values, dict) else None
+    if args.model and named and args.model != named:
+        raise UserError(f"{args.config}: {MODEL_NAME} is '{named}', but --model says '{args.model}'; leave one out")
+    config = published(dataset, args.model or named or FIRST_MODEL)
     if args.config:
-        config = config.updated(load_yaml(args.config), str(args.config))
+        config = config.updated(values, str(args.config))
         if config.dataset != dataset.name:
             raise UserError(f"{args.config}: dataset is '{config.dataset}', but --dataset says '{dataset.name}'")
     if args.iterations is not None:

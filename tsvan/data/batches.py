@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Sequence
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ RESIDENT_SHARE = 0.1
 """Largest share of a GPU's memory that a store may take; a larger store stays on disk and its windows are sent over."""
 
 # Names of the independent random streams of one seed.
-_ORDER, _WINDOW = 1, 2
+_ORDER, _WINDOW, _FRAME_ORDER, _FRAME = 1, 2, 3, 4
 
 
 class Batch(NamedTuple):
@@ -127,9 +128,11 @@ class Batches:
         seed: of the run.
         device: where the batches are needed.
         resident_share: as for `FrameReader`.
+        leave_out_short: train without the clips that are shorter than the window (`left_out`), in place of refusing
+            them.
 
     Raises:
-        UserError: a clip is shorter than the window.
+        UserError: a clip is shorter than the window, or all are.
     """
 
     def __init__(
@@ -140,17 +143,36 @@ class Batches:
         seed: int,
         device: torch.device | str,
         resident_share: float = RESIDENT_SHARE,
+        leave_out_short: bool = False,
     ) -> None:
-        self.clips = training_clips(store, data)
-        self.num_frames = data.num_frames
+        every = training_clips(store, data)
+        self.left_out = tuple(clip for clip in every if clip.num_frames < data.num_frames) if leave_out_short else ()
+        self.clips = tuple(clip for clip in every if clip not in self.left_out) if self.left_out else every
+        if not self.clips:
+            raise UserError(
+                f"data.num_frames={data.num_frames} is longer than every one of the {len(every)} training clips of "
+                f"{store.path}; prepare a store from longer videos or train another --model"
+            )
         self.batch_size = batch_size
         self.seed = seed
         self.reader = FrameReader(store, device, resident_share)
-        self._starts, lengths, self._labels = _columns(self.clips)
+        self._starts, self._lengths, self._labels = _columns(self.clips)
         self._steps = np.array([_step(store, clip, data.num_frames) for clip in self.clips], dtype=np.int64)
-        self._choices = lengths - (data.num_frames - 1) * self._steps  # windows in a clip: length - span + 1
         self._offsets = store.side - CROP + 1
         self._repeats = -(-batch_size // len(self.clips))
+        self._set_window(data.num_frames, _ORDER, _WINDOW)
+
+    def single_frames(self) -> Batches:
+        """Batches of one frame a clip (T = 1), any of its frames, drawn apart from these; the reader is shared."""
+        frames = copy(self)
+        frames._set_window(1, _FRAME_ORDER, _FRAME)
+        return frames
+
+    def _set_window(self, num_frames: int, order: int, window: int) -> None:
+        """Take windows of so many frames, drawn from random streams of these names."""
+        self.num_frames = num_frames
+        self._choices = self._lengths - (num_frames - 1) * self._steps  # windows in a clip: length - span + 1
+        self._order, self._window = order, window
         self._epoch: tuple[int, Ints] | None = None
 
     @property
@@ -169,7 +191,7 @@ class Batches:
         if iteration < 1:
             raise ValueError(f"iterations count from 1, got {iteration}")
         chosen = self.chosen(iteration)
-        rng = stream(self.seed, _WINDOW, iteration)
+        rng = stream(self.seed, self._window, iteration)
         first = self._starts[chosen] + rng.integers(0, self._choices[chosen])
         tops, lefts = rng.integers(0, self._offsets, size=(2, self.batch_size))
         rows = first[:, None] + self._steps[chosen, None] * np.arange(self.num_frames)  # (B, T)
@@ -179,7 +201,7 @@ class Batches:
         """(B,) indices into `clips` of an iteration's batch."""
         epoch, position = divmod(iteration - 1, self.iterations_per_epoch)
         if self._epoch is None or self._epoch[0] != epoch:
-            order = stream(self.seed, _ORDER, epoch).permutation(len(self.clips) * self._repeats)
+            order = stream(self.seed, self._order, epoch).permutation(len(self.clips) * self._repeats)
             self._epoch = (epoch, order % len(self.clips))
         return self._epoch[1][position * self.batch_size : (position + 1) * self.batch_size]
 

@@ -1,0 +1,1 @@
+"""MoCoGAN, the model that TwoStreamVAN is compared with."""
