@@ -30,7 +30,7 @@ from tsvan.data.batches import Batches
 from tsvan.data.config import PrepareConfig
 from tsvan.data.datasets import rules
 from tsvan.data.raw.footage import open_footage
-from tsvan.data.raw.layouts import list_folder
+from tsvan.data.raw.listing import list_folder
 from tsvan.data.raw.prepare import requests_for
 from tsvan.data.raw.reader_pool import read_all
 from tsvan.data.raw.reading import Reading

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from sweeps.state.paths import StudyPaths
 from tsvan.data.datasets import DatasetRules
-from tsvan.data.raw.prepare import check_names, fingerprint, prepare
+from tsvan.data.raw.fingerprint import fingerprint
+from tsvan.data.raw.prepare import PREPARATION, check_names, prepare
 from tsvan.data.splits import rule_of
 from tsvan.data.standin.config import Size
 from tsvan.data.standin.drawing import draw
@@ -79,7 +80,10 @@ def open_store(
     target = plan.store
     if plan.kind == "raw":
         assert plan.source is not None
-        target = (paths.stores / f"{dataset.name}-{fingerprint(dataset, plan.source)[:12]}").resolve()
+        prints = fingerprint(dataset, plan.source, preparation=tuple(range(PREPARATION, 1, -1)))
+        candidates = [(paths.stores / f"{dataset.name}-{found[:12]}").resolve() for found in prints]
+        # A study that goes on keeps the clips that an older version made of the same videos.
+        target = next((path for path in candidates if path == began_with), candidates[0])
     assert target is not None
     if (target / INDEX).exists():
         return ClipStore.open(target, dataset)

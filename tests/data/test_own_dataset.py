@@ -10,7 +10,8 @@ from tests.data.clips import write_video
 from tsvan.data.datasets import DATASETS, DatasetRules, rules
 from tsvan.data.published import published
 from tsvan.data.raw.filenames import Identity, UnnamedError, identify
-from tsvan.data.raw.prepare import fingerprint, prepare
+from tsvan.data.raw.fingerprint import fingerprint
+from tsvan.data.raw.prepare import prepare
 from tsvan.data.splits import Source, cut
 from tsvan.data.store import ClipStore
 from tsvan.validation import UserError
@@ -58,7 +59,6 @@ def test_a_path_that_no_layout_fits_has_a_reason(tmp_path: Path):
         ("layouts: ['<class>/<clip>']\nside: 10", "side: input should be greater than or equal to 64, got 10"),
         ("layouts: ['<class>/<clip>']\nheld_out: {by: take}", "needs the field <take> in every layout"),
         ("layouts: ['<class>/<clip>']\nheads: [class x subject]", "needs the field <subject> in every layout"),
-        ("layouts: ['<class>/<clip>']\nheads: [playback step]", "put another one first"),
         ("layouts: ['<class>/<clip>']\nclasses: [a, b]\nplayback: {steps: {c: 2}}", "unknown class 'c'"),
         ("layouts: ['<class>/<clip>']\npublished: voxx", "published"),
         ("layouts: ['<class>/<clip>']\nplayback: {step: 2, target_rate: 12.5}", "target_rate excludes step"),

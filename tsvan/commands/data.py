@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from tsvan.data.config import PrepareConfig
 from tsvan.data.datasets import DATASETS
 from tsvan.data.raw import inspection
 from tsvan.data.raw.prepare import prepare
+from tsvan.data.raw.proposal import to_yaml
 from tsvan.data.sheets import centring_sheet, store_sheet
 from tsvan.data.standin.drawing import draw
 from tsvan.data.store import ClipStore
@@ -38,7 +40,8 @@ def add_commands(subparsers: Commands) -> None:
     command.add_argument("--dataset", help="whose rules apply (default: by the names)")
     _add_reading(command)
     command.add_argument("--sample", type=int, help="look into this many clips only, spread over the folder")
-    command.add_argument("--sheet", type=Path, help="the one file written (default: inspect-DATASET.png)")
+    command.add_argument("--sheet", type=Path, help="the contact sheet (default: inspect-DATASET.png)")
+    command.add_argument("--write", type=Path, metavar="FILE.yaml", help="write the dataset that is proposed")
     command.set_defaults(run=_inspect)
 
     command = commands.add_parser("prepare", help="build a clip store from a folder of videos")
@@ -68,7 +71,8 @@ def add_commands(subparsers: Commands) -> None:
 
 
 def _add_reading(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--list", type=Path, metavar="FILE", help="use only these speakers and clips, one a line")
+    command.add_argument("--list", type=Path, metavar="FILE", help="use only these subjects and clips, one a line")
+    command.add_argument("--follow-links", action="store_true", help="search folders that links lead to, too")
     command.add_argument("--config", type=Path, help="YAML of split and centring (keys: docs/datasets.md)")
     command.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="one such key, as face_margin=0.4"
@@ -110,12 +114,16 @@ def _inspect(args: argparse.Namespace) -> int:
     if args.sample is not None and args.sample < 1:
         raise UserError(f"--sample must be >= 1, got {args.sample}")
     _check_png("--sheet", args.sheet)
+    if args.write and args.write.suffix.lower() not in (".yaml", ".yml"):
+        raise UserError(f"--write must be a .yaml file, got {args.write}")
     with progress("looking") as move:
         found = inspection.inspect(
             args.source,
             args.dataset,
             config=_config(args),
             picks=args.list,
+            follow_links=args.follow_links,
+            name=args.write.stem if args.write else None,
             sample=args.sample,
             max_bad_share=args.max_bad_share,
             progress=move,
@@ -128,8 +136,22 @@ def _inspect(args: argparse.Namespace) -> int:
     if found.problem:
         say(f"error: {found.problem}")
         return 2
-    print(f"next: python -m tsvan data prepare --dataset {found.rules.name} --source {args.source} --out DIR")
+    print(f"next: {_next(found, args)}")
     return 0
+
+
+def _next(found: inspection.Inspection, args: argparse.Namespace) -> str:
+    """Write the proposal, or say how; the command that goes on from here."""
+    source = shlex.quote(str(args.source))
+    if found.proposed and not args.write:
+        return f"python -m tsvan data inspect {source} --write my-{found.rules.name}.yaml, which writes this proposal"
+    dataset = args.dataset or found.rules.name
+    if found.proposed:
+        _write(args.write, to_yaml(found.rules))
+        print(f"proposal: {args.write}; read it, and change what is not so")
+        dataset = args.write
+    out = f"stores/{found.rules.name}"
+    return f"python -m tsvan data prepare --dataset {shlex.quote(str(dataset))} --source {source} --out {out}"
 
 
 def _prepare(args: argparse.Namespace) -> int:
@@ -142,6 +164,7 @@ def _prepare(args: argparse.Namespace) -> int:
             args.out,
             config=_config(args),
             picks=args.list,
+            follow_links=args.follow_links,
             max_bad_share=args.max_bad_share,
             workers=args.workers,
             progress=move,
@@ -193,7 +216,11 @@ def _check_png(option: str, path: Path | None) -> None:
 def _write_png(path: Path, picture: Image.Image) -> None:
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
+    _write(path, buffer.getvalue())
+
+
+def _write(path: Path, content: bytes | str) -> None:
     try:
-        write_atomically(path, buffer.getvalue())
+        write_atomically(path, content)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}; choose another place") from None

@@ -183,8 +183,6 @@ class DatasetRules:
         _check_held_out(self)
         if not self.heads or len(set(self.heads)) < len(self.heads):
             raise UserError(f"heads must be different and not empty, got {list(self.heads)}")
-        if self.heads[0] == "playback step":
-            raise UserError("the first of heads is the label y of p(y|v), got 'playback step'; put another one first")
         if not self.objectives or len(set(self.objectives)) < len(self.objectives):
             raise UserError(f"objectives must be different and not empty, got {list(self.objectives)}")
 

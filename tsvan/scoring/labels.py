@@ -78,6 +78,11 @@ def scheme(store: ClipStore, config: ScorerConfig) -> Scheme:
         "playback step": len(steps),
     }
     heads = tuple(Head(name, sizes[name]) for name in store.rules.heads if name != "playback step" or len(steps) > 1)
+    if not heads:
+        raise UserError(
+            f"{store.path}: no clip is long enough for a second playback step, the only thing that the scorer tells "
+            f"apart; give longer videos, or name classes or subjects"
+        )
     return Scheme(heads, classes, steps)
 
 

@@ -17,7 +17,7 @@ from tsvan.data.raw.filenames import Identity, IgnoredError, UnnamedError, ident
         ("mug", "002_anger_1_3.npy", Identity("002", "anger", take="1", index=3)),
         ("synaction", "4_walk_1_12.npy", Identity("4", "walk", take="1", index=12)),
         ("synaction", "ann_19_left_0.mp4", Identity("ann", "wave", take="left", index=0)),
-        ("vox", "id1#a-_b#000010#000200.mp4", Identity("id1", "talk", take="a-_b", index=10)),
+        ("vox", "id1#a-_b#000010#000200.mp4", Identity("id1", "talk", "a-_b", 10, seconds=7.6)),
         ("vox", "id1/anything.mp4", Identity("id1", "talk", take="anything")),
         ("vox", "id1/xyz/00001.mp4", Identity("id1", "talk", take="xyz")),
         ("vox", "train/id1/anything.mp4", Identity("id1", "talk", take="anything")),

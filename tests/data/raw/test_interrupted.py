@@ -18,9 +18,9 @@ import pytest
 from tests.data.clips import write_video
 from tsvan.data.config import PrepareConfig
 from tsvan.data.datasets import rules
-from tsvan.data.raw import reader_pool
+from tsvan.data.raw import limits, reader_pool
 from tsvan.data.raw.filenames import identify
-from tsvan.data.raw.layouts import Candidate
+from tsvan.data.raw.listing import Candidate
 from tsvan.data.raw.prepare import prepare
 from tsvan.data.raw.prepare_journal import NAME
 from tsvan.data.raw.reading import Reading, Refusal, Request
@@ -40,8 +40,10 @@ def source(tmp_path: Path) -> Path:
 
 
 def command(source: Path, out: Path) -> list[str]:
-    call = f"prepare('weizmann', {str(source)!r}, {str(out)!r}, workers=2)"
-    return [sys.executable, "-c", f"from tsvan.data.raw.prepare import prepare; {call}"]
+    """A preparation that goes no further than four clips."""
+    progress = "lambda done, total: time.sleep(600 if done == 4 else 0)"
+    call = f"prepare('weizmann', {str(source)!r}, {str(out)!r}, workers=2, progress={progress})"
+    return [sys.executable, "-c", f"import time; from tsvan.data.raw.prepare import prepare; {call}"]
 
 
 def runs(pid: int) -> bool:
@@ -59,11 +61,6 @@ def lines(partial: Path) -> int:
 
 def test_a_killed_preparation_goes_on_to_the_same_store(source: Path, tmp_path: Path) -> None:
     out, partial = tmp_path / "store", partial_folder(tmp_path / "store")
-    # The fifth clip comes through a pipe, so that the kill falls between it and the fourth.
-    fifth = source / "p4_walk.avi"
-    content = fifth.read_bytes()
-    fifth.unlink()
-    os.mkfifo(fifth)
     process = subprocess.Popen(command(source, out), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while lines(partial) < 5:  # the settings and four clips
@@ -74,11 +71,9 @@ def test_a_killed_preparation_goes_on_to_the_same_store(source: Path, tmp_path: 
     assert len(readers) == 2
     process.send_signal(signal.SIGKILL)
     process.wait()
-    while any(runs(reader) for reader in readers):  # also the one that waits for the pipe
+    while any(runs(reader) for reader in readers):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    fifth.unlink()
-    fifth.write_bytes(content)
     assert not out.exists()
     calls: list[tuple[int, int]] = []
     store = prepare("weizmann", source, out, progress=lambda *call: calls.append(call))
@@ -152,9 +147,10 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(source: Path, tmp_
 def test_a_file_that_ends_its_reader_is_refused_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader_pool, "TIMEOUT_S", 2.0)
+    monkeypatch.setattr(limits, "TIMEOUT_S", 2.0)
     good = [write_video(tmp_path / f"p{number}_walk.avi", 30, size=(64, 64)).name for number in range(3)]
-    os.mkfifo(tmp_path / "hangs_walk.avi")  # nobody writes to it
+    with open(tmp_path / "hangs_walk.avi", "wb") as file:
+        file.truncate(60 << 30)  # takes no room on the disk, and longer than 2 s to read through
     names = [good[0], "hangs_walk.avi", *good[1:]]
     found = rules("weizmann")
     requests = [

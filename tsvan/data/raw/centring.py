@@ -14,7 +14,6 @@ from tsvan.data.config import PrepareConfig
 from tsvan.data.datasets import DatasetRules
 from tsvan.data.raw.boxes import Boxes, LeftOutError, Path, actor_path, central, face_square, mask_boxes
 from tsvan.data.raw.footage import Footage, Frames
-from tsvan.validation import UserError
 
 How = Literal["left alone", "face", "masks", "motion", "central square"]
 
@@ -59,32 +58,6 @@ def is_centred(rules: DatasetRules, size: tuple[int, int]) -> bool:
     """Whether frames of (width, height) have been cropped before: squares, up to the side of the dataset's crops."""
     width, height = size
     return width == height and width <= rules.centring.crops_up_to
-
-
-def load_masks(folder: FilePath, name: str) -> dict[str, Boxes]:
-    """The subjects' boxes by the videos' names, of a file of silhouettes; empty where it is not there.
-
-    Args:
-        folder: the source folder.
-        name: of the file, somewhere in it.
-
-    Raises:
-        UserError: the file is there and cannot be read.
-    """
-    found = sorted(folder.rglob(name))
-    if not found:
-        return {}
-    from scipy.io import loadmat  # here, as most commands prepare no videos
-    from scipy.io.matlab import MatReadError
-
-    try:
-        content = loadmat(found[0], simplify_cells=True)
-    except (OSError, ValueError, NotImplementedError, MatReadError) as error:
-        raise UserError(f"cannot read the masks in {found[0]}: {error}; get the file again, or remove it") from None
-    masks = content.get("original_masks")
-    if not isinstance(masks, dict):
-        raise UserError(f"{found[0]} has no 'original_masks'; download the file again, or remove it")
-    return {name.lower(): mask_boxes(np.moveaxis(np.atleast_3d(mask), 2, 0) > 0) for name, mask in masks.items()}
 
 
 def _faces(footage: Footage) -> Boxes:

@@ -10,13 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from tsvan.data.config import PrepareConfig
-from tsvan.data.datasets import DatasetRules, rules
+from tsvan.data.datasets import DATASETS, DatasetRules, rules
 from tsvan.data.indexing import Indexed, index_clips
+from tsvan.data.raw.doubles import Doubles
 from tsvan.data.raw.filenames import Identity
-from tsvan.data.raw.layouts import Candidate, Listing, UnknownLayoutError, list_folder, recognise
+from tsvan.data.raw.listing import Candidate, Listing, describe_forms, list_folder
 from tsvan.data.raw.prepare import check_share, describe_centring, requests_for
+from tsvan.data.raw.proposal import fitted, propose
 from tsvan.data.raw.reader_pool import default_workers, read_all
 from tsvan.data.raw.reading import Reading, Refusal, Request
+from tsvan.data.raw.recognition import recognise
 from tsvan.data.store import Rejection
 from tsvan.files import Progress
 from tsvan.validation import UserError
@@ -35,6 +38,7 @@ class Inspection:
         indexed: the clips that a store of the readings would have.
         config: split and centring.
         problem: why `prepare` would refuse the folder; empty: it would not.
+        proposed: the dataset is none of those that ship and was not given: it is a proposal.
     """
 
     rules: DatasetRules
@@ -45,6 +49,7 @@ class Inspection:
     indexed: Indexed
     config: PrepareConfig
     problem: str
+    proposed: bool
 
     @property
     def rejected(self) -> tuple[Rejection, ...]:
@@ -55,6 +60,12 @@ class Inspection:
     def left_out(self) -> tuple[Rejection, ...]:
         """Files that the rules do not use, or that cannot be centred."""
         return (*self.listing.left_out, *self._refused(bad=False), *self.indexed.unused)
+
+    @property
+    def used(self) -> tuple[Candidate, ...]:
+        """Clips by their names, but for those that the rules do not use."""
+        refused = {refusal.file for refusal in self.refusals if not refusal.bad}
+        return tuple(candidate for candidate in self.listing.candidates if candidate.file not in refused)
 
     @property
     def shown(self) -> tuple[Reading, ...]:
@@ -71,6 +82,8 @@ def inspect(
     *,
     config: PrepareConfig | None = None,
     picks: Path | None = None,
+    follow_links: bool = False,
+    name: str | None = None,
     num_shown: int = 12,
     sample: int | None = None,
     max_bad_share: float = 0.1,
@@ -82,18 +95,21 @@ def inspect(
         source: the folder.
         dataset: whose; None: by its names.
         config: split and centring.
-        picks: a file that lists the speakers and clips to use.
+        picks: a file that lists the subjects and clips to use.
+        follow_links: look into folders that links lead to, too.
+        name: of a proposed dataset; None: after the folder.
         num_shown: clips of which pictures are kept.
         sample: look into this many clips, spread over the folder; None: all.
         max_bad_share: as of `prepare`.
         progress: called with clips done and clips in all.
 
     Raises:
-        UserError: no such folder, or nothing of a dataset in it.
+        UserError: no such folder, or no video in it.
     """
     config = config or PrepareConfig()
-    found, problem = _whose(source, dataset)
-    listing = list_folder(found, source, picks)
+    known = rules(dataset) if dataset else recognise(source, follow_links)
+    found = known or propose(source, name, follow_links)
+    listing = list_folder(found, source, picks, follow_links)
     requests = requests_for(found, source, listing.candidates, config)
     if sample is not None:
         requests = [requests[place] for place in _spread(len(requests), sample)]
@@ -101,7 +117,9 @@ def inspect(
     asked = [replace(request, keep_frames=False, shots=place in shown) for place, request in enumerate(requests)]
     readings: list[Reading] = []
     refusals: list[Refusal] = []
-    for done, outcome in enumerate(read_all(asked, default_workers(len(asked))), start=1):
+    doubles = Doubles(found)
+    outcomes = map(doubles.checked, read_all(asked, default_workers(len(asked))))
+    for done, outcome in enumerate(outcomes, start=1):
         if isinstance(outcome, Reading):
             readings.append(outcome)
         else:
@@ -110,25 +128,30 @@ def inspect(
             progress(done, len(asked))
     listing = replace(listing, rejected=tuple(_looked_into(listing.rejected, found, source)))
     indexed = index_clips(found, [reading.source for reading in readings], config.split)
-    result = Inspection(found, source, listing, tuple(readings), tuple(refusals), indexed, config, problem)
-    if problem:
-        return result
+    if known is None:
+        found = fitted(found, sum(clip.flagged for clip in indexed.clips), len(indexed.clips))
+        indexed = index_clips(found, [reading.source for reading in readings], config.split)
+    result = Inspection(
+        found, source, listing, tuple(readings), tuple(refusals), indexed, config, problem="", proposed=known is None
+    )
     return replace(result, problem=_problem(result, len(asked) + len(listing.rejected), max_bad_share))
 
 
 def describe(found: Inspection) -> str:
     """What was found, some lines for the terminal."""
     rules_, read = found.rules, len(found.readings) + len(found.refusals)
-    if not found.listing.candidates:
-        return "\n".join([f"{found.source}: no clip of a known name", *_reasons(found)])
     looked = "" if read == len(found.listing.candidates) else f"; looked into {read:,} of them"
     rates = Counter(reading.source.rate for reading in found.readings)
     spoken = ", ".join(f"{rate:g}" if rate else "not said" for rate, _ in rates.most_common(4))
+    whose = f"none of {', '.join(DATASETS)} by its names" if found.proposed else rules_.name
     lines = [
-        f"{found.source}: {rules_.name}; {found.listing.layout or 'no clip'}{looked}",
+        f"{found.source}: {whose}; {describe_forms(found.used) or 'no clip'}{looked}",
+        *([f"  as proposed, {', '.join(layout.pattern for layout in rules_.layouts)}:"] if found.proposed else []),
         f"  clips per class, {found.config.split} split:",
         *(f"    {line}" for line in _table(found)),
-        f"  people: {len(found.indexed.people)}; frames per second: {spoken or 'none'}",
+        f"  {_subjects(found)}frames per second: {spoken or 'none'}",
+        *(f"  {line}" for line in _sizes(found)),
+        *(f"  {count} clips: {note}" for note, count in _notes(found).most_common()),
         f"  centring: {describe_centring(reading.how for reading in found.readings) or 'none'}",
     ]
     frames = sum(reading.source.num_frames for reading in found.readings)
@@ -146,16 +169,25 @@ def _reasons(found: Inspection) -> list[str]:
     return lines
 
 
-def _whose(source: Path, dataset: str | DatasetRules | None) -> tuple[DatasetRules, str]:
-    """The dataset; with names of none, the one with the fewest demands, and what is wrong."""
-    if dataset:
-        return rules(dataset), ""
-    try:
-        return recognise(source), ""
-    except UnknownLayoutError as error:
-        if not error.files:
-            raise
-        return rules("vox"), str(error)
+def _subjects(found: Inspection) -> str:
+    named = any("subject" in layout.fields for layout in found.rules.layouts)
+    return f"people: {len(found.indexed.people)}; " if named else ""
+
+
+def _sizes(found: Inspection) -> list[str]:
+    """Sizes and lengths of the uncut videos."""
+    if not found.readings:
+        return []
+    sizes = Counter(reading.size for reading in found.readings)
+    shown = ", ".join(f"{width} x {height} ({count:,})" for (width, height), count in sizes.most_common(4))
+    more = f" and {len(sizes) - 4} more" if len(sizes) > 4 else ""
+    lengths = sorted(reading.source.num_frames for reading in found.readings)
+    middle = lengths[len(lengths) // 2]
+    return [f"sizes: {shown}{more}", f"frames of a clip: {lengths[0]:,} to {lengths[-1]:,}, the middle one {middle:,}"]
+
+
+def _notes(found: Inspection) -> Counter[str]:
+    return Counter(reading.note for reading in found.readings if reading.note)
 
 
 def _looked_into(rejected: Sequence[Rejection], found: DatasetRules, source: Path) -> Iterator[Rejection]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -13,18 +12,19 @@ from pathlib import Path
 from tsvan.data.config import PrepareConfig
 from tsvan.data.datasets import DatasetRules, rules
 from tsvan.data.raw.boxes import Boxes
-from tsvan.data.raw.centring import load_masks
-from tsvan.data.raw.layouts import Candidate, Listing, list_folder
+from tsvan.data.raw.doubles import Doubles
+from tsvan.data.raw.listing import Candidate, Listing, describe_forms, list_folder
+from tsvan.data.raw.masks import load_masks
 from tsvan.data.raw.prepare_journal import NAME, Entry, Journal
 from tsvan.data.raw.reader_pool import default_workers, read_all
 from tsvan.data.raw.reading import Reading, Refusal, Request
-from tsvan.data.store import VERSION, ClipStore, Rejection
+from tsvan.data.store import ClipStore, Rejection
 from tsvan.data.store_writer import StoreWriter, check_free
-from tsvan.files import Progress, hash_file, hash_json
+from tsvan.files import Progress
 from tsvan.validation import UserError
 
-PREPARATION = 2
-"""Counts up when the same files and settings come to give other clips."""
+PREPARATION = 3
+"""Counts up when the same files and settings come to give other clips: 3, clips are read as players show them."""
 
 _ENOUGH = 100
 """Bad files after which hours of reading are not finished just to count the others."""
@@ -37,6 +37,7 @@ def prepare(
     *,
     config: PrepareConfig | None = None,
     picks: Path | None = None,
+    follow_links: bool = False,
     max_bad_share: float = 0.1,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -51,7 +52,8 @@ def prepare(
         source: folder of clips, searched with its subfolders and zips.
         out: the store's folder, made here.
         config: split and centring.
-        picks: a file that lists the speakers and clips to use.
+        picks: a file that lists the subjects and clips to use.
+        follow_links: search folders that links lead to, too.
         max_bad_share: how large a share of the files may be unreadable, too short or unnamed, 0..1.
         workers: processes that read; None: one a core, 0: this one alone.
         progress: called with clips done and clips in all.
@@ -62,7 +64,7 @@ def prepare(
     found, source, out, config = rules(dataset), Path(source), Path(out), config or PrepareConfig()
     if not 0 <= max_bad_share <= 1:
         raise UserError(f"--max-bad-share must be from 0 to 1, got {max_bad_share:g}")
-    listing = check_names(found, source, max_bad_share, picks)
+    listing = check_names(found, source, max_bad_share, picks, follow_links)
     check_free(out)
     if out.resolve().is_relative_to(source.resolve()):
         raise UserError(f"the store {out} would lie in its own source folder {source}; choose another folder for it")
@@ -71,11 +73,15 @@ def prepare(
     settings["masks"] = _masked(requests)
     with StoreWriter(found, out, "real", keep=True) as writer, Journal(writer.folder, settings) as journal:
         entries = _take_up(writer, journal, source, listing)
+        doubles = Doubles(found)
+        for entry in entries:
+            if entry.source is not None:
+                doubles.keep(entry.source)
         if progress and entries:
             progress(len(entries), len(requests))
         rejected = [*listing.rejected, *_refused(entries, bad=True)]
         # Closed at once when it is left early: the reading processes must not live as long as a traceback.
-        with closing(_read_rest(writer, journal, requests[len(entries) :], workers)) as rest:
+        with closing(_read_rest(writer, journal, doubles, requests[len(entries) :], workers)) as rest:
             for entry in rest:
                 entries.append(entry)
                 rejected += _refused([entry], bad=True)
@@ -86,7 +92,9 @@ def prepare(
         check_share(source, found, rejected, listing.total, max_bad_share, writer.folder if writer.sources else None)
         left_out = [*listing.left_out, *_refused(entries, bad=False)]
         centring = describe_centring(entry.how for entry in entries if entry.source is not None)
-        store = writer.finish(rejected, left_out, split=config.split, layout=listing.layout, centring=centring)
+        stored = [clip for clip, entry in zip(listing.candidates, entries, strict=True) if entry.source is not None]
+        layout = describe_forms(stored)
+        store = writer.finish(rejected, left_out, split=config.split, layout=layout, centring=centring)
     (out / NAME).unlink()
     return store
 
@@ -105,54 +113,19 @@ def describe_centring(hows: Iterator[str]) -> str:
     return ", ".join(f"{count:,} {how}" for how, count in Counter(hows).most_common())
 
 
-def fingerprint(
-    dataset: str | DatasetRules,
-    source: Path | str,
-    config: PrepareConfig | None = None,
-    progress: Progress | None = None,
-) -> str:
-    """Hash over a source folder as a dataset reads it, hex: names and contents of its clips, and how they are prepared.
-
-    The contents are hashed in full: sizes and times would change with every copy and miss a repaired file, and one
-    read of the files costs little beside decoding them.
-
-    Args:
-        dataset: whose naming applies; files that it leaves out do not count.
-        source: the folder.
-        config: split and centring.
-        progress: called with files done and files in all.
-
-    Raises:
-        UserError: no such folder, or no video in it.
-    """
-    found, source = rules(dataset), Path(source)
-    listing = list_folder(found, source)
-    names = {bad.file for bad in listing.rejected}
-    for candidate in listing.candidates:
-        names |= {f"{candidate.file}/{name}" for name in candidate.pictures} or {candidate.archive or candidate.file}
-    if found.centring.masks:
-        names |= {path.relative_to(source).as_posix() for path in source.rglob(found.centring.masks)}
-    files = sorted(names)
-    entries = []
-    with ThreadPoolExecutor(4) as threads:  # hashing lets go of Python's lock
-        for done, digest in enumerate(threads.map(lambda file: _hash(source, file), files), start=1):
-            entries.append([files[done - 1], digest])
-            if progress:
-                progress(done, len(files))
-    made = {"preparation": PREPARATION + found.revision, "config": asdict(config or PrepareConfig())}
-    own = {} if found.ships else {"rules": found.of_clips()}
-    return hash_json({"version": VERSION, "dataset": found.name, "files": entries, **made, **own})
-
-
 def check_names(
-    dataset_rules: DatasetRules, source: Path, max_bad_share: float = 0.1, picks: Path | None = None
+    dataset_rules: DatasetRules,
+    source: Path,
+    max_bad_share: float = 0.1,
+    picks: Path | None = None,
+    follow_links: bool = False,
 ) -> Listing:
     """The folder's listing, if enough of its names are the dataset's.
 
     Raises:
         UserError: no such folder, no video in it, or too many names that are not understood.
     """
-    listing = list_folder(dataset_rules, source, picks)
+    listing = list_folder(dataset_rules, source, picks, follow_links)
     check_share(source, dataset_rules, listing.rejected, listing.total, max_bad_share)
     return listing
 
@@ -192,13 +165,13 @@ def _take_up(writer: StoreWriter, journal: Journal, source: Path, listing: Listi
 
 
 def _read_rest(
-    writer: StoreWriter, journal: Journal, requests: Sequence[Request], workers: int | None
+    writer: StoreWriter, journal: Journal, doubles: Doubles, requests: Sequence[Request], workers: int | None
 ) -> Generator[Entry, None, None]:
     """Read clips, store them and note each when its frames have been handed to the system."""
     number = default_workers(len(requests)) if workers is None else workers
     with closing(read_all(requests, number)) as outcomes:
         for request, outcome in zip(requests, outcomes, strict=True):
-            entry = _stored(writer, outcome)
+            entry = _stored(writer, doubles.checked(outcome))
             writer.flush()
             try:
                 journal.append(request.folder, request.candidate, entry)
@@ -228,10 +201,3 @@ def _masks_of(masks: dict[str, Boxes], candidate: Candidate) -> Boxes | None:
     """By the file's name; a double's masks also by the action alone."""
     who = candidate.identity
     return masks.get(Path(candidate.file).stem.lower(), masks.get(f"{who.subject}_{who.class_name}".lower()))
-
-
-def _hash(folder: Path, file: str) -> str:
-    try:
-        return hash_file(folder / file)
-    except OSError as error:
-        raise UserError(f"cannot read {folder / file}: {error.strerror}; check its permissions") from None

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self, TextIO
 
 from tsvan.data.raw.filenames import Identity
-from tsvan.data.raw.layouts import Candidate
+from tsvan.data.raw.listing import Candidate
 from tsvan.data.raw.reading import Refusal
 from tsvan.data.splits import Source
 from tsvan.files import hash_json

@@ -18,13 +18,11 @@ from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from tsvan.data.raw import limits
 from tsvan.data.raw.reading import Reading, Refusal, Request, read
 
-TIMEOUT_S = 3600.0
-"""Seconds after which a clip is taken to hang: hours of video take minutes to decode."""
-
 _WORTH_A_PROCESS = 8
-"""Clips for which starting a process pays."""
+"""Clips for which starting another process pays."""
 
 
 def read_all(requests: Iterable[Request], workers: int) -> Generator[Reading | Refusal, None, None]:
@@ -53,8 +51,8 @@ def read_all(requests: Iterable[Request], workers: int) -> Generator[Reading | R
 
 
 def default_workers(num_clips: int) -> int:
-    """One process a core, fewer for few clips."""
-    return min(len(os.sched_getaffinity(0)), num_clips // _WORTH_A_PROCESS)
+    """One process a core, fewer for few clips, but always one: what a clip does to it must not be done to us."""
+    return max(1, min(len(os.sched_getaffinity(0)), num_clips // _WORTH_A_PROCESS))
 
 
 class _ReaderPool:
@@ -77,7 +75,7 @@ class _ReaderPool:
         process = self._idle.get()
         assert process.stdin is not None
         assert process.stdout is not None
-        slow = threading.Timer(TIMEOUT_S, process.kill)
+        slow = threading.Timer(limits.TIMEOUT_S, process.kill)
         try:
             if process in self._new:
                 pickle.load(process.stdout)  # it is ready: the time of its start is not the clip's
@@ -89,7 +87,7 @@ class _ReaderPool:
         except (EOFError, OSError, pickle.UnpicklingError):
             process.kill()
             code = process.wait()
-            hung = "" if slow.is_alive() or not slow.ident else f" after {TIMEOUT_S:.0f} s"
+            hung = "" if slow.is_alive() or not slow.ident else f" after {limits.TIMEOUT_S:.0f} s"
             reason = f"the process that read it ended{hung} ({_ending(code)})"
             answer = Refusal(request.candidate.file, reason, bad=True)
             if not self._stopped:
@@ -113,12 +111,11 @@ class _ReaderPool:
                         continue
 
     def _start(self) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         process = subprocess.Popen(
             [sys.executable, "-m", "tsvan.data.raw.reader_pool"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=environment,
+            env=limits.reader_environment(),
         )
         self._all.append(process)
         self._new.add(process)
@@ -133,6 +130,7 @@ def _serve() -> None:
     """Read what comes on stdin until it is closed."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
+    limits.limit_memory()
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a library that prints must not end up among the answers
     pickle.dump(None, answers)

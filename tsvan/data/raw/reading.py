@@ -11,10 +11,13 @@ from PIL import Image, ImageDraw
 
 from tsvan.data.config import PrepareConfig
 from tsvan.data.datasets import MIN_FRAMES, DatasetRules
+from tsvan.data.raw import limits
 from tsvan.data.raw.boxes import Boxes, LeftOutError, Path
 from tsvan.data.raw.centring import How, centre
 from tsvan.data.raw.footage import Footage, Frames, UnreadableError, open_footage
-from tsvan.data.raw.layouts import Candidate
+from tsvan.data.raw.limits import in_words
+from tsvan.data.raw.listing import Candidate
+from tsvan.data.raw.rates import believed_rate
 from tsvan.data.splits import Source, cut
 
 SHOT = 142
@@ -56,6 +59,8 @@ class Reading:
         path: (1 or F, 3) left, top, edge of the square in the uncut frames.
         frames: (F, S, S, 3) uint8, RGB, in order; a few of them when all are not asked for.
         before: uncut frames with the square drawn in, (N, 142, 142, 3); empty when not asked for.
+        size: (width, height) of the uncut frames.
+        note: what the user should know of it; mostly empty.
     """
 
     source: Source
@@ -63,6 +68,8 @@ class Reading:
     path: Path
     frames: Frames
     before: Frames
+    size: tuple[int, int] = (0, 0)
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,9 @@ def read(request: Request) -> Reading | Refusal:
         return Refusal(request.candidate.file, str(error), bad=False)
     except UnreadableError as error:
         return Refusal(request.candidate.file, str(error), bad=True)
+    except MemoryError:
+        reason = f"takes more than {in_words(limits.MAX_MEMORY_BYTES)} of memory; cut it into shorter clips"
+        return Refusal(request.candidate.file, reason, bad=True)
     except Exception as error:
         # One odd file among thousands must not end hours of work; were it a fault of ours, all files would show it.
         reason = " ".join(f"cannot be read: {type(error).__name__}: {error}".split())
@@ -115,13 +125,16 @@ def _read(request: Request) -> Reading:
     )
     path, how = centre(found, footage, _is_crop(candidate, footage.size), request.masks, request.config)
     frames = reduce(footage, path, found.side)
-    source = Source(candidate.file, candidate.identity, len(frames), footage.rate, sha256)
+    # Pictures have no header: their own rate is what they have when their name says nothing.
+    header = None if candidate.pictures and candidate.identity.seconds else footage.rate
+    rate, note = believed_rate(header, len(frames), candidate.identity, candidate.layout)
+    source = Source(candidate.file, candidate.identity, len(frames), rate, sha256)
     _check_length(found, source)
     before = _shots(footage, path, len(frames)) if request.shots else np.zeros((0, SHOT, SHOT, 3), dtype=np.uint8)
     if not request.keep_frames:
-        step = found.frame_step(candidate.identity.class_name, footage.rate)
+        step = found.frame_step(candidate.identity.class_name, rate)
         frames = frames[:: step if len(frames) > step * MIN_FRAMES else 1][:MIN_FRAMES] if request.shots else frames[:0]
-    return Reading(source, how, path, frames, before)
+    return Reading(source, how, path, frames, before, footage.size, note)
 
 
 def _is_crop(candidate: Candidate, size: tuple[int, int]) -> bool:

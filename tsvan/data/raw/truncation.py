@@ -7,9 +7,7 @@ import re
 import av
 from av.container import InputContainer
 
-
-class UnreadableError(ValueError):
-    """The file cannot be used; the message is the reason."""
+from tsvan.data.raw.limits import UnreadableError
 
 
 def duration(frame: av.VideoFrame, stream: av.VideoStream) -> float:
@@ -19,10 +17,10 @@ def duration(frame: av.VideoFrame, stream: av.VideoStream) -> float:
     return float(1 / stream.average_rate) if stream.average_rate else 0.0
 
 
-def check_whole(
+def check_not_truncated(
     container: InputContainer, stream: av.VideoStream, num_frames: int, end: float | None, rate: float | None
 ) -> None:
-    """A file that was cut off often decodes without an error: its header still promises more than came.
+    """Compare what came with what the header promises: a file that was cut off often decodes without an error.
 
     Where the header tells both, the number of frames and the time must both fall short, by more than rounding: either
     alone is also off in sound files (edit lists, variable frame rates).

@@ -1,34 +1,25 @@
-"""What a source folder holds: which files are clips of the dataset, which are not, and of which dataset it is."""
+"""What a source folder holds: which files are clips of the dataset, and which are not, and why."""
 
 from __future__ import annotations
 
 import os
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from tsvan.data.datasets import DATASETS, DatasetRules, rules
+from tsvan.data.datasets import DatasetRules
 from tsvan.data.naming import Layout
+from tsvan.data.raw.endings import ARCHIVE, ARRAY, PICTURES, ending, is_clip
 from tsvan.data.raw.filenames import Identity, IgnoredError, UnnamedError, natural, read_name
-from tsvan.data.store import INDEX, Rejection
+from tsvan.data.raw.limits import MAX_MEMBERS, file_problem, irregular_kind, open_regular
+from tsvan.data.raw.printable import name_problem, printable
+from tsvan.data.store import Rejection
 from tsvan.validation import UserError
 
-_PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm"}
-_NOT_VIDEO = {
-    *(".gz", ".mat", ".pdf", ".tar", ".wav", ".m4a", ".xls", ".xlsx"),
-    *(".csv", ".doc", ".docx", ".htm", ".html", ".json", ".log", ".md", ".py", ".sh", ".toml", ".tsv", ".txt"),
-    *(".xml", ".yaml", ".yml"),
-}
-
-
-class UnknownLayoutError(UserError):
-    """A folder whose names are of no dataset; `files`: there are videos in it."""
-
-    def __init__(self, message: str, files: bool) -> None:
-        super().__init__(message)
-        self.files = files
+LINK = "a link to a folder, which data prepare follows with --follow-links"
+"""Why it is left out."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +45,10 @@ class Candidate:
         """How it lies on disk, in words."""
         if self.pictures:
             return "folders of pictures"
-        if self.file.lower().endswith(".npy"):
+        if ending(self.file) == ARRAY:
             return "published .npy clips"
-        named = " named <speaker>#<video>#<first>#<last>" if "#" in self.file else ""
+        pattern = self.layout.pattern.removeprefix("**/") if self.layout is not None else ""
+        named = f" named {pattern}" if "#" in pattern else ""
         return f"videos{named}{' in zips' if self.archive else ''}"
 
 
@@ -79,66 +71,47 @@ class Listing:
         """Files that should have been clips."""
         return len(self.candidates) + len(self.rejected)
 
-    @property
-    def layout(self) -> str:
-        """The forms of the clips, in words."""
-        forms = Counter(candidate.form for candidate in self.candidates)
-        return ", ".join(f"{count:,} {form}" for form, count in forms.most_common())
+
+def describe_forms(candidates: Iterable[Candidate]) -> str:
+    """How clips lie on disk, in words."""
+    forms = Counter(candidate.form for candidate in candidates)
+    return ", ".join(f"{count:,} {form}" for form, count in forms.most_common())
 
 
-def list_folder(dataset_rules: DatasetRules, source: Path, picks: Path | None = None) -> Listing:
+def list_folder(
+    dataset_rules: DatasetRules, source: Path, picks: Path | None = None, follow_links: bool = False
+) -> Listing:
     """Find the clips and read their names; hidden files are passed over.
 
     Args:
         dataset_rules: whose names.
         source: the folder, searched with its subfolders and zips.
-        picks: a file that lists speakers and clips, one a line; the others are left out.
+        picks: a file that lists subjects and clips, one a line; the others are left out.
+        follow_links: search folders that links lead to, too.
 
     Raises:
         UserError: no such folder, nothing in it that could be a clip, or an unusable list.
     """
-    if not source.is_dir():
-        what = "is not a folder" if source.exists() else "does not exist"
-        raise UserError(f"the data folder {source} {what}; expected video files named {dataset_rules.wanted}")
-    sorter = _Sorter(dataset_rules)
-    for folder, names in _folders(source):
-        sorter.folder(source, folder, names)
+    check_folder(source, f"expected video files named {dataset_rules.wanted}")
+    sorter = _Sorter(dataset_rules, source)
+    for folder, names in _folders(source, follow_links, sorter.left_out):
+        sorter.sort(folder, names)
+    sorter.note_passed_over()
     candidates = sorted(sorter.candidates, key=lambda candidate: natural(candidate.file))
     if not candidates and not sorter.rejected:
-        raise UserError(f"no video in the data folder {source}; expected files named {dataset_rules.wanted}")
+        links = [file for file, reason in sorter.left_out if reason == LINK]
+        hint = f"; {links[0]} is {LINK}" if links else ""
+        raise UserError(f"no video in the data folder {source}; expected files named {dataset_rules.wanted}{hint}")
     if picks is not None:
         candidates = _picked(candidates, picks, sorter)
-    if dataset_rules.takes == "first":
-        candidates = _without_doubles(candidates, sorter.left_out)
     return Listing(tuple(candidates), tuple(sorter.rejected), tuple(sorter.left_out))
 
 
-def recognise(source: Path) -> DatasetRules:
-    """The dataset whose names a folder's files have.
-
-    Raises:
-        UserError: no such folder, a clip store, or names of no dataset.
-    """
-    if (source / INDEX).exists():
-        raise UserError(f"{source} is a clip store; look at it with python -m tsvan data show --store {source}")
+def check_folder(source: Path, advice: str) -> None:
+    """Raises UserError, with the advice, when there is no such folder."""
     if not source.is_dir():
         what = "is not a folder" if source.exists() else "does not exist"
-        raise UserError(f"the data folder {source} {what}; give the folder that holds the videos")
-    shares: dict[str, float] = {}
-    for name in DATASETS:
-        try:
-            listing = list_folder(rules(name), source)
-        except UserError:
-            continue  # nothing in it that could be a clip of this dataset
-        # Any folder of videos in subfolders could be speakers with their videos: such names say nothing.
-        sure = sum(found.layout is not None and found.layout.distinctive for found in listing.candidates)
-        shares[name] = sure / listing.total
-    best = max(shares, key=lambda name: shares[name], default="")
-    if not best or shares[best] < 0.25:
-        layouts = "; ".join(f"{name}: {rules(name).wanted}" for name in DATASETS)
-        what = "is of none of the four datasets by its names" if shares else "holds no video"
-        raise UnknownLayoutError(f"{source} {what}; the datasets have: {layouts}", bool(shares))
-    return rules(best)
+        raise UserError(f"the data folder {source} {what}; {advice}")
 
 
 @dataclass
@@ -146,24 +119,38 @@ class _Sorter:
     """Sorts what it is shown into candidates, rejected and left out."""
 
     rules: DatasetRules
+    source: Path
     candidates: list[Candidate] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
     left_out: list[Rejection] = field(default_factory=list)
+    passed_over: dict[str, list[str]] = field(default_factory=dict)
 
-    def folder(self, source: Path, folder: str, names: Sequence[str]) -> None:
+    def sort(self, folder: str, names: Sequence[str]) -> None:
         """Sort the files of one folder, given by its path below the source."""
-        pictures = [name for name in names if PurePosixPath(name).suffix.lower() in _PICTURES]
+        pictures = []
+        for name in names:
+            file = f"{folder}/{name}".removeprefix("/")
+            if not (is_clip(name) or ending(name) in (ARCHIVE, *PICTURES)):
+                if name != self.rules.centring.masks:
+                    self.passed_over.setdefault(ending(name), []).append(printable(file))
+            elif what := irregular_kind(self.source / file):
+                self.left_out.append(Rejection(printable(file), f"{what}, not a regular file"))
+            elif problem := file_problem(self.source / file) or name_problem(file):
+                self.rejected.append(Rejection(printable(file), problem))
+            elif ending(name) == ARCHIVE:
+                self._zip(file)
+            elif ending(name) in PICTURES:
+                pictures.append(name)
+            else:
+                self._name(file)
         if pictures:
             self._pictures(folder, pictures)
-        for name in names:
-            file, suffix = f"{folder}/{name}".removeprefix("/"), PurePosixPath(name).suffix.lower()
-            if suffix == ".zip":
-                self._zip(source, file)
-            elif not suffix or suffix in _NOT_VIDEO:
-                if name != self.rules.centring.masks:
-                    self.left_out.append(Rejection(file, "not a video by its name"))
-            elif suffix not in _PICTURES:
-                self._name(file)
+
+    def note_passed_over(self) -> None:
+        """Say how many files there are of each ending that no clip has; one by one they would fill an index."""
+        for suffix, files in sorted(self.passed_over.items()):
+            many = f"{len(files):,} files " + (f"*{printable(suffix)}" if suffix else "without an ending")
+            self.left_out.append(Rejection(many if len(files) > 1 else files[0], "not a video by its name"))
 
     def _name(self, file: str, archive: str | None = None) -> None:
         try:
@@ -185,35 +172,44 @@ class _Sorter:
         else:
             self.candidates.append(Candidate(folder, identity, layout, pictures=sorted_names))
 
-    def _zip(self, source: Path, archive: str) -> None:
+    def _zip(self, archive: str) -> None:
         try:
-            with zipfile.ZipFile(source / archive) as opened:
+            with open_regular(self.source / archive) as content, zipfile.ZipFile(content) as opened:
                 members = [info.filename for info in opened.infolist() if not info.is_dir()]
-        except (OSError, zipfile.BadZipFile) as error:
-            self.rejected.append(Rejection(archive, f"not a zip archive, or cut off: {error}"))
+        except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
+            self.rejected.append(Rejection(archive, f"not a zip archive, or cut off: {' '.join(str(error).split())}"))
+            return
+        if len(members) > MAX_MEMBERS:
+            self.rejected.append(Rejection(archive, f"{len(members):,} files in it; at most {MAX_MEMBERS:,} are read"))
             return
         used = 0
         for member in members:
-            path = PurePosixPath(member)
-            hidden = any(part.startswith((".", "__")) for part in path.parts)
-            if not hidden and path.suffix and path.suffix.lower() not in {*_NOT_VIDEO, *_PICTURES, ".zip"}:
-                self._name(f"{archive}/{member}", archive)
+            hidden = any(part.startswith((".", "__")) for part in PurePosixPath(member).parts)
+            if not hidden and is_clip(member):
                 used += 1
+                file = f"{archive}/{member}"
+                if problem := name_problem(file):
+                    self.rejected.append(Rejection(printable(file), problem))
+                else:
+                    self._name(file, archive)
         if not used:
             self.left_out.append(Rejection(archive, "no video in this zip; pictures are read from folders only"))
 
 
-def _folders(source: Path) -> Iterator[tuple[str, list[str]]]:
-    """Folders below the source and their files; links are followed, each folder is visited once."""
+def _folders(source: Path, follow_links: bool, left_out: list[Rejection]) -> Iterator[tuple[str, list[str]]]:
+    """Folders below the source and their files, each folder once; links to folders are followed only on request."""
     visited: set[tuple[int, int]] = set()
-    for folder, subfolders, names in os.walk(source, followlinks=True):
+    for folder, subfolders, names in os.walk(source, followlinks=follow_links):
         status = os.stat(folder)
         if (status.st_dev, status.st_ino) in visited:
             subfolders.clear()
             continue
         visited.add((status.st_dev, status.st_ino))
-        subfolders[:] = sorted((name for name in subfolders if not name.startswith(".")), key=natural)
         below = Path(folder).relative_to(source).as_posix().removeprefix(".")
+        subfolders[:] = sorted((name for name in subfolders if not name.startswith(".")), key=natural)
+        if not follow_links:
+            links = [name for name in subfolders if os.path.islink(os.path.join(folder, name))]
+            left_out += [Rejection(printable(f"{below}/{name}".removeprefix("/")), LINK) for name in links]
         yield below, sorted((name for name in names if not name.startswith(".")), key=natural)
 
 
@@ -243,14 +239,3 @@ def _picked(candidates: list[Candidate], picks: Path, sorter: _Sorter) -> list[C
     missing = f"on the list {picks.name}, not in the folder"
     sorter.rejected[:] = [Rejection(line, missing) for line in sorted(wanted - hit)]
     return kept
-
-
-def _without_doubles(candidates: Sequence[Candidate], left_out: list[Rejection]) -> list[Candidate]:
-    """Weizmann has a second take of a few actions (lena_run2): the first take of each person and action is used."""
-    first: dict[tuple[str, str], Candidate] = {}
-    for candidate in sorted(candidates, key=lambda item: natural(item.identity.take)):
-        key = (candidate.identity.subject, candidate.identity.class_name)
-        if first.setdefault(key, candidate) is not candidate:
-            left_out.append(Rejection(candidate.file, f"a second take beside {first[key].file}"))
-    kept = set(map(id, first.values()))
-    return [candidate for candidate in candidates if id(candidate) in kept]
