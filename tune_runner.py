@@ -9,6 +9,7 @@ import sys
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait must not spin: trials share the cores
 
 from sweeps.commands.arguments import reproduce_parser, status_parser, study_parser
+from tsvan.terminal import guard_output
 from tsvan.validation import UserError, one_line
 
 
@@ -68,4 +69,5 @@ def _study(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    guard_output()
     sys.exit(main())

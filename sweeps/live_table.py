@@ -14,6 +14,7 @@ from rich.table import Table
 from sweeps.config.schema import Objective
 from sweeps.config.space import describe
 from sweeps.state.job import Job, Outcome, Point
+from sweeps.state.log import StudyLog
 from tsvan.config import TrainConfig
 from tsvan.journal import Journal
 from tsvan.terminal import duration
@@ -28,11 +29,12 @@ class LiveTable:
     Args:
         objective: whose metric is shown.
         console: where to; None: stdout.
+        log: has the same lines; None: there is none.
     """
 
-    def __init__(self, objective: Objective, console: Console | None = None) -> None:
+    def __init__(self, objective: Objective, console: Console | None = None, log: StudyLog | None = None) -> None:
         self._console = console or Console(file=sys.stdout, highlight=False, soft_wrap=True)
-        self._objective = objective
+        self._objective, self._log = objective, log
         self._rows: dict[str, dict[str, Any]] = {}
         self._live: Live | None = None
         self._total, self._done, self._before = 0, 0, 0
@@ -41,6 +43,8 @@ class LiveTable:
 
     def say(self, text: str) -> None:
         """A line that stays."""
+        if self._log is not None:
+            self._log.add(text)
         self._console.print(text, markup=False)
 
     def begin(self, title: str, total: int, done: int = 0) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import traceback
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from sweeps.search.trial_queue import SweepQueue, derive_seed
 from sweeps.state.errors import StorageError, storage_error
 from sweeps.state.job import Job, Outcome
 from sweeps.state.lock import only_driver
+from sweeps.state.log import StudyLog
 from sweeps.state.record import read_record, write_record
 from sweeps.state.retention import delete_unfinished_checkpoints, drop_optimizer_state, remove_leftovers
 from sweeps.state.signals import StopSignals, StudyInterrupted
@@ -38,6 +40,7 @@ from tsvan.data.store import ClipStore
 from tsvan.files import shown_path
 from tsvan.models.precision import slow_bfloat16
 from tsvan.terminal import duration, progress
+from tsvan.validation import UserError
 
 _TURN_S = 0.0005
 """How long a thread may keep another one from Python; with the usual 5 ms each of the many short waits for the disk
@@ -70,7 +73,8 @@ class _Driver:
 
     def __init__(self, request: ResolvedRequest) -> None:
         self.request, self.config, self.paths = request, request.config, request.paths
-        self.live_table = LiveTable(self.config.objective)
+        self.log = StudyLog(self.paths)
+        self.live_table = LiveTable(self.config.objective, log=self.log)
         self.signals = StopSignals(self.paths, self.live_table.say)
         self.uploader: Uploader | None = None
         self.started = time.monotonic()
@@ -88,6 +92,7 @@ class _Driver:
                 return INTERRUPTED
             except BaseException as error:
                 line = storage_error(error, self.paths.root)
+                self.log.add(line or f"error: {error}" if isinstance(error, UserError) else traceback.format_exc())
                 if self.uploader is not None:
                     self.uploader.close("interrupted" if line else "failed", timeout_s=5)
                 if line:

@@ -7,7 +7,7 @@ import sys
 
 from tsvan.commands import score, train
 from tsvan.commands.data import add_commands as add_data_commands
-from tsvan.terminal import say
+from tsvan.terminal import guard_output, say
 from tsvan.validation import UserError, one_line
 
 
@@ -34,4 +34,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    guard_output()
     sys.exit(main())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -15,6 +17,47 @@ from rich.progress import Progress as Bar
 from tsvan.files import Progress
 
 PLAIN_INTERVAL_S = 10.0
+
+
+class _Forgiving:
+    """A text stream on which nothing fails: what can't be shown is escaped, and what nobody can take is dropped."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write, or drop."""
+        self._try(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, or drop."""
+        self._try(self._stream.flush)
+
+    def _try(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except (OSError, ValueError):  # the reader of a pipe has left, the disk is full, the terminal is gone, closed
+            with suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, self._stream.fileno())  # so that what is still in buffers can be flushed
+                os.close(nowhere)
+
+
+def guard_output() -> None:
+    """Let nothing that is printed end the process. Called once, by a command that was started as a program."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: no file of ours must become stdout
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name) or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the whole process
+        stream.reconfigure(errors="backslashreplace")
+        setattr(sys, name, _Forgiving(stream))
 
 
 def say(message: str) -> None:
@@ -72,11 +115,17 @@ def _plain(label: str) -> Progress:
     return move
 
 
+def ending_signals() -> tuple[signal.Signals, ...]:
+    """Return the signals that end a process in order; SIGHUP is none where it is ignored, as under `nohup`."""
+    hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+    return (signal.SIGINT, signal.SIGTERM, *hangup)
+
+
 @contextmanager
 def stop_signals() -> Iterator[Callable[[], bool]]:
-    """SIGINT and SIGTERM set a flag, which the block can ask for, in place of ending the process."""
+    """SIGINT, SIGTERM and SIGHUP set a flag, which the block can ask for, in place of ending the process."""
     received: list[int] = []
-    signals = (signal.SIGINT, signal.SIGTERM)
+    signals = ending_signals()
     before = [signal.signal(number, lambda number, frame: received.append(number)) for number in signals]
     try:
         yield lambda: bool(received)

@@ -16,7 +16,7 @@ from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.scoring.seal import SEALED, write_down
 from tsvan.state_file import read_state
-from tsvan.terminal import say
+from tsvan.terminal import ending_signals, say
 from tsvan.validation import UserError
 
 
@@ -90,7 +90,7 @@ def _own_stop_file(job: Job) -> Iterator[None]:
 
     stop = Path(job.stop_file)
     stop.unlink(missing_ok=True)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ending_signals():
         signal.signal(number, lambda *_: stop.touch())
     yield
 

@@ -34,6 +34,11 @@ class StudyPaths:
         return self.root / "study.lock"
 
     @property
+    def log(self) -> Path:
+        """Every line that the study said, with the time, whatever became of the terminal."""
+        return self.root / "study.log"
+
+    @property
     def stop(self) -> Path:
         """While this file exists, trials save a checkpoint and end."""
         return self.root / "stop"

@@ -1,4 +1,4 @@
-"""The wish to stop: SIGINT and SIGTERM, which first ask the trials to save."""
+"""The wish to stop: SIGINT, SIGTERM and SIGHUP, which first ask the trials to save."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sweeps.state.paths import StudyPaths
+from tsvan.terminal import ending_signals
 
 
 class StudyInterrupted(BaseException):
@@ -19,7 +20,7 @@ class StudyInterrupted(BaseException):
 
 
 class StopSignals:
-    """SIGINT and SIGTERM: first ask the trials to save (a file they look for), then insist.
+    """SIGINT, SIGTERM and SIGHUP: first ask the trials to save (a file they look for), then insist.
 
     Outside `patient()` nothing needs saving, and the signal ends the stage at once as `StudyInterrupted`.
     """
@@ -27,23 +28,23 @@ class StopSignals:
     def __init__(self, paths: StudyPaths, say: Any) -> None:
         self._paths, self._say = paths, say
         self._patient = False
+        self._numbers = ending_signals()
         self.asked = False
 
     def install(self) -> None:
-        """Take over both signals. Ray takes SIGTERM when it starts: call this again afterwards."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        """Take over the signals. Ray takes SIGTERM when it starts: call this again afterwards."""
+        for number in self._numbers:
             signal.signal(number, self._handle)
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Both signals are ours in the block, and afterwards whose they were."""
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = [signal.getsignal(number) for number in numbers]
+        """The signals are ours in the block, and afterwards whose they were."""
+        before = [signal.getsignal(number) for number in self._numbers]
         self.install()
         try:
             yield
         finally:
-            for number, handler in zip(numbers, before, strict=True):
+            for number, handler in zip(self._numbers, before, strict=True):
                 signal.signal(number, handler)
 
     @contextmanager
@@ -64,6 +65,8 @@ class StopSignals:
 
     def _handle(self, number: int, frame: Any) -> None:
         if self.asked:
+            if number == signal.SIGHUP:  # a terminal that goes sends several
+                return
             os._exit(130)
         self.asked = True
         if not self._patient:

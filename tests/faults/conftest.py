@@ -110,6 +110,6 @@ def start() -> Iterator[Start]:
         driver.end()
 
 
-def begin(out: Path, *arguments: str, line: str = "", **options: tuple[str, ...]) -> Driver:
+def begin(out: Path, *arguments: str, line: str = "", **options: Any) -> Driver:
     """A driver with arguments of its own, or with a `line` that a terminal showed."""
     return Driver.typed(line, out) if line else Driver(out, *arguments, **options)

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -46,14 +46,22 @@ class Driver:
         arguments: beyond those of a tiny study.
         program: another one that takes the same arguments.
         launcher: what stands before python, such as `setpriv ...`.
+        output: where its words go in place of `text`.
+        environment: what of it differs from this process's.
     """
 
     def __init__(
-        self, out: Path, *arguments: str, program: tuple[str, ...] = ("tune_runner.py",), launcher: tuple[str, ...] = ()
+        self,
+        out: Path,
+        *arguments: str,
+        program: tuple[str, ...] = ("tune_runner.py",),
+        launcher: tuple[str, ...] = (),
+        output: IO[bytes] | int | None = None,
+        environment: dict[str, str] | None = None,
     ) -> None:
         sets = [part for text in TINY for part in ("--set", text)]
         study = ["--dataset", "weizmann", "--preset", "smoke", "--out", str(out), *sets, *arguments]
-        self._start([*launcher, sys.executable, *program, *study], out)
+        self._start([*launcher, sys.executable, *program, *study], out, output, environment)
 
     @classmethod
     def typed(cls, line: str, out: Path) -> Driver:
@@ -62,12 +70,20 @@ class Driver:
         driver._start([sys.executable, *shlex.split(line)[1:]], out)
         return driver
 
-    def _start(self, command: list[str], out: Path) -> None:
+    def _start(
+        self,
+        command: list[str],
+        out: Path,
+        output: IO[bytes] | int | None = None,
+        changes: dict[str, str] | None = None,
+    ) -> None:
         self.out, self.started = out, time.monotonic()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - apart from the study, whose disk may be full
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
         environment |= {"MLFLOW_HTTP_REQUEST_TIMEOUT": "2", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=self._log, stderr=self._log)
+        heard = self._log if output is None else output
+        environment |= changes or {}
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=heard, stderr=heard)
 
     @property
     def text(self) -> str:
