@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.ledger import audit
-from tests.faults.conftest import Start
-from tests.faults.harness import at_work, status
+from tests.faults.harness import Start, at_work, status
 
 
 @dataclass(frozen=True)
