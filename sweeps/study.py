@@ -109,7 +109,7 @@ class _Driver:
         began_with = None if request.record is None else Path(request.record.store)
         with progress("clips") as bar:
             store = open_store(self.config.rules, request.data, self.paths, began_with, bar)
-        stack.enter_context(only_driver(self.paths))
+        stack.enter_context(only_driver(self.paths, self.live_table.say))
         return store
 
     def _stages(self, store: ClipStore, stack: ExitStack) -> int:
