@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait must not spin: trials share the cores
 
@@ -13,8 +14,17 @@ from tsvan.terminal import guard_output
 from tsvan.validation import UserError, one_line
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code is 0 done, 1 no usable trial, 2 wrong use, 130 interrupted."""
+def main(arguments: list[str] | None = None, body: dict[str, Any] | None = None, driver: Any = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: in place of the command line's.
+        body: what a study's jobs run in place of the trainer, for tests and benchmarks (`Request.body`).
+        driver: in place of `StudyDriver`, for benchmarks.
+
+    Returns:
+        Exit code: 0 done, 1 no usable trial, 2 wrong use, 3 the cluster is lost, 130 interrupted.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         if arguments[:1] == ["reproduce"]:
@@ -25,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
             from sweeps.status.command import status
 
             return status(status_parser().parse_args(arguments[1:]))
-        return _study(study_parser().parse_args(arguments))
+        return _study(study_parser().parse_args(arguments), body or {}, driver)
     except UserError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
@@ -33,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _study(args: argparse.Namespace) -> int:
+def _study(args: argparse.Namespace, body: dict[str, Any], driver: Any) -> int:
     from sweeps.config.load import check_names
 
     dataset = check_names(args.dataset, args.preset)  # before torch and Ray are imported, which takes seconds
@@ -64,7 +74,9 @@ def _study(args: argparse.Namespace) -> int:
             tracking_uri=args.tracking_uri,
             final_from=args.final_from,
             address=args.address,
-        )
+            body=body,
+        ),
+        driver,
     )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,27 +42,25 @@ def main() -> int:
     from sweeps import study
 
     folder, arguments = Path(sys.argv[1]), sys.argv[2:]
-    driver: Any = study._Driver
-    template, sweep = driver._template, driver._sweep
 
-    def with_trivial_trials(self: Any, *args: Any) -> Job:
-        job: Job = template(self, *args)
-        return replace(job, body="benchmarks.our_study:body")
+    class SweepOnly(study.StudyDriver):
+        """Ends when all trials are delivered: the other columns have no final stage."""
 
-    def until_delivered(self: Any, *args: Any) -> bool:
-        sweep(self, *args)
-        left = self.uploader.settle(timeout_s=120)
-        if left:
-            raise SystemExit(f"not delivered: {', '.join(left)}: {self.uploader.problem}")
-        trivial.note_done(folder)
-        return False  # no final stage: the other columns have none
+        def sweep(self, *args: Any) -> bool:
+            super().sweep(*args)
+            assert self.uploader is not None
+            left = self.uploader.settle(timeout_s=120)
+            if left:
+                raise SystemExit(f"not delivered: {', '.join(left)}: {self.uploader.problem}")
+            trivial.note_done(folder)
+            return False
 
-    def end(self: Any, *_: Any) -> int:
-        self.uploader.close("complete")
-        return study.DONE
+        def report(self, *args: Any) -> int:
+            assert self.uploader is not None
+            self.uploader.close("complete")
+            return study.DONE
 
-    driver._template, driver._sweep, driver._report = with_trivial_trials, until_delivered, end
-    return tune_runner.main(arguments)
+    return tune_runner.main(arguments, {"body": "benchmarks.our_study:body"}, SweepOnly)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,12 +19,11 @@ STEP_S = 0.15
 
 def body(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
     """`train_and_score` on a walk."""
-    from sweeps.execution import trial
+    from sweeps.execution.trial import train_and_score
     from tsvan.trainer import Trainer
 
     Trainer._step = _step  # type: ignore[method-assign]
-    trial._score = _score
-    return trial.train_and_score(job, stop)
+    return train_and_score(job, stop, _score)
 
 
 def walk(networks: Networks, seed: int, iteration: int) -> None:
@@ -43,7 +41,7 @@ def height(networks: Networks) -> float:
 
 def _step(trainer: Any) -> None:
     walk(trainer.networks, trainer.config.seed, trainer.iteration)
-    trainer._add("walk/height", height(trainer.networks))
+    trainer._add(("walk/height",), height(trainer.networks))
     time.sleep(STEP_S)
 
 
@@ -54,12 +52,8 @@ def _score(job: Job, trainer: Any) -> Point:
 def main() -> int:
     """`tune_runner.py` with such trials."""
     import tune_runner
-    from sweeps.study import _Driver
 
-    template = _Driver._template
-    own = "benchmarks.soak_trial:body"
-    _Driver._template = lambda *parts: replace(template(*parts), body=own)  # type: ignore[method-assign]
-    return tune_runner.main(sys.argv[1:])
+    return tune_runner.main(sys.argv[1:], {"body": "benchmarks.soak_trial:body"})
 
 
 if __name__ == "__main__":

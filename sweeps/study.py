@@ -8,7 +8,7 @@ import time
 import traceback
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweeps.commands import dry_run
 from sweeps.commands.request import Request, ResolvedRequest, resolve
@@ -20,11 +20,11 @@ from sweeps.final import candidates, reruns
 from sweeps.final.seed_noise import study_noise
 from sweeps.live_table import LiveTable
 from sweeps.scorer import ScorerResult, check_same_scorer, scorer_stage
-from sweeps.search.early_stopping import Stopper, rung_points, save_points, score_points
+from sweeps.search.early_stopping import EarlyStoppingRule, rung_points, save_points, score_points
 from sweeps.search.lost_outcomes import restore_outcomes
 from sweeps.search.storage import load_study, open_study, trial_numbers
 from sweeps.search.trial_queue import SweepQueue, derive_seed
-from sweeps.state.errors import StorageError, storage_error
+from sweeps.state.errors import ClusterLost, StorageError, storage_error
 from sweeps.state.job import Job, Outcome
 from sweeps.state.lock import only_driver
 from sweeps.state.log import StudyLog
@@ -42,18 +42,21 @@ from tsvan.models.precision import slow_bfloat16
 from tsvan.terminal import duration, progress
 from tsvan.validation import UserError
 
-_TURN_S = 0.0005
-"""How long a thread may keep another one from Python; with the usual 5 ms each of the many short waits for the disk
-between two trials ends 5 ms late while MLflow is being told of others."""
+if TYPE_CHECKING:
+    from sweeps.execution.cluster_watch import ClusterWatch
 
-DONE, NO_USABLE_TRIAL, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+DONE, NO_USABLE_TRIAL, WRONG_USE, CLUSTER_LOST, INTERRUPTED = 0, 1, 2, 3, 130
 
 
-def run_study(asked: Request) -> int:
+def run_study(asked: Request, driver: type[StudyDriver] | None = None) -> int:
     """Run a study, or go on with one.
 
+    Args:
+        asked: by the command line.
+        driver: another one than `StudyDriver`.
+
     Returns:
-        Exit code: 0 done, 1 no usable trial, 130 stopped with its state saved.
+        Exit code: 0 done, 1 no usable trial, 3 the cluster is lost, 130 stopped with its state saved.
 
     Raises:
         UserError: wrong use or missing data; nothing was started and nothing written.
@@ -65,10 +68,10 @@ def run_study(asked: Request) -> int:
         dry_run.show(request, cost)
         return DONE
     dry_run.refuse_slow(request.config, cost, request.cuda, asked.allow_slow)
-    return _Driver(request).run()
+    return (driver or StudyDriver)(request).run()
 
 
-class _Driver:
+class StudyDriver:
     """One process's work on one study."""
 
     def __init__(self, request: ResolvedRequest) -> None:
@@ -77,11 +80,11 @@ class _Driver:
         self.live_table = LiveTable(self.config.objective, log=self.log)
         self.signals = StopSignals(self.paths, self.live_table.say)
         self.uploader: Uploader | None = None
+        self.joined: ClusterWatch | None = None
         self.started = time.monotonic()
 
     def run(self) -> int:
         """All stages."""
-        sys.setswitchinterval(_TURN_S)
         with self.signals.installed(), ExitStack() as stack:
             try:
                 store = self._prepare(stack)
@@ -90,6 +93,11 @@ class _Driver:
             except StudyInterrupted:
                 self._goodbye(self.uploader.close("interrupted", timeout_s=15) if self.uploader is not None else [])
                 return INTERRUPTED
+            except ClusterLost as lost:
+                left = self.uploader.close("interrupted", timeout_s=15) if self.uploader is not None else []
+                self.live_table.say(f"the Ray cluster is lost: {lost}")
+                self._goodbye(left)
+                return CLUSTER_LOST
             except BaseException as error:
                 line = storage_error(error, self.paths.root)
                 self.log.add(line or f"error: {error}" if isinstance(error, UserError) else traceback.format_exc())
@@ -104,8 +112,8 @@ class _Driver:
         request = self.request
         assert isinstance(request.data, DataPlan)
         if request.address is not None:
-            join(request.address, self.config, request.uri, stack)
-            self.signals.install()
+            self.joined = join(request.address, self.config, request.uri, stack)
+            self.signals.install()  # Ray takes SIGTERM when it starts
         began_with = None if request.record is None else Path(request.record.store)
         with progress("clips") as bar:
             store = open_store(self.config.rules, request.data, self.paths, began_with, bar)
@@ -118,12 +126,12 @@ class _Driver:
             self.config, self.record_now, store, scorer, self.paths, request.uri, self.live_table.say
         )
         uploader.start()
-        workers = Workers(self.config, request.address is not None, self.paths, uploader, self.live_table, stack)
+        workers = Workers(self.config, self.joined, self.paths, uploader, self.live_table, stack)
         template = self._template(store, scorer, workers)
         self._calibrate(template, workers, uploader)
-        study_done = self._sweep(template, workers, uploader)
+        study_done = self.sweep(template, workers, uploader)
         result = self._final(template, workers, uploader) if study_done else None
-        return self._report(result, scorer, uploader)
+        return self.report(result, scorer, uploader)
 
     def _begin(self, store: ClipStore) -> None:
         store.verify()
@@ -193,9 +201,11 @@ class _Driver:
             device="cuda" if workers.slots.gpus > 0 else "cpu",
             stop_file=str(self.paths.stop),
             i3d=self.config.scoring.i3d,
+            **self.request.body,
         )
 
-    def _sweep(self, template: Job, workers: Workers, uploader: Uploader) -> bool:
+    def sweep(self, template: Job, workers: Workers, uploader: Uploader) -> bool:
+        """Run the trials that remain; False: none can be chosen."""
         if self.request.chosen is not None:
             self.live_table.say(f"3 sweep: skipped, the config is from {self.request.chosen.origin}")
             return True
@@ -209,8 +219,9 @@ class _Driver:
         study = open_study(paths, config)
         for number in restore_outcomes(study, paths):
             self.live_table.say(f"  trial {number}: its end is written down again, as Optuna's database tells it")
-        stopper = Stopper.of(config.base.schedule, config.scheduler, config.objective)
-        queue = SweepQueue(study, config, make_job, stopper)
+        queue = SweepQueue(study, config, make_job)
+        rule = EarlyStoppingRule.of(config.base.schedule, config.scheduler, config.objective)
+        rule.recall(queue.known_scores())
         for trial in study.trials:
             outcome = Outcome.read(paths.trial(trial.number))
             if outcome is not None:
@@ -221,7 +232,7 @@ class _Driver:
             where = f"{workers.slots.workers} at a time on {'GPU' if workers.slots.gpus else 'CPU'}"
             title = f"3 sweep: {queue.total} trials, {queue.done} done before, {where}"
             self._begin_runs(title, queue.total, queue.done)
-            workers.run(queue, self.signals)
+            workers.run_sweep(queue, rule, self.signals)
         delete_unfinished_checkpoints(paths)
         return bool(candidates.best_candidates(config, study, 1))
 
@@ -238,14 +249,14 @@ class _Driver:
     def _reruns(self, title: str, workers: Workers, uploader: Uploader) -> reruns.RunJobs:
         """Runs the reruns of a stage that have not ended yet."""
 
-        def run(queue: reruns.FixedQueue) -> None:
-            for job, outcome in queue.ended:
+        def run(jobs: reruns.JobList) -> None:
+            for job, outcome in jobs.ended:
                 uploader.catch_up(_kept(job), outcome)
                 if outcome.state != "complete":
                     drop_optimizer_state(job.paths)
-            if len(queue):
-                self._begin_runs(f"{title}: {len(queue)} run(s) with fresh seeds", len(queue))
-                workers.run(queue, self.signals)
+            if jobs.waiting:
+                self._begin_runs(f"{title}: {len(jobs.waiting)} run(s) with fresh seeds", len(jobs.waiting))
+                workers.run_jobs(jobs.waiting, self.signals)
             else:
                 self.live_table.say(f"{title}: its runs are done")
 
@@ -280,7 +291,8 @@ class _Driver:
             winner = best[0]
         return reruns.evaluate(winner, published, config, sized("report"), paths, run, confirmed)
 
-    def _report(self, result: reruns.FinalResult | None, scorer: ScorerResult, uploader: Uploader) -> int:
+    def report(self, result: reruns.FinalResult | None, scorer: ScorerResult, uploader: Uploader) -> int:
+        """Write the report, deliver what is left, and say where all lies; the exit code."""
         from sweeps.report.stage import publish
 
         uploader.settle(timeout_s=60)

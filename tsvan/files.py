@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import itertools
@@ -16,6 +17,7 @@ Progress = Callable[[int, int], None]
 """Called with (done, total) during long work."""
 
 _count = itertools.count()
+_NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 def shown_path(path: Path) -> str:
@@ -64,6 +66,30 @@ def write_atomically(path: Path, data: bytes | str) -> None:
     """Write a whole file or nothing."""
     with replacing(path) as file:
         file.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def write_once(path: Path, data: bytes | str) -> bool:
+    """Write a whole file that never replaces another; False: there is one already.
+
+    The file system decides, not what this machine remembers of the folder: on a shared one a file that another machine
+    wrote a moment ago may still look absent.
+    """
+    with temporary(path) as file:
+        file.write_bytes(data.encode() if isinstance(data, str) else data)
+        with open(file, "rb+") as handle:
+            os.fsync(handle.fileno())
+        try:
+            os.link(file, path)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            if path.exists():
+                return False
+            os.replace(file, path)
+        _sync_folder(path.parent)
+    return True
 
 
 def make_folder(folder: Path) -> None:

@@ -18,7 +18,8 @@ examples:
   python tune_runner.py --dataset vox --preset smoke   a whole small study on stand-in clips, minutes on a CPU
   python tune_runner.py --dataset vox --dry-run        plan, cost, and what is missing
 
-exit codes: 0 done; 1 no usable trial; 2 wrong use or missing data; 130 interrupted, the state is saved"""
+exit codes: 0 done; 1 no usable trial; 2 wrong use or missing data; 3 the Ray cluster is lost, the
+state is saved; 130 interrupted, the state is saved"""
 
 
 class _Parser(argparse.ArgumentParser):

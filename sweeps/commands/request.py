@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -40,6 +41,7 @@ class Request:
     tracking_uri: str | None = None
     final_from: Path | None = None
     address: str | None = None
+    body: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class ResolvedRequest:
         address: of somebody's Ray cluster.
         cuda: there will be GPUs.
         kept: settings of a study that goes on which a new one would not have, a line each.
+        body: fields of a job that say what trains in place of the trainer (`body`, `body_options`); for tests and
+            benchmarks.
     """
 
     config: SweepConfig
@@ -69,6 +73,7 @@ class ResolvedRequest:
     address: str | None
     cuda: bool
     kept: tuple[str, ...] = ()
+    body: dict[str, Any] = field(default_factory=dict)
 
 
 def resolve(request: Request) -> ResolvedRequest:
@@ -94,7 +99,7 @@ def resolve(request: Request) -> ResolvedRequest:
     if address is None and not request.dry_run:
         check_share(config, torch.cuda.device_count(), "this machine")
     cuda = torch.cuda.is_available() or address is not None
-    return ResolvedRequest(config, file, paths, record, data, uri, chosen, address, cuda, tuple(kept))
+    return ResolvedRequest(config, file, paths, record, data, uri, chosen, address, cuda, tuple(kept), request.body)
 
 
 def _data(request: Request, config: SweepConfig, record: StudyRecord | None, paths: StudyPaths) -> DataPlan | str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
-import importlib
 import json
 import math
 import os
-import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -15,7 +13,10 @@ import torch
 
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import largest
+from sweeps.execution import ray_environment
+from sweeps.execution.slots import Slots
 from sweeps.live_table import LiveTable
+from sweeps.state.errors import ClusterLost
 from sweeps.state.paths import StudyPaths
 from sweeps.state.signals import StopSignals
 from sweeps.state.uris import is_local, shown_uri
@@ -27,28 +28,37 @@ from tsvan.state_file import MADE_AGAIN, read_state
 from tsvan.validation import UserError
 
 if TYPE_CHECKING:
-    from sweeps.execution.ray_cluster import Slots
-    from sweeps.state.job import JobQueue, Listener
+    from sweeps.execution.cluster_watch import ClusterWatch
+    from sweeps.execution.job_registry import JobRegistry
+    from sweeps.execution.searchers import JobSearcher
+    from sweeps.search.early_stopping import EarlyStoppingRule
+    from sweeps.search.trial_queue import SweepQueue
+    from sweeps.state.job import Job
+
+MAX_CLUSTERS = 5
+"""Clusters of our own that a study starts, one after the other, before it gives up."""
 
 _MARGIN = 1.15  # of the measured peak: the graphs and the gaps of a longer run
 _CONTEXT_BYTES = 600 * 2**20  # of a process on a GPU before it allocates anything
 
 
-def join(address: str, config: SweepConfig, uri: str, stack: ExitStack) -> None:
+def join(address: str, config: SweepConfig, uri: str, stack: ExitStack) -> ClusterWatch:
     """Connect to somebody's cluster, for as long as the stack lasts. Nothing has been written yet.
 
     Raises:
         UserError: nobody answers there, or the study can't run there.
     """
+    ray_environment.prepare(joins=True)
     from sweeps.execution import ray_cluster
 
-    stack.enter_context(ray_cluster.connected(address, None))
+    watch = stack.enter_context(ray_cluster.joined_cluster(address))
     if ray_cluster.num_nodes() > 1 and is_local(uri):
         raise UserError(
             f"the Ray cluster has {ray_cluster.num_nodes()} nodes, but the tracking store {shown_uri(uri)} is a "
             f"file of this one; give --tracking-uri of an MLflow server"
         )
     check_share(config, ray_cluster.cluster_resources()["GPU"], "the Ray cluster")
+    return watch
 
 
 def check_share(config: SweepConfig, gpus: float, where: str) -> None:
@@ -62,57 +72,102 @@ class Workers:
     """The machines of a study.
 
     Args:
-        joined: a cluster of somebody's is connected; else there will be one of our own on this machine.
+        joined: watches a cluster of somebody's; None: there will be one of our own on this machine.
         stack: ends our cluster.
     """
 
     def __init__(
         self,
         config: SweepConfig,
-        joined: bool,
+        joined: ClusterWatch | None,
         paths: StudyPaths,
         uploader: Uploader,
         live_table: LiveTable,
         stack: ExitStack,
     ) -> None:
-        self._config, self._paths, self._connected = config, paths, joined
-        self._uploader, self._live_table, self._stack = uploader, live_table, stack
-        self.slots = self._cluster_slots() if joined else self._local_slots()
+        self._config, self._paths, self._watch = config, paths, joined
+        self._uploader, self._live_table = uploader, live_table
+        self._cluster, self._clusters = stack.enter_context(ExitStack()), 0
+        self.slots = self._local_slots() if joined is None else self._cluster_slots()
 
-    def run(self, queue: JobQueue, signals: StopSignals) -> None:
-        """Run a queue's jobs.
+    def run_sweep(self, queue: SweepQueue, rule: EarlyStoppingRule, signals: StopSignals) -> None:
+        """Run what remains of the sweep.
 
         Raises:
             StudyInterrupted: the user stopped the study; the running jobs have saved.
+            ClusterLost: Ray's own processes are gone, and the study could not go on by itself.
         """
-        self._connect()
-        from sweeps.execution.ray_scheduler import run_jobs
 
-        gc.freeze()  # what is imported stays: each look at it takes a tenth of a second, and a trial may be waiting
-        signals.install()
+        def searcher(registry: JobRegistry) -> JobSearcher:
+            from sweeps.execution.searchers import QueueSearcher
+
+            return QueueSearcher(registry, queue)
+
+        self._run(searcher, rule, signals)
+
+    def run_jobs(self, jobs: tuple[Job, ...], signals: StopSignals) -> None:
+        """Run a fixed list of jobs. Raises as above."""
+
+        def searcher(registry: JobRegistry) -> JobSearcher:
+            from sweeps.execution.searchers import RerunSearcher
+
+            return RerunSearcher(registry, jobs)
+
+        self._run(searcher, None, signals)
+
+    def _run(
+        self, searcher_of: Callable[[JobRegistry], JobSearcher], rule: EarlyStoppingRule | None, signals: StopSignals
+    ) -> None:
+        watch = self._connect(signals)
+        from sweeps.execution.callbacks import TableCallback, UploadCallback
+        from sweeps.execution.job_registry import JobRegistry
+        from sweeps.execution.job_runner import JobRunner
+
+        registry = JobRegistry(self._paths.stop, self._live_table.say)
+        searcher = searcher_of(registry)
+        callbacks = [UploadCallback(registry, self._uploader), TableCallback(registry, self._live_table)]
         retries = self._config.resources.retries
         try:
             with signals.patient():
-                listeners: list[Listener] = [self._uploader, self._live_table]
-                run_jobs(queue, listeners, self.slots, self._paths.ray, self._paths.stop, retries, self._live_table.say)
+                while True:
+                    registry.cluster_answers = watch.answers
+                    runner = JobRunner(searcher, rule, callbacks, watch, self.slots, self._paths.ray, retries)
+                    try:
+                        return runner.run()
+                    except ClusterLost as lost:
+                        if registry.closed():
+                            return None  # it was to stop anyway; what ran has its checkpoints
+                        self._disconnect(lost)
+                        watch = self._connect(signals)
         finally:
             self._live_table.end()
 
-    def _connect(self) -> None:
-        from sweeps.execution import ray_cluster
+    def _connect(self, signals: StopSignals) -> ClusterWatch:
+        if self._watch is not None and self._watch.own and self._watch.lost:  # between two stages
+            self._disconnect()
+        if self._watch is None:
+            from sweeps.execution.head_process import running_head
 
-        if not self._connected:
+            ray_environment.prepare(joins=False)
+            head = self._cluster.enter_context(running_head(self.slots))
             # Ray's processes need seconds to start, and Ray Tune's modules to load: both at once.
-            name = "sweeps.execution.ray_scheduler"
-            loading = threading.Thread(target=importlib.import_module, args=(name,), daemon=True)
-            loading.start()
-            self._stack.enter_context(ray_cluster.connected(None, self.slots))
-            loading.join()
-            self._connected = True
+            from sweeps.execution import job_runner, ray_cluster  # noqa: F401
+
+            self._watch = self._cluster.enter_context(ray_cluster.connected_to(head))
+            self._clusters += 1
+        signals.install()  # Ray takes SIGTERM when it starts
+        return self._watch
+
+    def _disconnect(self, lost: BaseException | None = None) -> None:
+        """Let go of a cluster that is lost. Raises `lost` where there is to be no other."""
+        assert self._watch is not None
+        if lost is not None and (not self._watch.own or self._clusters >= MAX_CLUSTERS):
+            raise lost
+        self._live_table.say(f"  Ray's processes died ({self._watch.lost}); the study goes on in a new cluster")
+        self._watch = None
+        self._cluster.close()
 
     def _local_slots(self) -> Slots:
-        from sweeps.execution.ray_cluster import Slots
-
         asked = self._config.resources
         cores, gpus = os.cpu_count() or 1, torch.cuda.device_count()
         share = _fraction(self._config, self._paths) if gpus else 0.0
@@ -128,7 +183,7 @@ class Workers:
         cpus = asked.cpus_per_trial or 1
         by_cpu = int(found["CPU"] // cpus)
         workers = asked.workers or max(1, min(by_cpu, int(found["GPU"] / gpus)) if gpus else by_cpu)
-        return ray_cluster.Slots(workers, cpus, gpus)
+        return Slots(workers, cpus, gpus)
 
 
 def _fraction(config: SweepConfig, paths: StudyPaths) -> float:

@@ -30,12 +30,13 @@ from tsvan.scoring.training import train_or_load
 from tsvan.trainer import Diverged, Trainer, pick_device
 from tsvan.validation import UserError, build
 
+Score = Callable[[Job, Trainer], Point]
 SHOWN_CLIPS = 16
 RECORDS_PER_RUN = 1_000
 LONGEST_SILENCE = 50  # iterations between two looks at the stop signal
 
 
-def train_and_score(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
+def train_and_score(job: Job, stop: Callable[[], bool], score: Score | None = None) -> Iterator[Point]:
     """Train, with a checkpoint at each of `save_at` and a score at each of `score_at`; go on where the folder is.
 
     Scores that the folder already holds are yielded again first, as the study may not have heard of them.
@@ -43,6 +44,7 @@ def train_and_score(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
     Args:
         job: its files are read and written.
         stop: asked between iterations; True: save and leave.
+        score: in place of `score_group`.
 
     Yields:
         Every score. When the last one has been taken, `outcome.json` is written.
@@ -74,7 +76,7 @@ def train_and_score(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
             _train(trainer, target, journal, stop, watch, meter)
             iteration = trainer.iteration
             if target in job.score_at and target not in scored:
-                point = _score(job, trainer)
+                point = (score or score_group)(job, trainer)
                 _refuse_nan(point, job)
                 point = replace(point, values={k: v for k, v in point.values.items() if math.isfinite(v)})
                 journal.append(point.iteration, SCORE, point.values, sync=True)
@@ -135,7 +137,7 @@ def _train(
         raise Interrupted
 
 
-def _score(job: Job, trainer: Trainer) -> Point:
+def score_group(job: Job, trainer: Trainer) -> Point:
     """Generate the job's sample group, score it, keep samples to look at."""
     group = sample_group(job.group, trainer.num_classes, job.num_clips)
     if group.name == SEALED:

@@ -7,25 +7,26 @@ import fcntl
 import gc
 import importlib
 import json
+import os
 import signal
 import sys
 import time
 import traceback
 from contextlib import suppress
-from functools import lru_cache
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-from sweeps.execution import ray_cluster  # noqa: F401 - first: it tells Ray to be quiet
 from sweeps.execution.prefetch import Ahead, Body
 from sweeps.state.errors import memory_error, storage_error
-from sweeps.state.job import Interrupted, Job, Point, memory_faults
+from sweeps.state.job import Interrupted, Job, Outcome, Point, memory_faults
 from tsvan.validation import UserError
 
 from ray import tune  # isort: skip
 
-POINT, NOTES, PROBLEM, MEMORY = "point", "notes", "problem", "memory"
-"""Keys of a step's result: a score; lines for people; why the study must stop; that the job ran out of memory."""
+POINT, NOTES, OUTCOME, PROBLEM, MEMORY = "point", "notes", "outcome", "problem", "memory"
+"""Keys of a step's result: a score; lines for people; how the job ended; why the study must stop; that the job ran out
+of memory."""
 
 _ORPHAN_S = 60.0
 """How long a worker whose driver was killed may take to notice; until then the job is still in its hands."""
@@ -54,7 +55,7 @@ class JobActor(tune.Trainable):
         job = self._job
         try:
             if self._points is None:
-                self._lock = _claim(job)
+                self._lock = claim(job)
                 if len(memory_faults(job.paths)) > job.larger_share:
                     return self._done(MEMORY, "before")
                 job.paths.error.unlink(missing_ok=True)
@@ -76,7 +77,8 @@ class JobActor(tune.Trainable):
             job.paths.error.write_text(traceback.format_exc())
             raise
         if point is None:
-            return self._done()
+            outcome = Outcome.read(job.paths)
+            return self._done(*((OUTCOME, json.dumps(asdict(outcome))) if outcome is not None else ()))
         return {POINT: json.dumps([point.iteration, point.values]), NOTES: self._news(), "done": False}
 
     def cleanup(self) -> None:
@@ -111,6 +113,11 @@ def read_point(result: dict[str, Any]) -> Point | None:
     return Point(*json.loads(result[POINT])) if POINT in result else None
 
 
+def read_outcome(result: dict[str, Any]) -> Outcome | None:
+    """The job's end in its worker's last result."""
+    return Outcome(**json.loads(result[OUTCOME])) if OUTCOME in result else None
+
+
 def note_memory(job: Job, reason: str) -> None:
     """One line more in the job's list of memory faults."""
     with open(job.paths.memory, "a", encoding="utf-8") as file:
@@ -121,19 +128,19 @@ def _notes(job: Job) -> list[str]:
     return job.paths.notes.read_text(encoding="utf-8").splitlines() if job.paths.notes.exists() else []
 
 
-def _claim(job: Job) -> IO[str]:
+def claim(job: Job, patience_s: float = _ORPHAN_S) -> IO[str]:
     """Hold the job's lock: a driver's death leaves its workers a moment to live, and two at one folder would ruin it.
 
     Raises:
-        RuntimeError: another process still works on it.
+        RuntimeError: another process still works on it after so long.
     """
     job.paths.folder.mkdir(parents=True, exist_ok=True)
-    lock = open(job.paths.lock, "w")  # noqa: SIM115 - held until the job's end
-    deadline = time.monotonic() + _ORPHAN_S
+    lock = open(job.paths.lock, "a")  # noqa: SIM115 - held until the job's end
+    deadline = time.monotonic() + patience_s
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return lock
+            return _signed(lock)
         except BlockingIOError:
             if time.monotonic() > deadline:
                 lock.close()
@@ -142,7 +149,20 @@ def _claim(job: Job) -> IO[str]:
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
                 raise
-            return lock  # a file system without locks
+            return _signed(lock)  # a file system without locks
+
+
+def _signed(lock: IO[str]) -> IO[str]:
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def claimed_by(job: Job) -> int:
+    """Process id of the worker that claimed the job last; 0: none did."""
+    text = job.paths.lock.read_text() if job.paths.lock.exists() else ""
+    return int(text) if text.isdecimal() else 0
 
 
 def _free_device() -> None:
@@ -152,9 +172,7 @@ def _free_device() -> None:
         torch.cuda.empty_cache()  # nothing without a device
 
 
-@lru_cache(maxsize=1)
 def _body(name: str) -> Body:
     module, function = name.split(":")
-    found: Body = getattr(importlib.import_module(module), function)
-    gc.freeze()  # what is imported stays; looking at it after every job would take longer than all else between two
-    return found
+    body: Body = getattr(importlib.import_module(module), function)
+    return body

@@ -12,7 +12,7 @@ from sweeps.config.schema import SweepConfig
 from sweeps.final.candidates import Candidate, final_job
 from sweeps.final.statistics import Interval, interval, paired, verdict
 from sweeps.search.trial_queue import derive_seed
-from sweeps.state.job import MENDED, Job, Outcome, Point
+from sweeps.state.job import MENDED, Job, Outcome
 from sweeps.state.paths import StudyPaths, TrialPaths
 from tsvan.files import write_atomically
 from tsvan.scoring.seal import write_down
@@ -21,34 +21,29 @@ from tsvan.state_file import read_state
 SECONDS = "score_seconds"
 """Among a run's values, but no metric."""
 
-RunJobs = Callable[["FixedQueue"], None]
+RunJobs = Callable[["JobList"], None]
 
 
-class FixedQueue:
-    """A list of jobs, of which those that have `ended` are not run again; nothing is stopped early. A JobQueue."""
+@dataclass(frozen=True)
+class JobList:
+    """A fixed list of jobs.
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
+    Args:
+        ended: those that are not run again, and how they ended.
+        waiting: those to run.
+    """
+
+    ended: tuple[tuple[Job, Outcome], ...]
+    waiting: tuple[Job, ...]
+
+    @classmethod
+    def of(cls, jobs: Sequence[Job]) -> JobList:
+        """Look into the jobs' folders."""
         outcomes = [(job, Outcome.read(job.paths)) for job in jobs]
-        self.ended = [(job, outcome) for job, outcome in outcomes if outcome is not None]
-        self._waiting = [job for job, outcome in outcomes if outcome is None]
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def next(self) -> Job | None:
-        """The next job to start; None: no more."""
-        if not self._waiting:
-            return None
-        job = self._waiting.pop(0)
-        job.write()
-        return job
-
-    def progress(self, job: Job, point: Point) -> bool:
-        """Always on."""
-        return True
-
-    def finished(self, job: Job, outcome: Outcome) -> None:
-        """Its folder says it all."""
+        return cls(
+            tuple((job, outcome) for job, outcome in outcomes if outcome is not None),
+            tuple(job for job, outcome in outcomes if outcome is None),
+        )
 
 
 @dataclass(frozen=True)
@@ -131,7 +126,7 @@ def stage_seeds(config: SweepConfig, stage: str) -> list[int]:
 
 def calibrate(published: Candidate, config: SweepConfig, template: Job, paths: StudyPaths, run: RunJobs) -> None:
     """Train the published row with several fresh seeds and score each as a trial is: the noise between seeds."""
-    run(FixedQueue(_jobs(published, "calibrate", config, template, paths)))
+    run(JobList.of(_jobs(published, "calibrate", config, template, paths)))
 
 
 def confirm(
@@ -143,7 +138,7 @@ def confirm(
         The candidates that completed, best first, and their mean objective by key.
     """
     jobs = {candidate.key: _jobs(candidate, "confirm", config, template, paths) for candidate in candidates}
-    run(FixedQueue([job for group in jobs.values() for job in group]))
+    run(JobList.of([job for group in jobs.values() for job in group]))
     means, counts = {}, {}
     for key, group in jobs.items():
         values = [outcome.values[config.objective.metric] for outcome in _completed(group).values()]
@@ -168,7 +163,7 @@ def evaluate(
     """Train winner and rival with the same fresh seeds and score each run once on the `report` group."""
     _write_choice(paths, winner, published, config.final.report.seeds)
     jobs = {candidate.key: _jobs(candidate, "report", config, template, paths) for candidate in (winner, published)}
-    run(FixedQueue([job for pair in zip(*jobs.values(), strict=True) for job in pair]))
+    run(JobList.of([job for pair in zip(*jobs.values(), strict=True) for job in pair]))
     rows = [_reported(candidate, jobs[candidate.key]) for candidate in (winner, published)]
     same = winner.key == published.key
     differences = {} if same else _differences(*(_completed(jobs[c.key]) for c in (winner, published)))

@@ -8,6 +8,7 @@ one rung later, so that some trials are judged late only.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sweeps.config.schema import Objective, SchedulerConfig
@@ -41,7 +42,7 @@ def rung_points(schedule: Schedule, config: SchedulerConfig) -> tuple[int, ...]:
 
 
 @dataclass
-class Stopper:
+class EarlyStoppingRule:
     """Who goes on at a rung.
 
     Args:
@@ -58,11 +59,16 @@ class Stopper:
     _seen: dict[tuple[int, int], dict[int, float]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, schedule: Schedule, config: SchedulerConfig, objective: Objective) -> Stopper:
-        """The stopper of a study."""
+    def of(cls, schedule: Schedule, config: SchedulerConfig, objective: Objective) -> EarlyStoppingRule:
+        """The rule of a study."""
         rungs = rung_points(schedule, config)
         brackets = len(rungs) + 1 if config.kind == "hyperband" else 1
         return cls(rungs, config.reduction, objective, brackets)
+
+    def recall(self, scores: Iterable[tuple[int, int, float]]) -> None:
+        """Remember what a study saw before this process: (number of the trial, iteration, score)."""
+        for number, iteration, score in scores:
+            self.record(number, iteration, score)
 
     def record(self, number: int, iteration: int, score: float) -> None:
         """Remember a score at a rung without judging it (a study that goes on)."""

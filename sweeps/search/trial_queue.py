@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import math
 import warnings
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
@@ -20,7 +20,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import distributions, published_params
-from sweeps.search.early_stopping import Stopper
 from sweeps.search.storage import INCOMPLETE, STATES, attributes, is_incomplete
 from sweeps.state.job import Job, Outcome, Point, pruned, scored_points
 from tsvan.journal import Journal
@@ -42,15 +41,11 @@ class SweepQueue:
         study: open.
         config: of the sweep.
         make_job: (trial number, parameters) -> job.
-        stopper: judges scores at rungs; of a study with two objectives it has no rungs.
     """
 
-    def __init__(self, study: optuna.Study, config: SweepConfig, make_job: MakeJob, stopper: Stopper) -> None:
-        self._study, self._config, self._make_job, self._stopper = study, config, make_job, stopper
+    def __init__(self, study: optuna.Study, config: SweepConfig, make_job: MakeJob) -> None:
+        self._study, self._config, self._make_job = study, config, make_job
         self._live: dict[int, _Live] = {}
-        for trial in study.trials:
-            for iteration, score in trial.intermediate_values.items():
-                stopper.record(trial.number, iteration, score)
         _, self._unfinished = reconcile(study, config, lambda trial: make_job(trial.number, trial.params))
         self._enqueue_published()
 
@@ -80,19 +75,18 @@ class SweepQueue:
         self._live[trial.number] = _Live(trial)
         return self._job(trial.number, trial.params)
 
-    def progress(self, job: Job, point: Point) -> bool:
-        """Take a score; False: stop the job."""
-        if len(job.objectives) > 1:
-            return True
+    def known_scores(self) -> Iterator[tuple[int, int, float]]:
+        """The scores that Optuna has: (number of the trial, iteration, score)."""
+        for trial in _trials(self._study):
+            for iteration, score in trial.intermediate_values.items():
+                yield trial.number, iteration, score
+
+    def report(self, job: Job, point: Point) -> None:
+        """Tell Optuna a score of a trial that goes on. The score at which one is stopped comes with its end, so that a
+        driver that dies between the two judges it again."""
         score = point.values.get(job.objectives[0], math.nan)
-        if not math.isfinite(score):
-            return True  # nothing to judge by: it ends as diverged
-        goes_on = self._stopper.goes_on(job.number, point.iteration, score)
-        live = self._live[job.number]
-        if not goes_on:  # noted first, should the driver die before the outcome is written
-            live.trial.set_user_attr(_STOPPED, asdict(point))
-        live.report(point.iteration, score)
-        return goes_on
+        if len(job.objectives) == 1 and math.isfinite(score):  # else it ends as diverged
+            self._live[job.number].report(point.iteration, score)
 
     def finished(self, job: Job, outcome: Outcome) -> None:
         """Tell Optuna, once."""
@@ -124,6 +118,8 @@ def tell(study: optuna.Study, job: Job, outcome: Outcome) -> None:
         score = point.values.get(job.objectives[0], math.nan)
         if point.iteration <= outcome.iteration and math.isfinite(score):
             live.report(point.iteration, score)  # what a driver that died did not hear of
+    if outcome.state == "pruned" and math.isfinite(score := outcome.values.get(job.objectives[0], math.nan)):
+        live.report(outcome.iteration, score)
     for name, value in attributes(job, outcome).items():
         live.trial.set_user_attr(name, value)
     values = [outcome.values[name] for name in job.objectives] if outcome.state == "complete" else None
@@ -162,14 +158,11 @@ def reconcile(
 
 
 def _stopped(study: optuna.Study, trial: FrozenTrial, job: Job) -> Outcome | None:
-    """The end of a trial that was stopped early by a driver that died before it could write so."""
+    """The end of a trial that an earlier version's driver stopped early, and died before it could write so."""
     if _STOPPED not in trial.user_attrs:
         return None
     point = Point(**trial.user_attrs[_STOPPED])
-    _Live.of(study, trial).report(point.iteration, point.values[job.objectives[0]])
-    outcome = pruned(job, point)
-    outcome.write(job.paths)
-    return outcome
+    return pruned(job, point).write(job.paths)
 
 
 @dataclass(frozen=True)

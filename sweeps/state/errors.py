@@ -35,6 +35,13 @@ class StorageError(UserError):
     """The study can't be written; it is whole, and goes on when the cause is gone."""
 
 
+class ClusterLost(BaseException):
+    """Ray's own processes are gone, and with them the workers. What ran goes on in another cluster.
+
+    No Exception: Ray Tune would clean up in a cluster that is not there, and a study must not take it for a result.
+    """
+
+
 def storage_error(error: BaseException, folder: Path) -> str | None:
     """What is wrong with the storage, in a line that says what to do; None: it is another kind of error.
 

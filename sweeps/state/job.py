@@ -6,16 +6,17 @@ A job is a training run with a score at the end. Its folder is the truth about i
 
 from __future__ import annotations
 
+import errno
 import json
 import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import yaml
 
 from sweeps.state.paths import TrialPaths
-from tsvan.files import write_atomically
+from tsvan.files import write_atomically, write_once
 from tsvan.journal import Journal
 from tsvan.state_file import DamagedFile, read_state, read_text
 
@@ -23,6 +24,10 @@ MENDED = "the study's own command mends it"
 
 State = Literal["complete", "pruned", "diverged", "failed"]
 TRAIN, SCORE, SYSTEM = "train", "score", "system"
+
+
+_SEEN_LATE_S = 120.0
+"""How long a shared file system may hide a file that another machine wrote; NFS: a minute at most."""
 
 
 class Interrupted(Exception):
@@ -58,6 +63,7 @@ class Job:
         larger_share: it ran out of memory before, and now has a device to itself.
         waits_at: scores at which the study may stop it, where it waits for the answer; None: at all of them.
         body: `module:function` that does the work.
+        body_options: what a body other than the trainer is told, by name.
     """
 
     name: str
@@ -84,6 +90,7 @@ class Job:
     larger_share: bool = False
     waits_at: tuple[int, ...] | None = None
     body: str = "sweeps.execution.trial:train_and_score"
+    body_options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def stage(self) -> str:
@@ -149,9 +156,20 @@ class Outcome:
     num_clips: int = 0
     details: dict[str, Any] = field(default_factory=dict)
 
-    def write(self, paths: TrialPaths) -> None:
-        """Atomic; from now on the job has ended."""
-        write_atomically(paths.outcome, json.dumps(asdict(self), indent=1, allow_nan=False))
+    def write(self, paths: TrialPaths) -> Outcome:
+        """Write the job's end, unless it has one: that is never replaced.
+
+        Returns:
+            The end that counts.
+        """
+        if write_once(paths.outcome, json.dumps(asdict(self), indent=1, allow_nan=False)):
+            return self
+        deadline = time.monotonic() + _SEEN_LATE_S
+        while (found := Outcome.read(paths)) is None:
+            if time.monotonic() > deadline:
+                raise OSError(errno.EIO, "another machine wrote it, and it does not show here", str(paths.outcome))
+            time.sleep(1)
+        return found
 
     @classmethod
     def read(cls, paths: TrialPaths) -> Outcome | None:
@@ -202,32 +220,6 @@ def spent(folder: TrialPaths) -> float:
 def memory_faults(folder: TrialPaths) -> list[str]:
     """How often a job ran out of memory: one line each time, with the reason."""
     return read_text(folder.memory).splitlines()
-
-
-class JobQueue(Protocol):
-    """Who decides what runs."""
-
-    def next(self) -> Job | None:
-        """The next job to start; None: no more."""
-
-    def progress(self, job: Job, point: Point) -> bool:
-        """Take a score; False: stop the job."""
-
-    def finished(self, job: Job, outcome: Outcome) -> None:
-        """The job has ended, and its outcome is on disk."""
-
-
-class Listener(Protocol):
-    """Who looks on."""
-
-    def started(self, job: Job) -> None:
-        """A job was handed to Ray."""
-
-    def scored(self, job: Job, point: Point) -> None:
-        """A job was scored."""
-
-    def ended(self, job: Job, outcome: Outcome) -> None:
-        """A job has ended."""
 
 
 def scored_points(journal: Journal) -> list[Point]:

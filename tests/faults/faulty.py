@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.state.job import Job, Point
-from tsvan.journal import Journal
 
 FAULTS = (
     "none",
@@ -30,14 +29,24 @@ MARK = "fault"
 
 
 def body(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
-    """The real body; at its third score the fault strikes."""
-    from sweeps.execution import trial
+    """The real body; at its third score the fault strikes that the option `faults` names for the trial."""
+    from sweeps.execution.trial import score_group, train_and_score
 
     mark = Path(job.folder) / MARK
-    fault = FAULTS[job.number] if job.name.startswith("trials/") else "none"
-    if fault == "nan in loss" or fault == "inf in score":
-        _spoil(fault, trial)
-    for place, point in enumerate(trial.train_and_score(job, stop)):
+    fault = job.body_options["faults"].get(job.name, "none")
+    scored = 0
+
+    def score(job: Job, trainer: Any) -> Point:
+        nonlocal scored
+        scored += 1
+        point = score_group(job, trainer)
+        if fault == "inf in score" and scored >= 3:
+            return replace(point, values=dict.fromkeys(point.values, math.inf))
+        if fault == "nan in loss" and scored >= 3:
+            trainer.networks.content_encoder.mean.bias.data.fill_(math.nan)
+        return point
+
+    for place, point in enumerate(train_and_score(job, stop, score)):
         yield point
         if place == 2 and (fault.endswith("always") or not mark.exists()):
             mark.touch()
@@ -59,36 +68,12 @@ def _strike(fault: str, job: Job) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _spoil(fault: str, trial: Any) -> None:
-    """From the third score on."""
-    score = trial._score
-
-    def third(job: Job) -> bool:
-        late = len(trial.scored_points(Journal(job.paths.metrics))) >= 2
-        trial._score = score if late else trial._score  # the worker is used for other trials, too
-        return late
-
-    def infinite(job: Job, trainer: Any) -> Point:
-        point: Point = score(job, trainer)
-        return replace(point, values=dict.fromkeys(point.values, math.inf)) if third(job) else point
-
-    def poisoned(job: Job, trainer: Any) -> Point:
-        point: Point = score(job, trainer)
-        if third(job):
-            trainer.networks.content_encoder.mean.bias.data.fill_(math.nan)
-        return point
-
-    trial._score = infinite if fault == "inf in score" else poisoned
-
-
 def main() -> int:
     """The command."""
     import tune_runner
-    from sweeps import study
 
-    template = study._Driver._template
-    study._Driver._template = lambda *parts: replace(template(*parts), body="tests.faults.faulty:body")  # type: ignore[method-assign]
-    return tune_runner.main(sys.argv[1:])
+    faults = {f"trials/{number:03d}": fault for number, fault in enumerate(FAULTS)}
+    return tune_runner.main(sys.argv[1:], {"body": "tests.faults.faulty:body", "body_options": {"faults": faults}})
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Any
 
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import train_config
-from sweeps.search.early_stopping import Stopper, save_points, score_points
+from sweeps.search.early_stopping import EarlyStoppingRule, save_points, score_points
 from sweeps.search.storage import open_study
 from sweeps.search.trial_queue import SweepQueue, derive_seed
 from sweeps.state.job import Job
@@ -16,8 +16,10 @@ from sweeps.state.paths import StudyPaths
 BODY = "tests.sweeps.fake_trial:body"
 
 
-def job_maker(config: SweepConfig, paths: StudyPaths) -> Callable[[int, dict[str, Any]], Job]:
-    """(number, params) -> job with the fake body."""
+def job_maker(
+    config: SweepConfig, paths: StudyPaths, faults: dict[int, str] | None = None
+) -> Callable[[int, dict[str, Any]], Job]:
+    """(number, params) -> job with the fake body; `faults` names those of single trials."""
 
     def make(number: int, params: dict[str, Any]) -> Job:
         train = train_config(config, params, derive_seed(config.seed, "trial", number))
@@ -38,12 +40,19 @@ def job_maker(config: SweepConfig, paths: StudyPaths) -> Callable[[int, dict[str
             stop_file=str(paths.stop),
             params=params,
             body=BODY,
+            body_options={"faults": {str(number): fault for number, fault in (faults or {}).items()}},
         )
 
     return make
 
 
-def open_queue(config: SweepConfig, paths: StudyPaths) -> SweepQueue:
+def open_queue(config: SweepConfig, paths: StudyPaths, faults: dict[int, str] | None = None) -> SweepQueue:
     """A queue over the study's database, as a new process would open it."""
-    stopper = Stopper.of(config.base.schedule, config.scheduler, config.objective)
-    return SweepQueue(open_study(paths, config), config, job_maker(config, paths), stopper)
+    return SweepQueue(open_study(paths, config), config, job_maker(config, paths, faults))
+
+
+def rule_of(config: SweepConfig, queue: SweepQueue) -> EarlyStoppingRule:
+    """The early-stopping rule as a new process would make it."""
+    rule = EarlyStoppingRule.of(config.base.schedule, config.scheduler, config.objective)
+    rule.recall(queue.known_scores())
+    return rule

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-import ray
 import torch
 
 import tune_runner
 from sweeps.config.load import load
-from sweeps.execution.ray_cluster import Slots, connected
+from sweeps.execution.ray_cluster import own_cluster
+from sweeps.execution.slots import Slots
 from sweeps.state.paths import StudyPaths
 from sweeps.state.uris import checked_uri, shown_uri, without_secrets
 from sweeps.tracking.trouble import trouble
@@ -30,6 +30,8 @@ from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.trainer import Trainer
 from tsvan.validation import UserError, load_yaml
+
+import ray  # isort: skip
 
 ROOT = Path(tune_runner.__file__).parent
 SOURCES = [file for folder in ("tsvan", "sweeps", "analysis") for file in (ROOT / folder).rglob("*.py")]
@@ -206,7 +208,7 @@ def test_no_secret_is_kept_as_a_trouble_of_the_delivery() -> None:
 
 
 def test_our_cluster_asks_for_a_token_and_listens_on_loopback_only() -> None:
-    with connected(None, Slots(1, 1, 0)):
+    with own_cluster(Slots(1, 1, 0)):
         ray.get(ray.remote(lambda: os.getpid()).remote())
         assert os.environ.get("RAY_AUTH_MODE") == "token"
         folder = Path(ray._private.worker._global_node.get_temp_dir_path())

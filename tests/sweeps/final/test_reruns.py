@@ -31,8 +31,9 @@ def swept(config: SweepConfig, paths: StudyPaths) -> Job:
 def run_all(scores: dict[str, list[float]]) -> reruns.RunJobs:
     """Completes each job with the next score of its config."""
 
-    def run(queue: reruns.FixedQueue) -> None:
-        while (job := queue.next()) is not None:
+    def run(jobs: reruns.JobList) -> None:
+        for job in jobs.waiting:
+            job.write()
             value = scores[job.name.split("-")[1]].pop(0)
             Outcome("complete", job.save_at[-1], {"inception_score": value}, num_clips=9).write(job.paths)
 
@@ -81,8 +82,9 @@ def test_a_seed_that_failed_is_named_and_not_counted(config: SweepConfig, paths:
     study = load_study(paths)
     winner, rival = best_candidates(config, study, 1)[0], published_candidate(config, study)
 
-    def run(queue: reruns.FixedQueue) -> None:
-        while (job := queue.next()) is not None:
+    def run(jobs: reruns.JobList) -> None:
+        for job in jobs.waiting:
+            job.write()
             bad = winner.key in job.name
             Outcome("diverged" if bad else "complete", 5, {"inception_score": 1.0}, "nan" if bad else "").write(
                 job.paths
@@ -142,8 +144,9 @@ def test_a_config_that_fails_with_some_seeds_ranks_below_one_that_does_not(
     template = swept(config, paths)
     fragile, sound = best_candidates(config, load_study(paths), 2)
 
-    def run(queue: reruns.FixedQueue) -> None:
-        while (job := queue.next()) is not None:
+    def run(jobs: reruns.JobList) -> None:
+        for job in jobs.waiting:
+            job.write()
             bad = fragile.key in job.name
             state = "diverged" if bad and job.number == 0 else "complete"
             Outcome(state, 100, {"inception_score": 9.0 if bad else 1.0}).write(job.paths)
@@ -224,9 +227,9 @@ def test_runs_that_ended_before_are_known_and_not_run_again(config: SweepConfig,
     study = load_study(paths)
     winner, rival = best_candidates(config, study, 1)[0], published_candidate(config, study)
     reruns.evaluate(winner, rival, config, template, paths, run_all({winner.key: [5.0], rival.key: [4.0]}))
-    queues: list[reruns.FixedQueue] = []
+    queues: list[reruns.JobList] = []
     reruns.evaluate(winner, rival, config, template, paths, queues.append)
-    assert len(queues[0]) == 0
+    assert queues[0].waiting == ()
     assert [(job.group, outcome.values["inception_score"]) for job, outcome in queues[0].ended] == [
         ("report", 5.0),
         ("report", 4.0),
@@ -242,8 +245,9 @@ def test_more_trials_run_the_final_stage_again_only_for_another_winner(
     def final_runs(config: SweepConfig, scores: dict[str, list[float]]) -> tuple[list[str], str]:
         begun: list[str] = []
 
-        def run(queue: reruns.FixedQueue) -> None:
-            while (job := queue.next()) is not None:
+        def run(jobs: reruns.JobList) -> None:
+            for job in jobs.waiting:
+                job.write()
                 begun.append(job.name.split("-")[1])
                 value = scores[job.name.split("-")[1]].pop(0)
                 Outcome("complete", job.save_at[-1], {"inception_score": value}, num_clips=9).write(job.paths)
@@ -271,8 +275,9 @@ def test_values_belong_to_their_seeds_also_when_one_failed(config: SweepConfig, 
     study = load_study(paths)
     winner, rival = best_candidates(config, study, 1)[0], published_candidate(config, study)
 
-    def run(queue: reruns.FixedQueue) -> None:
-        while (job := queue.next()) is not None:
+    def run(jobs: reruns.JobList) -> None:
+        for job in jobs.waiting:
+            job.write()
             bad = winner.key in job.name and job.number == 0
             values, reason = {"inception_score": 9.0 + job.number}, "nan" if bad else ""
             Outcome("diverged" if bad else "complete", 100, values, reason).write(job.paths)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sweeps.config.schema import Objective, SchedulerConfig
-from sweeps.search.early_stopping import Stopper, rung_points, save_points, score_points
+from sweeps.search.early_stopping import EarlyStoppingRule, rung_points, save_points, score_points
 from tsvan.config import ScheduleConfig
 
 PAPER = ScheduleConfig(iterations=500_000, pretrain_iterations=300_000)
@@ -37,36 +37,37 @@ def test_rungs_are_scores_and_never_the_last(iterations: int) -> None:
 
 
 def test_asha_keeps_the_best_third_of_those_seen_so_far() -> None:
-    stopper = Stopper((3, 8), reduction=3, objective=Objective(direction="maximize"))
-    assert stopper.goes_on(0, 3, 1.0)
-    assert not stopper.goes_on(1, 3, 0.5)
-    assert stopper.goes_on(2, 3, 2.0)
-    assert stopper.goes_on(3, 3, 1.5)  # second of four: ceil(4 / 3) = 2 go on
-    assert not stopper.goes_on(4, 3, 1.2)
-    assert stopper.goes_on(1, 4, -9.0)  # no rung
+    rule = EarlyStoppingRule((3, 8), reduction=3, objective=Objective(direction="maximize"))
+    assert rule.goes_on(0, 3, 1.0)
+    assert not rule.goes_on(1, 3, 0.5)
+    assert rule.goes_on(2, 3, 2.0)
+    assert rule.goes_on(3, 3, 1.5)  # second of four: ceil(4 / 3) = 2 go on
+    assert not rule.goes_on(4, 3, 1.2)
+    assert rule.goes_on(1, 4, -9.0)  # no rung
 
 
 def test_lower_is_better_where_it_is_minimised() -> None:
-    stopper = Stopper((3,), reduction=2, objective=Objective(direction="minimize"))
-    assert stopper.goes_on(0, 3, 1.0)
-    assert not stopper.goes_on(1, 3, 1.1)
-    assert stopper.goes_on(2, 3, 0.9)
+    rule = EarlyStoppingRule((3,), reduction=2, objective=Objective(direction="minimize"))
+    assert rule.goes_on(0, 3, 1.0)
+    assert not rule.goes_on(1, 3, 1.1)
+    assert rule.goes_on(2, 3, 0.9)
 
 
 def test_a_trial_that_passed_a_rung_is_not_judged_there_again() -> None:
-    stopper = Stopper((3,), reduction=3, objective=Objective(direction="maximize"))
-    stopper.record(0, 3, 1.0)
-    stopper.record(1, 3, 2.0)
-    assert stopper.goes_on(0, 3, 1.0)
+    rule = EarlyStoppingRule((3,), reduction=3, objective=Objective(direction="maximize"))
+    rule.record(0, 3, 1.0)
+    rule.record(1, 3, 2.0)
+    assert rule.goes_on(0, 3, 1.0)
 
 
 def test_hyperband_brackets_skip_the_first_rungs() -> None:
-    stopper = Stopper.of(ScheduleConfig(iterations=10), SchedulerConfig(kind="hyperband", reduction=2), Objective())
-    assert stopper.brackets == 3
+    config = SchedulerConfig(kind="hyperband", reduction=2)
+    rule = EarlyStoppingRule.of(ScheduleConfig(iterations=10), config, Objective())
+    assert rule.brackets == 3
     for number in range(3):
-        assert stopper.goes_on(number, 3, 1.0)
-    assert not stopper.goes_on(3, 3, 0.0)  # bracket 0 judges at 3
-    assert stopper.goes_on(4, 3, 0.0)  # bracket 1 from 8 on
-    assert stopper.goes_on(1, 8, 1.0)
-    assert not stopper.goes_on(4, 8, 0.0)
-    assert stopper.goes_on(5, 8, -1.0)  # bracket 2 never
+        assert rule.goes_on(number, 3, 1.0)
+    assert not rule.goes_on(3, 3, 0.0)  # bracket 0 judges at 3
+    assert rule.goes_on(4, 3, 0.0)  # bracket 1 from 8 on
+    assert rule.goes_on(1, 8, 1.0)
+    assert not rule.goes_on(4, 8, 0.0)
+    assert rule.goes_on(5, 8, -1.0)  # bracket 2 never

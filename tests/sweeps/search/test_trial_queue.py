@@ -10,11 +10,11 @@ from optuna.trial import TrialState
 from sweeps.config.load import load
 from sweeps.config.schema import SweepConfig
 from sweeps.search.storage import load_study, open_study
-from sweeps.search.trial_queue import derive_seed
-from sweeps.state.job import SCORE, Job, Outcome, Point
+from sweeps.search.trial_queue import SweepQueue, derive_seed
+from sweeps.state.job import SCORE, Job, Outcome, Point, pruned
 from sweeps.state.paths import StudyPaths
 from tests.sweeps.queue_steps import finish, take
-from tests.sweeps.studies import open_queue
+from tests.sweeps.studies import open_queue, rule_of
 from tsvan.journal import Journal
 from tsvan.validation import UserError
 
@@ -40,14 +40,14 @@ def test_optuna_hears_the_state_the_step_and_the_reason(config: SweepConfig, pat
     states = ("complete", "pruned", "diverged", "failed")
     for state in states:
         job = take(queue)
-        queue.progress(job, Point(job.score_at[0], {"inception_score": 9.0}))
+        queue.report(job, Point(job.score_at[0], {"inception_score": 9.0}))
         finish(queue, job, state, 1.0)
     trials = load_study(paths).trials
     found = [trial.state for trial in trials[:4]]
     assert found == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.FAIL]
     assert [trial.user_attrs["state"] for trial in trials[:4]] == list(states)
     assert trials[2].user_attrs["reason"] == "why"
-    assert trials[1].intermediate_values == {10: 9.0}
+    assert trials[1].intermediate_values == {10: 9.0, 100: 1.0}
     # A score at a low budget, though higher, never stands among final ones.
     assert load_study(paths).best_trial.number == 0
 
@@ -93,11 +93,11 @@ def test_a_score_that_comes_again_is_passed_over(config: SweepConfig, paths: Stu
     first = open_queue(config, paths)
     job = take(first)
     for score in (1.0, 2.0):
-        first.progress(job, Point(10, {"inception_score": score}))
+        first.report(job, Point(10, {"inception_score": score}))
     second = open_queue(config, paths)
     again = take(second)
     for iteration in (10, 20):
-        second.progress(again, Point(iteration, {"inception_score": 3.0}))
+        second.report(again, Point(iteration, {"inception_score": 3.0}))
     assert load_study(paths).trials[job.number].intermediate_values == {10: 1.0, 20: 3.0}
 
 
@@ -108,7 +108,7 @@ def test_no_score_makes_the_driver_read_all_trials(
     jobs = [take(queue) for _ in range(3)]
     monkeypatch.setattr(optuna.Study, "get_trials", lambda *_, **__: pytest.fail("all trials were read"))
     for job in jobs:
-        assert queue.progress(job, Point(10, {"inception_score": 1.0}))
+        queue.report(job, Point(10, {"inception_score": 1.0}))
 
 
 def test_going_on_proposes_what_an_unbroken_study_would_have(config: SweepConfig, paths: StudyPaths) -> None:
@@ -126,17 +126,17 @@ def test_going_on_proposes_what_an_unbroken_study_would_have(config: SweepConfig
 def test_a_rung_remembers_what_was_seen_before_a_death(config: SweepConfig, paths: StudyPaths) -> None:
     before = open_queue(config, paths)
     job = take(before)
-    assert before.progress(job, Point(30, {"inception_score": 5.0}))
+    before.report(job, Point(30, {"inception_score": 5.0}))
     finish(before, job, "complete", 5.0)
     after = open_queue(config, paths)
-    assert not after.progress(take(after), Point(30, {"inception_score": 4.0}))
+    assert not rule_of(config, after).goes_on(take(after).number, 30, 4.0)
 
 
 def test_a_point_that_comes_twice_is_reported_once(config: SweepConfig, paths: StudyPaths) -> None:
     queue = open_queue(config, paths)
     job = take(queue)
     for value in (5.0, 6.0):
-        assert queue.progress(job, Point(30, {"inception_score": value}))
+        queue.report(job, Point(30, {"inception_score": value}))
     assert load_study(paths).trials[0].intermediate_values == {30: 5.0}
 
 
@@ -157,17 +157,47 @@ def test_parameters_cut_by_a_death_make_no_trial(config: SweepConfig, paths: Stu
     assert [trial.user_attrs.get("state") for trial in rows] == [None, "complete"]  # the published row is drawn again
 
 
-def test_a_trial_that_was_stopped_stays_stopped_when_the_driver_dies(config: SweepConfig, paths: StudyPaths) -> None:
+def stop_early(queue: SweepQueue, score: float) -> Job:
+    job = take(queue)
+    outcome = pruned(job, Point(30, {"inception_score": score})).write(job.paths)
+    queue.finished(job, outcome)
+    return job
+
+
+def test_a_trial_that_is_stopped_early_is_pruned_with_the_score_it_was_stopped_at(
+    config: SweepConfig, paths: StudyPaths
+) -> None:
+    queue = open_queue(config, paths)
+    stopped = stop_early(queue, 4.0)
+    trial = load_study(paths).trials[stopped.number]
+    assert (trial.state, trial.intermediate_values) == (TrialState.PRUNED, {30: 4.0})
+    assert list(open_queue(config, paths).known_scores()) == [(0, 30, 4.0)]
+
+
+def test_a_driver_that_dies_before_it_stops_a_trial_judges_its_score_again(
+    config: SweepConfig, paths: StudyPaths
+) -> None:
     before = open_queue(config, paths)
-    before.progress(job := take(before), Point(30, {"inception_score": 5.0}))
+    before.report(job := take(before), Point(30, {"inception_score": 5.0}))
     finish(before, job, "complete", 5.0)
-    stopped = take(before)
-    assert not before.progress(stopped, Point(30, {"inception_score": 4.0}))
-    assert take(open_queue(config, paths)).number == stopped.number + 1
-    outcome = Outcome.read(stopped.paths)
+    assert not rule_of(config, before).goes_on(take(before).number, 30, 4.0)  # and the driver dies
+    after = open_queue(config, paths)
+    again = take(after)
+    assert again.number == 1
+    assert not rule_of(config, after).goes_on(again.number, 30, 4.0)
+
+
+def test_what_an_earlier_version_stopped_stays_stopped(config: SweepConfig, paths: StudyPaths) -> None:
+    before = open_queue(config, paths)
+    job = take(before)
+    study = load_study(paths)
+    stopped = {"iteration": 30, "values": {"inception_score": 4.0}}
+    study._storage.set_trial_user_attr(study.trials[job.number]._trial_id, "stopped_at", stopped)
+    assert take(open_queue(config, paths)).number == job.number + 1
+    outcome = Outcome.read(job.paths)
     assert outcome is not None
     assert (outcome.state, outcome.iteration, outcome.values) == ("pruned", 30, {"inception_score": 4.0})
-    assert load_study(paths).trials[stopped.number].state == TrialState.PRUNED
+    assert load_study(paths).trials[job.number].state == TrialState.PRUNED
 
 
 def test_more_trials_are_added_to_a_finished_study(config: SweepConfig, paths: StudyPaths) -> None:
@@ -192,7 +222,7 @@ def test_two_objectives_make_a_front(paths: StudyPaths) -> None:
     queue = open_queue(config, paths)
     for first, second in ((1.0, 5.0), (2.0, 6.0), (0.5, 7.0)):
         job = take(queue)
-        assert queue.progress(job, Point(3, {"inception_score": first, "kernel_distance": second}))
+        queue.report(job, Point(3, {"inception_score": first, "kernel_distance": second}))
         outcome = Outcome("complete", 10, {"inception_score": first, "kernel_distance": second})
         outcome.write(job.paths)
         queue.finished(job, outcome)

@@ -1,0 +1,137 @@
+"""Ray Tune's callbacks: who looks on at the jobs, and who looks after the cluster."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+from sweeps.execution.cluster_watch import ClusterWatch
+from sweeps.execution.job_registry import JobRegistry
+from sweeps.execution.scheduler import EarlyStoppingScheduler
+from sweeps.execution.worker import NOTES, read_point
+from sweeps.live_table import LiveTable
+from sweeps.state.job import Job, Outcome, Point
+from sweeps.tracking.uploader import Uploader
+
+from ray import tune  # isort: skip
+from ray.tune.experiment import Trial  # isort: skip
+
+
+class JobCallback(tune.Callback):
+    """Hears of jobs, where Ray tells of its trials. Each start, score and end is told once.
+
+    Args:
+        registry: which of Ray's trials is which job.
+    """
+
+    def __init__(self, registry: JobRegistry) -> None:
+        self._registry = registry
+        self._started: set[str] = set()
+
+    @abstractmethod
+    def started(self, job: Job) -> None:
+        """A job's worker has begun."""
+
+    @abstractmethod
+    def scored(self, job: Job, point: Point) -> None:
+        """A job was scored."""
+
+    @abstractmethod
+    def ended(self, job: Job, outcome: Outcome) -> None:
+        """A job has ended."""
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Ray calls it again for a worker that takes the place of a dead one."""
+        if trial.trial_id not in self._started:
+            self._started.add(trial.trial_id)
+            self._registry.guarded(None, self.started, self._registry.job(trial.trial_id))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """A step's result, with a score in it or the last."""
+        point, registry = read_point(result), self._registry
+        if point is not None:
+            registry.guarded(None, self.scored, registry.job(trial.trial_id), point)
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """The searcher has settled what became of the job."""
+        registry, outcome = self._registry, self._registry.outcome(trial.trial_id)
+        if outcome is not None:
+            self.on_trial_start(iteration, trials, trial)  # should it have ended before Ray began with it
+            registry.guarded(None, self.ended, registry.job(trial.trial_id), outcome)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """As above, and its worker died or raised."""
+        self.on_trial_complete(iteration, trials, trial)
+
+
+class UploadCallback(JobCallback):
+    """Tells the uploader."""
+
+    def __init__(self, registry: JobRegistry, uploader: Uploader) -> None:
+        super().__init__(registry)
+        self._uploader = uploader
+
+    def started(self, job: Job) -> None:
+        """A job's worker has begun."""
+        self._uploader.started(job)
+
+    def scored(self, job: Job, point: Point) -> None:
+        """A job was scored."""
+        self._uploader.scored(job, point)
+
+    def ended(self, job: Job, outcome: Outcome) -> None:
+        """A job has ended."""
+        self._uploader.ended(job, outcome)
+
+
+class TableCallback(JobCallback):
+    """Shows jobs, and the lines that their workers have for people, in the terminal."""
+
+    def __init__(self, registry: JobRegistry, table: LiveTable) -> None:
+        super().__init__(registry)
+        self._table = table
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """A step's result, with a score in it or the last."""
+        for line in str(result.get(NOTES, "")).splitlines():
+            self._table.say(f"  {self._registry.job(trial.trial_id).name}: {line}")
+        super().on_trial_result(iteration, trials, trial, result, **info)
+
+    def started(self, job: Job) -> None:
+        """A job's worker has begun."""
+        self._table.started(job)
+
+    def scored(self, job: Job, point: Point) -> None:
+        """A job was scored."""
+        self._table.scored(job, point)
+
+    def ended(self, job: Job, outcome: Outcome) -> None:
+        """A job has ended."""
+        self._table.ended(job, outcome)
+
+
+class WatchCallback(tune.Callback):
+    """Ends Ray Tune's loop when the cluster is lost, or when the machine has no memory left.
+
+    Args:
+        watch: of the cluster.
+        scheduler: sees why workers die.
+    """
+
+    def __init__(self, watch: ClusterWatch, scheduler: EarlyStoppingScheduler) -> None:
+        self._watch, self._scheduler = watch, scheduler
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Ray calls it ten times a second.
+
+        Raises:
+            ClusterLost: Ray's own processes are gone.
+            MemoryPressure: a worker was killed for want of memory.
+        """
+        self._watch.raise_if_lost()
+        if self._scheduler.pressure is not None:
+            raise self._scheduler.pressure

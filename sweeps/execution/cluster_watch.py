@@ -1,0 +1,97 @@
+"""Whether Ray's own processes live: the cluster's store (GCS) and this machine's raylet are asked for a connection.
+
+Ray itself waits for a dead raylet for ever, and ends the whole process a minute after the GCS has died.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Mapping
+
+from sweeps.execution import ray_environment
+from sweeps.state.errors import ClusterLost
+
+ray_environment.prepare(joins=False)
+
+import ray  # noqa: E402
+
+PATIENCE_S = {"own": 3.0, "joined": 20.0}
+"""How long Ray's processes may be silent. Somebody's GCS may be started again in time; ours is not."""
+_EVERY_S = 1.0
+_KNOCK_S = 5.0
+
+Place = tuple[str, int]
+
+
+class ClusterWatch:
+    """Asks Ray's processes for a connection every second, in a thread.
+
+    Args:
+        places: what answers there -> host and port.
+        own: the cluster is our own, on this machine.
+    """
+
+    def __init__(self, places: Mapping[str, Place], own: bool) -> None:
+        self.own, self._places, self._patience_s = own, dict(places), PATIENCE_S["own" if own else "joined"]
+        self._since: dict[str, float] = {}
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="cluster-watch", daemon=True)
+        self.lost = ""
+        """What is gone, in words; empty while all live."""
+
+    @classmethod
+    def connected(cls, own: bool) -> ClusterWatch:
+        """Watch the cluster that this process is connected to."""
+        context = ray.get_runtime_context()
+        host, _, port = context.gcs_address.rpartition(":")
+        nodes = {node["NodeID"]: node for node in ray.nodes()}  # type: ignore[no-untyped-call]
+        here = nodes[context.get_node_id()]
+        places = {
+            "the GCS": (host.strip("[]"), int(port)),
+            "the raylet": (here["NodeManagerAddress"], int(here["NodeManagerPort"])),
+        }
+        return cls(places, own)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._closed.set()
+
+    def answers(self) -> bool:
+        """Ask all now; False: one does not answer."""
+        return not self.lost and all(_answers(place) for place in self._places.values())
+
+    def raise_if_lost(self) -> None:
+        """Raises ClusterLost."""
+        if self.lost:
+            raise ClusterLost(self.lost)
+
+    def await_verdict(self) -> bool:
+        """Wait until the silence has lasted long enough or is over; True: the cluster is lost."""
+        deadline = time.monotonic() + self._patience_s + 2 * _KNOCK_S
+        while not self.lost and not self.answers() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return bool(self.lost)
+
+    def _work(self) -> None:
+        while not self._closed.wait(_EVERY_S) and not self.lost:
+            for name, place in self._places.items():
+                if _answers(place):
+                    self._since.pop(name, None)
+                    continue
+                since = self._since.setdefault(name, time.monotonic())
+                if time.monotonic() - since >= self._patience_s:
+                    self.lost = f"{name} at {place[0]}:{place[1]} does not answer"
+
+
+def _answers(place: Place) -> bool:
+    try:
+        socket.create_connection(place, timeout=_KNOCK_S).close()
+    except OSError:
+        return False
+    return True

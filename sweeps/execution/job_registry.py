@@ -1,0 +1,224 @@
+"""Which of Ray's trials is which job, and what became of it. Searcher, scheduler and callbacks share it.
+
+Ray only carries jobs to machines. How a job ended is said by its folder, and by the worker's last result, which holds
+the same: a folder on a shared file system may be seen late.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sweeps.execution.worker import OUTCOME, PROBLEM, read_outcome
+from sweeps.state.errors import storage_error
+from sweeps.state.job import Job, Outcome, Point, memory_faults, pruned, spent
+from sweeps.state.retention import drop_optimizer_state
+
+MAX_REQUEUES = 10
+"""How often a job is handed out again whose worker died before it began."""
+
+T = TypeVar("T")
+
+
+@dataclass
+class _Running:
+    """A job that one of Ray's trials has in its hands."""
+
+    job: Job
+    point: Point | None = None
+    stopped: bool = False
+    began: bool = True
+    blameless: bool = False
+
+
+class JobRegistry:
+    """The jobs in Ray's hands and those that wait to be handed out again.
+
+    Args:
+        stop: a file; while it exists, nothing more is handed out.
+        say: told, in a line, what a person should know.
+        cluster_answers: whether Ray's own processes live; where they don't, a dead worker says nothing of its job.
+    """
+
+    def __init__(
+        self, stop: Path, say: Callable[[str], None], cluster_answers: Callable[[], bool] = lambda: True
+    ) -> None:
+        self.stop, self.say, self.cluster_answers = stop, say, cluster_answers
+        self.again: list[Job] = []
+        """Jobs to hand out before any other."""
+        self.aside: list[Job] = []
+        """Jobs that ran out of memory and wait for a device to themselves."""
+        self.problem = ""
+        """Why the study can't be written; empty while it can."""
+        self.num_scores = 0
+        """Scores beyond those that were heard before."""
+        self._running: dict[str, _Running] = {}
+        self._ended: dict[str, Outcome] = {}
+        self._last: dict[str, Job] = {}
+        self._furthest: dict[str, int] = {}
+        self._requeues: Counter[str] = Counter()
+
+    def closed(self) -> bool:
+        """Whether nothing more is handed out."""
+        return bool(self.problem) or self.stop.exists()
+
+    def take(self, trial_id: str, following: Callable[[], Job | None]) -> Job | None:
+        """Hand out the next job.
+
+        Args:
+            trial_id: of Ray's trial.
+            following: the next new job; None: no more.
+        """
+        if self.closed():
+            return None
+        job = self._next(following)
+        if job is not None:
+            self._running[trial_id] = _Running(job)
+            self._last[trial_id] = job
+        return job
+
+    def job(self, trial_id: str) -> Job:
+        """The job of one of Ray's trials, also after its end."""
+        return self._last[trial_id]
+
+    def is_running(self, trial_id: str) -> bool:
+        """Whether a trial of Ray's has a job in its hands."""
+        return trial_id in self._running
+
+    def running(self) -> list[Job]:
+        """The jobs in Ray's hands."""
+        return [entry.job for entry in self._running.values()]
+
+    def score(self, trial_id: str, point: Point) -> bool:
+        """Note a score; True: it is new, the job got further than it ever was."""
+        entry = self._running[trial_id]
+        entry.point = point
+        new = point.iteration > self._furthest.get(entry.job.name, 0)
+        if new:
+            self._furthest[entry.job.name] = point.iteration
+            self.num_scores += 1
+        return new
+
+    def stop_early(self, trial_id: str) -> None:
+        """Note that a job is stopped at its last score."""
+        self._running[trial_id].stopped = True
+
+    def note_not_begun(self, trial_id: str) -> None:
+        """Note that the worker died before it began with the job."""
+        self._running[trial_id].began = False
+
+    def settle(self, trial_id: str, error: bool, result: dict[str, Any] | None = None) -> Outcome | None:
+        """Settle what became of a job that Ray lets go of.
+
+        Args:
+            trial_id: of Ray's trial.
+            error: its worker died or raised.
+            result: the worker's last one.
+
+        Returns:
+            Its end; None: it has none yet, and is handed out again now or by the next start.
+        """
+        entry = self._running.pop(trial_id)
+        job, result = entry.job, result or {}
+        if problem := result.get(PROBLEM):
+            self.give_up(problem)
+            return None
+        outcome = read_outcome(result) or Outcome.read(job.paths) or self._decide(entry, error)
+        if outcome is None:
+            return None
+        if OUTCOME not in result:
+            outcome = outcome.write(job.paths)
+        if outcome.state != "complete":  # its worker did so itself
+            drop_optimizer_state(job.paths)
+        self._ended[trial_id] = outcome
+        return outcome
+
+    def outcome(self, trial_id: str) -> Outcome | None:
+        """How the job of one of Ray's trials ended; None: it has not."""
+        return self._ended.get(trial_id)
+
+    def give_up(self, problem: str) -> None:
+        """Note that the study can't be written: no job is to blame, and all stop at their next score."""
+        self.problem = self.problem or problem
+
+    def guarded(self, otherwise: T, action: Callable[..., T], *arguments: Any) -> T:
+        """Do something in a hook of Ray's, which would take an exception for its own; a full disk stops the study."""
+        try:
+            return action(*arguments)
+        except Exception as error:
+            problem = storage_error(error, self.stop.parent)
+            if problem is None:
+                raise
+            self.give_up(problem)
+            return otherwise
+
+    def put_back(self, excused: bool) -> list[tuple[Job, Outcome]]:
+        """Take back what Ray had in its hands: it goes on from its checkpoints.
+
+        Args:
+            excused: whatever became of the workers is no fault of the jobs; else they count as not begun.
+
+        Returns:
+            The jobs that have ended all the same.
+        """
+        ended = []
+        for trial_id, entry in list(self._running.items()):
+            entry.blameless, entry.began = excused, False
+            outcome = self.guarded(None, self.settle, trial_id, True)
+            if outcome is not None:
+                ended.append((entry.job, outcome))
+        return ended
+
+    def excuse(self, trial_id: str) -> None:
+        """Note that the death of a job's worker is no fault of the job."""
+        self._running[trial_id].blameless = True
+
+    def bring_back_aside(self) -> None:
+        """The others have ended: who ran out of memory goes on with a device to itself."""
+        self.again += [replace(job, larger_share=True) for job in self.aside]
+        self.aside = []
+
+    def _next(self, following: Callable[[], Job | None]) -> Job | None:
+        if self.again:
+            job = self.again.pop(0)
+            job.write()
+            return job
+        while (new := following()) is not None and memory_faults(new.paths):
+            self.aside.append(new)  # put aside before a driver died
+        return new
+
+    def _decide(self, entry: _Running, error: bool) -> Outcome | None:
+        """The end of a job whose worker wrote none."""
+        job, point = entry.job, entry.point or Point(0, {})
+        faults = memory_faults(job.paths)
+        if entry.stopped:
+            return pruned(job, point)
+        if faults and not job.larger_share:
+            self.say(f"  {job.name} is put aside ({faults[-1]}); it goes on with a device to itself at the end")
+            self.aside.append(job)
+            return None
+        if self.problem or (self.stop.exists() and not error):
+            return None
+        if entry.blameless or (error and not self.cluster_answers()) or self._may_begin_again(entry):
+            self.again.append(job)
+            return None
+        reason = f"also with a device to itself: {faults[-1]}" if len(faults) > 1 else why(job, error)
+        return Outcome("failed", point.iteration, point.values, reason, spent(job.paths), job.num_clips)
+
+    def _may_begin_again(self, entry: _Running) -> bool:
+        if entry.began or self._requeues[entry.job.name] >= MAX_REQUEUES:
+            return False
+        self._requeues[entry.job.name] += 1
+        return True
+
+
+def why(job: Job, error: bool) -> str:
+    """Why a job's worker came back without an end, in a line."""
+    if not error:
+        return "ended without an outcome"
+    text = job.paths.error.read_text().strip() if job.paths.error.exists() else ""
+    return text.splitlines()[-1] if text else "its worker died"
+

@@ -1,0 +1,74 @@
+"""Ray Tune's scheduler: applies the early-stopping rule to scores, and tells a job that gets on from a stuck one."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from sweeps.execution.job_registry import JobRegistry, why
+from sweeps.execution.memory_pressure import MemoryPressure, read_pressure
+from sweeps.execution.worker import read_point
+from sweeps.search.early_stopping import EarlyStoppingRule
+from sweeps.state.job import Job, Point
+
+from ray.tune.experiment import Trial  # isort: skip
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # isort: skip
+
+
+class EarlyStoppingScheduler(FIFOScheduler):
+    """Decides at every score whether a trial goes on; starts them in the order in which they come.
+
+    Args:
+        registry: which of Ray's trials is which job.
+        rule: None: nothing is stopped early.
+    """
+
+    def __init__(self, registry: JobRegistry, rule: EarlyStoppingRule | None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._registry, self._rule = registry, rule
+        self.pressure: MemoryPressure | None = None
+        """Why a worker was killed before it began, if the machine had no memory left."""
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Go on or stop."""
+        registry, point = self._registry, read_point(result)
+        if registry.problem:
+            return str(TrialScheduler.STOP)
+        if point is None:
+            return str(TrialScheduler.CONTINUE)
+        if registry.score(trial.trial_id, point):  # a score that comes again is no progress
+            trial.run_metadata.num_failures = 0  # retries are for a job that gets nowhere, not for a long one
+        if self._goes_on(registry.job(trial.trial_id), point):
+            return str(TrialScheduler.CONTINUE)
+        registry.stop_early(trial.trial_id)
+        return str(TrialScheduler.STOP)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """Look at why a worker died, before Ray starts it again."""
+        registry = self._registry
+        if not registry.is_running(trial.trial_id):
+            return
+        if trial.status == Trial.PENDING:
+            # A worker that dies between two jobs: Ray would fail the next one without ever having started it.
+            registry.note_not_begun(trial.trial_id)
+        if pressure := read_pressure(_last_error(trial)):
+            registry.excuse(trial.trial_id)
+            self.pressure = pressure
+        elif trial.should_recover() and registry.cluster_answers():  # type: ignore[no-untyped-call]
+            job = registry.job(trial.trial_id)
+            registry.say(f"  {job.name}: {why(job, error=True)}; it starts again from its checkpoint")
+
+    def _goes_on(self, job: Job, point: Point) -> bool:
+        if self._rule is None or len(job.objectives) > 1:
+            return True
+        score = point.values.get(job.objectives[0], math.nan)
+        # A score that is not finite is nothing to judge by: the trial ends as diverged.
+        return not math.isfinite(score) or self._rule.goes_on(job.number, point.iteration, score)
+
+
+def _last_error(trial: Trial) -> str:
+    """What Ray wrote of a trial's last failure."""
+    file = trial.error_file
+    text = Path(file).read_text() if file and Path(file).exists() else ""
+    return text.rpartition("Failure #")[2]
