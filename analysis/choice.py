@@ -13,6 +13,7 @@ import yaml
 from analysis.reading import COMPLETE, Study, artifact
 from analysis.store import ROOT
 from sweeps.config.load import load
+from sweeps.state.paths import StudyPaths
 from sweeps.state.uris import is_local
 from tsvan.config import TrainConfig
 from tsvan.files import write_atomically
@@ -69,7 +70,9 @@ def choice_path(study: Study) -> Path:
 def final_command(study: Study, choice: Path) -> str:
     """What trains and scores a choice with the clips and settings of its study; to be run in the repository."""
     config, record = study.config, study.record
-    command = ["python", "tune_runner.py", "--dataset", config.dataset, "--preset", config.preset]
+    own = _shown(StudyPaths(_holder(study) / study.name).dataset)
+    dataset = config.dataset if config.own_dataset is None else own
+    command = ["python", "tune_runner.py", "--dataset", dataset, "--preset", config.preset]
     synthetic = record.data_source == "synthetic"
     command += ["--data", "synthetic"] if synthetic else ["--data-root", _shown(Path(record.store))]
     for setting in _differences(study):

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from sweeps.state.paths import StudyPaths
 from tsvan.data.datasets import DatasetRules
+from tsvan.data.raw.filenames import natural
 from tsvan.data.raw.fingerprint import fingerprint
 from tsvan.data.raw.prepare import PREPARATION, check_names, prepare
 from tsvan.data.splits import rule_of
@@ -62,6 +63,17 @@ def locate(dataset: DatasetRules, preset: str, data_root: Path | None, synthetic
     return DataPlan("raw", root.resolve(), None)
 
 
+def found_classes(dataset: DatasetRules, data_root: Path | None) -> tuple[str, ...]:
+    """The classes of a dataset's clips, in the order of their labels; none where there are no clips yet."""
+    root = data_root if data_root is not None else Path("data") / dataset.name
+    if (root / INDEX).exists():
+        return ClipStore.open(root, dataset).classes
+    if not root.is_dir():
+        return ()
+    found = {candidate.identity.class_name for candidate in check_names(dataset, root).candidates}
+    return tuple(sorted(found, key=natural))
+
+
 def open_store(
     dataset: DatasetRules, plan: DataPlan, paths: StudyPaths, began_with: Path | None, progress: Progress | None = None
 ) -> ClipStore:
@@ -105,7 +117,7 @@ def open_store(
 def clips_summary(store: ClipStore) -> dict[str, Any]:
     """What the clips are and how they came about, for the study's summary."""
     return {
-        "split": store.split_rule,
+        "split": store.split_rule if store.rules.ships else f"held out by {store.rules.held_out.by}",
         "layout": store.layout or "drawn stand-in clips",
         "centring": store.centring,
         "train_clips": len(store.split("train")),
@@ -119,9 +131,10 @@ def clips_summary(store: ClipStore) -> dict[str, Any]:
 def clips_line(clips: Mapping[str, Any]) -> str:
     """The summary in a sentence, for the report."""
     centring = f"; centring: {clips['centring']}" if clips["centring"] else ""
+    split = clips["split"] if clips["split"].startswith("held out") else f"the {clips['split']}'s split"
     shared = " **Parts of one take are on both sides of this split.**" if clips["shares_takes"] else ""
     return (
-        f"Clips: {clips['layout']}{centring}; the {clips['split']}'s split, {clips['train_clips']:,} to train on, "
+        f"Clips: {clips['layout']}{centring}; {split}, {clips['train_clips']:,} to train on, "
         f"{clips['test_clips']:,} held out; {clips['unusable_files']} files could not be used, {clips['left_out']} "
         f"were left out.{shared}"
     )

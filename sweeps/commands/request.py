@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from sweeps.config.load import asked_keys, load
 from sweeps.config.same_study import continued
 from sweeps.config.schema import SweepConfig
-from sweeps.data import DataPlan, locate
+from sweeps.data import DataPlan, found_classes, locate
 from sweeps.execution.resources import check_share
 from sweeps.final import candidates
 from sweeps.state.paths import StudyPaths
@@ -89,6 +89,7 @@ def resolve(request: Request) -> ResolvedRequest:
     record = read_record(paths)
     if request.resume and record is None:
         raise UserError(f"nothing to resume in {paths.root}; leave --resume out to begin, or give its --out")
+    config = _with_classes(config, record, request.data_root)
     kept: list[str] = []
     if record is not None:
         config, kept = continued(record, config, asked_keys(request.overrides, request.config_file), paths)
@@ -100,6 +101,16 @@ def resolve(request: Request) -> ResolvedRequest:
         check_share(config, torch.cuda.device_count(), "this machine")
     cuda = torch.cuda.is_available() or address is not None
     return ResolvedRequest(config, file, paths, record, data, uri, chosen, address, cuda, tuple(kept), request.body)
+
+
+def _with_classes(config: SweepConfig, record: StudyRecord | None, data_root: Path | None) -> SweepConfig:
+    """The config with the classes of a dataset that leaves them to be found: as the study began, else in its clips."""
+    own = config.own_dataset
+    if own is None or own.classes:
+        return config
+    began: dict[str, Any] = {} if record is None else record.config.get("own_dataset") or {}
+    classes = tuple(began.get("classes", ())) or found_classes(own, data_root)
+    return replace(config, own_dataset=replace(own, classes=classes))
 
 
 def _data(request: Request, config: SweepConfig, record: StudyRecord | None, paths: StudyPaths) -> DataPlan | str:

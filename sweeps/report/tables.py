@@ -76,7 +76,8 @@ def seeds_lines(final: FinalResult, metric: str) -> list[str]:
 
 def settings_table(final: FinalResult | None, config: SweepConfig) -> list[str]:
     """λ and architecture as table 3 has them, and the iterations."""
-    rows: list[tuple[str, dict[str, Any]]] = [("table 3", published(config.rules).to_dict())]
+    start = "table 3" if config.own_dataset is None else "to start from"
+    rows: list[tuple[str, dict[str, Any]]] = [(start, published(config.rules).to_dict())]
     if final is not None:
         rivals = [final.winner] if final.same else [final.winner, final.published]
         rows += [(f"{row.role} ({escaped(row.origin)})", row.config) for row in rivals]

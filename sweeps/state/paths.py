@@ -109,6 +109,11 @@ class StudyPaths:
         return self.root / "figures"
 
     @property
+    def dataset(self) -> Path:
+        """The dataset, where it is one of the user's own: `--dataset` takes it, wherever the first file is by now."""
+        return self.root / "dataset.yaml"
+
+    @property
     def chosen_config(self) -> Path:
         """The training config that the final stage reports on."""
         return self.root / "best.yaml"

@@ -99,5 +99,7 @@ def write_record(
     new = StudyRecord(study_id, config, str(store.path), store.content_hash, store.data_source)
     if new != record:
         paths.root.mkdir(parents=True, exist_ok=True)
+        if "own_dataset" in config:
+            write_atomically(paths.dataset, yaml.safe_dump(config["own_dataset"], sort_keys=False, allow_unicode=True))
         write_atomically(paths.config, yaml.safe_dump(new.__dict__, sort_keys=False))
     return new

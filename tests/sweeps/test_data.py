@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweeps.data import DataPlan, clips_line, clips_summary, locate, open_store
+from sweeps.commands.request import Request, resolve
+from sweeps.data import DataPlan, clips_line, clips_summary, found_classes, locate, open_store
 from sweeps.state.paths import StudyPaths
 from tests.data.clips import write_store, write_video
 from tsvan.data.config import PrepareConfig
@@ -50,3 +51,16 @@ def test_the_report_says_what_the_clips_are_and_whose_split_they_have(tmp_path: 
     line = clips_line(clips_summary(store))
     assert "16 published .npy clips; centring: 16 left alone; the release's split, 12 to train on, 4 held out" in line
     assert line.endswith("**Parts of one take are on both sides of this split.**")
+
+
+def test_classes_that_are_left_to_be_found_are_found(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\nlayouts: ['<class>/**/<clip>']\n")
+    for name in ("spin/1", "jump/1", "jump/2"):
+        write_video(tmp_path / "videos" / f"{name}.avi", 40, size=(64, 64))
+    dataset = rules(str(file))
+    assert found_classes(dataset, tmp_path / "videos") == ("jump", "spin")
+    store = prepare(dataset, tmp_path / "videos", tmp_path / "store", workers=0)
+    assert store.classes == found_classes(dataset, tmp_path / "store") == ("jump", "spin")
+    request = Request(dataset, "smoke", data_root=tmp_path / "videos", out=tmp_path / "study", dry_run=True)
+    assert resolve(request).config.rules.classes == ("jump", "spin")

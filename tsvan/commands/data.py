@@ -89,12 +89,14 @@ def describe(store: ClipStore) -> str:
     """What is in a store, a few lines for the terminal."""
     seconds = f"{len(store.frames):,} frames of {store.side} x {store.side}, {store.frames.nbytes / 1e6:,.0f} MB"
     train, test = store.split("train"), store.split("test")
+    people = len([person for person in store.people if person])
+    split = store.split_rule if store.rules.ships else f"by {store.rules.held_out.by}"
     lines = [
         f"{store.path}: {store.dataset}, {store.data_source}; {seconds}",
-        f"  clips: {len(train)} train, {len(test)} test; people: {len(store.people)}",
+        f"  clips: {len(train)} train, {len(test)} test" + (f"; people: {people}" if people else ""),
         f"  classes: {store.num_classes} ({', '.join(store.classes)})",
         f"  content hash: {store.content_hash}",
-        f"  split: {store.split_rule}" + (f"; centring: {store.centring}" if store.centring else ""),
+        f"  split: {split}" + (f"; centring: {store.centring}" if store.centring else ""),
     ]
     flagged = sum(clip.flagged for clip in store.clips)
     if flagged:
@@ -169,7 +171,7 @@ def _prepare(args: argparse.Namespace) -> int:
             workers=args.workers,
             progress=move,
         )
-    return _done(store)
+    return _done(store, args.dataset)
 
 
 def _config(args: argparse.Namespace) -> PrepareConfig:
@@ -186,7 +188,7 @@ def _draw(args: argparse.Namespace) -> int:
         raise UserError(f"--seed must be >= 0, got {args.seed}")
     with progress("drawing") as move:
         store = draw(args.dataset, args.out, size=args.size, seed=args.seed, progress=move)
-    return _done(store)
+    return _done(store, args.dataset)
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -202,9 +204,9 @@ def _show(args: argparse.Namespace) -> int:
     return 0
 
 
-def _done(store: ClipStore) -> int:
+def _done(store: ClipStore, dataset: str) -> int:
     print(describe(store))
-    print(f"next: python -m tsvan train --dataset {store.dataset} --data {store.path}")
+    print(f"next: python -m tsvan train --dataset {shlex.quote(dataset)} --data {shlex.quote(str(store.path))}")
     return 0
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from tsvan.data.datasets import MIN_FRAMES, DatasetRules, rules, span
+from tsvan.data.datasets import DATASETS, MIN_FRAMES, DatasetRules, rules, span
 from tsvan.data.splits import Split
 from tsvan.files import hash_json
 from tsvan.validation import UserError, build
@@ -224,14 +224,17 @@ def _rules_of(path: Path, index: dict[str, Any], dataset: str | DatasetRules | N
     if wanted not in (None, name):
         raise UserError(
             f"{path} is a clip store of '{name}', not of '{wanted}'; give a store of '{wanted}', or "
-            f"--dataset {name}"
+            + (f"--dataset {name}" if name in DATASETS else f"the YAML of '{name}' as --dataset")
         )
     made = rules(name) if "rules" not in index else build(DatasetRules, index["rules"], str(path / INDEX))
     if not isinstance(dataset, DatasetRules):
         return made
     old, new = made.of_clips(), dataset.of_clips()
+    # Classes may be left to be found on either side: what counts is their order among those that the store has.
+    old["classes"] = tuple(index["classes"])
+    new["classes"] = tuple(name for name in dataset.classes or old["classes"] if name in old["classes"])
     for key in old:
-        if old[key] != new[key] and not (key == "classes" and not new[key]):
+        if old[key] != new[key]:
             raise UserError(
                 f"{path} was prepared with {key}={old[key]}, the dataset '{name}' now has {key}={new[key]}; prepare it "
                 f"again into another folder, or undo the change"

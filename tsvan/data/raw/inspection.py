@@ -147,7 +147,7 @@ def describe(found: Inspection) -> str:
     lines = [
         f"{found.source}: {whose}; {describe_forms(found.used) or 'no clip'}{looked}",
         *([f"  as proposed, {', '.join(layout.pattern for layout in rules_.layouts)}:"] if found.proposed else []),
-        f"  clips per class, {found.config.split} split:",
+        f"  clips per class, {found.config.split} split:" if rules_.ships else "  clips per class:",
         *(f"    {line}" for line in _table(found)),
         f"  {_subjects(found)}frames per second: {spoken or 'none'}",
         *(f"  {line}" for line in _sizes(found)),
