@@ -63,6 +63,7 @@ def _study(args: argparse.Namespace, body: dict[str, Any], driver: Any) -> int:
         Request(
             dataset=dataset,
             preset=args.preset,
+            model=args.model,
             config_file=args.config,
             data_root=args.data_root,
             synthetic=args.data == "synthetic",

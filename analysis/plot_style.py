@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from analysis.ranking import completed
 from analysis.reading import COMPLETE, PRUNED, Study
-from sweeps.config.space import TABLE_3
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9730d", "#8a8a8a"
 _COLOURS = "viridis_r"
@@ -32,7 +31,7 @@ def mark_stopped(axes: Axes, study: Study, places: Any, limits: tuple[float, flo
 def mark_published(axes: Axes, study: Study, column: str) -> None:
     """A star for the published row, if it is complete."""
     rows = completed(study)
-    rows = rows[rows["origin"].str.startswith(TABLE_3)]
+    rows = rows[rows["origin"].str.startswith(study.config.published.row_name)]
     if not rows.empty:
         axes.scatter(
             rows[column], rows["score"], marker="*", s=130, color=ORANGE, zorder=4, label=str(rows["origin"].iloc[0])

@@ -7,6 +7,7 @@ Generation"); where that is silent, the behaviour of the authors' public release
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -21,6 +22,9 @@ from tsvan.run_config import (
     TrainConfig,
 )
 from tsvan.validation import STRICT, UserError
+
+RATIO = "lambda5_ratio"
+"""Swept in place of lambda5_upper: upper = ratio x lower."""
 
 # What all models have in common is had from here, too.
 __all__ = ["LARGEST_SEED", "MOST_CLIPS_A_BATCH", "MOST_ITERATIONS", "DataConfig", "OptimiserConfig", "TrainConfig"]
@@ -140,6 +144,10 @@ class TwoStreamConfig(TrainConfig):
 
     model_name: ClassVar[str] = "twostreamvan"
     title: ClassVar[str] = "TwoStreamVAN"
+    row_name: ClassVar[str] = "table 3"
+    widths: ClassVar[tuple[str, ...]] = ("ngf", "content_dim", "motion_dim", "kernel_layers")
+    related: ClassVar[tuple[str, ...]] = ("lambda5_lower", "lambda5_upper", RATIO, "ramp_start", "ramp_end")
+    stand_ins: ClassVar[Mapping[str, str]] = MappingProxyType({RATIO: "lambda5_upper"})
     came_later: ClassVar[tuple[tuple[str, str, object], ...]] = (("model", "kernel_init", "published"),)
 
     dataset: str = "weizmann"
@@ -167,6 +175,42 @@ class TwoStreamConfig(TrainConfig):
     def published(cls, dataset: str, row: Mapping[str, Any]) -> TrainConfig:
         """The paper's run for a dataset: its row of table 3, and section A for the budget and pre-training."""
         return cls().with_settings({"dataset": dataset, **row}, "published")
+
+    def with_params(self, params: dict[str, Any], where: str) -> TrainConfig:
+        """A copy with what a search space has drawn; lambda5_ratio becomes lambda5_upper = ratio x lambda5_lower."""
+        settings = dict(params)
+        ratio = settings.pop(RATIO, None)
+        if ratio is not None:
+            settings["lambda5_upper"] = float(ratio) * float(settings.get("lambda5_lower", self.loss.lambda5_lower))
+        return self.with_settings(settings, where)
+
+    @property
+    def derived(self) -> dict[str, Any]:
+        """The ratio of lambda5's bounds, and lambda_img as it counts."""
+        loss = self.loss
+        ratio = {RATIO: loss.lambda5_upper / loss.lambda5_lower} if loss.lambda5_lower > 0 else {}
+        return {**ratio, "lambda_img": loss.one_step_kl}
+
+    @property
+    def summary(self) -> str:
+        """As `ngf32 z512 λ2=5.1 λ5=2→15`."""
+        model, loss = self.model, self.loss
+        parts = [f"ngf{model.ngf}", f"z{model.content_dim}", f"λ2={loss.lambda2:.3g}"]
+        return " ".join([*parts, f"λ5={loss.lambda5_lower:.3g}→{loss.lambda5_upper:.3g}"])
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """λ and architecture, as table 3 has them, and the iterations."""
+        model, loss = self.model, self.loss
+        weights = {"λ1": loss.lambda1, "λ2": loss.lambda2, "λ3": loss.lambda3, "λ4": loss.lambda4}
+        return {
+            **{name: f"{weight:.3g}" for name, weight in weights.items()},
+            "λ5": f"{loss.lambda5_lower:.3g} → {loss.lambda5_upper:.3g}",
+            "ngf": str(model.ngf),
+            "z_c": str(model.content_dim),
+            "z_m": str(model.motion_dim),
+            "iterations": f"{self.schedule.total:,}",
+        }
 
     def scaled(self, iterations: int) -> TrainConfig:
         """The same run with another budget: pre-training keeps its share, as every knot does."""

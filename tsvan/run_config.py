@@ -85,6 +85,14 @@ class TrainConfig:
     """Of the model, as texts and figures call it."""
     came_later: ClassVar[tuple[tuple[str, str, object], ...]] = ()
     """Section, setting, and the value that every run had before it became one."""
+    row_name: ClassVar[str] = "published values"
+    """Of the published run, in tables and as the origin of a study's first trial."""
+    widths: ClassVar[tuple[str, ...]] = ()
+    """Settings that memory grows with."""
+    related: ClassVar[tuple[str, ...]] = ()
+    """Names in a search space whose values are checked against each other."""
+    stand_ins: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Names that a search space knows beside the settings, and the setting that each decides."""
 
     dataset: str
     seed: int
@@ -117,6 +125,29 @@ class TrainConfig:
     def shortest(self) -> TrainConfig:
         """The same run, as short as one that has each kind of step."""
         return self.scaled(1)
+
+    def with_params(self, params: dict[str, Any], where: str) -> TrainConfig:
+        """A copy with what a search space has drawn, by setting or by stand-in.
+
+        Raises:
+            UserError: a value that the trainer refuses.
+        """
+        return self.with_settings(params, where)
+
+    @property
+    def derived(self) -> dict[str, Any]:
+        """What follows from the settings, to log beside them; every stand-in among it."""
+        return {}
+
+    @property
+    def summary(self) -> str:
+        """The config in a few characters, for names of runs and tables."""
+        raise NotImplementedError
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """What tells configs of this model apart, as columns of a table: heading -> value."""
+        raise NotImplementedError
 
     @property
     def settings_hash(self) -> str:
@@ -163,6 +194,8 @@ class TrainConfig:
         """
         if not isinstance(values, dict):
             raise UserError(f"{where}: expected a mapping of settings, got {values!r}")
+        if (other := values.get(MODEL_NAME, self.model_name)) != self.model_name:
+            raise UserError(f"{where} is a config of '{other}', not of '{self.model_name}'; add --model {other}")
         merged = self.to_dict()
         for key, value in values.items():
             old = merged.get(key)

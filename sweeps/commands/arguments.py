@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from tsvan.data.datasets import DATASETS
+from tsvan.registry import MODELS
+from tsvan.run_config import FIRST_MODEL
 from tsvan.validation import UserError
 
 PRESETS = "paper (default): the published budget; dev: a short study for one GPU; smoke: a CPU, minutes"
@@ -41,22 +43,23 @@ def study_parser() -> argparse.ArgumentParser:
     """Of a study."""
     parser = _Parser(
         prog="tune_runner.py",
-        description="Sweep TwoStreamVAN, from clips to final numbers.",
+        description="Sweep TwoStreamVAN or its rival, from clips to final numbers.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--dataset", required=True, metavar="NAME", help=f"{', '.join(DATASETS)}, or the YAML of your own")
+    add("--model", default=FIRST_MODEL, metavar="NAME", help=f"{' or '.join(MODELS)} (default: {FIRST_MODEL})")
     add("--preset", default="paper", metavar="NAME", help=PRESETS)
     clips = "a clip store, or a folder of raw videos (default: data/DATASET)"
     add("--data-root", type=_path, metavar="DIR", help=clips)
     add("--data", choices=["synthetic"], help="drawn stand-in clips in place of real ones")
-    add("--out", type=_path, metavar="DIR", help="the study's folder (default: runs/DATASET[-PRESET])")
+    add("--out", type=_path, metavar="DIR", help="the study's folder (default: runs/DATASET[-MODEL][-PRESET])")
     add("--trials", metavar="N", help="number of trials")
     add("--seed", metavar="N", help="the study's seed")
     add("--calibrate", metavar="N", help="first train the published row with N seeds, to know the noise between seeds")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of the sweep config; can be repeated")
-    add("--config", type=_path, metavar="FILE", help="a sweep config in place of sweeps/DATASET.yaml")
+    add("--config", type=_path, metavar="FILE", help="a sweep config in place of the one that ships")
     add("--resume", action="store_true", help="go on with the study (the same command again does so, too)")
     add("--dry-run", action="store_true", help="print plan, cost and what is missing; start and write nothing")
     add("--final-from", type=_path, metavar="FILE", help="no sweep: train and score the config in FILE")

@@ -14,7 +14,8 @@ from sweeps.search.early_stopping import rung_points, score_points
 from sweeps.state.retention import SizeBound, size_bound
 from sweeps.state.uris import shown_uri
 from tsvan.cost import train_gflop
-from tsvan.models.networks import Networks
+from tsvan.interface import implementation
+from tsvan.run_config import Schedule
 from tsvan.terminal import duration
 from tsvan.validation import UserError
 
@@ -92,12 +93,9 @@ def _rows(request: ResolvedRequest, cost: Cost) -> list[tuple[str, str]]:
     config, paths, chosen = request.config, request.paths, request.chosen
     data = request.data if isinstance(request.data, str) else _data(request.data)
     base = config.base
-    p, n = base.schedule.pretrain_iterations, base.schedule.iterations
+    n = base.schedule.iterations
     rungs = rung_points(base.schedule, config.scheduler)
     objectives = ", ".join(f"{objective.metric} ({objective.direction})" for objective in config.objectives)
-    knots = (
-        f"pre-training 1..{p:,}; " if p else ""
-    ) + f"ramps from {p + round(0.3 * n):,} to {p + round(0.8 * n):,} of {p + n:,}"
     stopping = f"{config.scheduler.kind} at {', '.join(f'{rung:,}' for rung in rungs)}" if rungs else "none"
     confirm = config.final.confirm
     every = max(n // 10, 1)
@@ -113,12 +111,13 @@ def _rows(request: ResolvedRequest, cost: Cost) -> list[tuple[str, str]]:
     ]
     time = f"roughly {_long(cost.sweep_s)} of sweep and " if chosen is None else "roughly "
     return [
+        ("model", config.published.title),
         ("config", f"{request.file}, preset {config.preset}, seed {config.seed}"),
         ("study", f"{paths.root} ({'exists: would go on' if paths.config.exists() else 'new'})"),
         ("1 prepare", data),
         ("2 scorer", f"trained once for the clip store, accuracy floor {config.scoring.accuracy_floor}"),
         *(sweep if chosen is None else [("3 sweep", f"skipped: the config is from {chosen.origin}")]),
-        ("  schedule", knots),
+        ("  schedule", _schedule(base.schedule)),
         ("4 final", f"{_many(config.final.report.seeds, 'seed')} for the winner and for the published row"),
         ("  confirm", f"best {confirm.top_k}, {_many(confirm.seeds, 'seed')}" if _confirms(request) else "no"),
         ("5 report", f"{paths.report}, {paths.summary}"),
@@ -160,9 +159,17 @@ def _at_once(config: SweepConfig, cuda: bool) -> int:
     if torch.cuda.device_count() == 0:
         return 1
     with torch.device("meta"):
-        weights = sum(p.numel() * p.element_size() for p in Networks(largest(config).model, 1).parameters())
+        wide = implementation(config.model).networks(largest(config), 1)
+        weights = sum(p.numel() * p.element_size() for p in wide.parameters())
     # Weights, gradients and two moments each; what a step computes comes on top, so that fewer fit.
     return gpus * max(1, int(torch.cuda.get_device_properties(0).total_memory // (4 * weights)))
+
+
+def _schedule(schedule: Schedule) -> str:
+    p, n = schedule.pretrain_iterations, schedule.iterations
+    parts = [f"pre-training 1..{p:,}"] if p else []
+    parts += [f"ramps from {p + round(a * n):,} to {p + round(b * n):,}" for a, b in schedule.knots.values()]
+    return f"{'; '.join(parts) or 'nothing ramps in the run'} of {schedule.total:,}"
 
 
 def _disk(disk: SizeBound) -> list[tuple[str, str]]:

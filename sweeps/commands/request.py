@@ -21,6 +21,7 @@ from sweeps.state.uris import checked_uri
 from sweeps.tracking.run_metadata import tracking_uri
 from tsvan.data.datasets import DatasetRules
 from tsvan.data.store import ClipStore
+from tsvan.run_config import FIRST_MODEL
 from tsvan.validation import UserError
 
 
@@ -30,6 +31,7 @@ class Request:
 
     dataset: str | DatasetRules
     preset: str = "paper"
+    model: str = FIRST_MODEL
     config_file: Path | None = None
     data_root: Path | None = None
     synthetic: bool = False
@@ -82,8 +84,9 @@ def resolve(request: Request) -> ResolvedRequest:
     Raises:
         UserError: wrong use or missing data (of a dry run missing data is part of the plan).
     """
-    config, file = load(request.dataset, request.preset, request.overrides, request.config_file)
-    name = config.dataset if config.preset == "paper" else f"{config.dataset}-{config.preset}"
+    config, file = load(request.dataset, request.preset, request.overrides, request.config_file, request.model)
+    usual = {"model": FIRST_MODEL, "preset": "paper"}
+    name = "-".join([config.dataset, *(word for key, w in usual.items() if (word := getattr(config, key)) != w)])
     paths = StudyPaths((request.out or Path("runs") / name).resolve())
     check_out(paths.root)
     record = read_record(paths)

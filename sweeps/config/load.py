@@ -1,4 +1,5 @@
-"""YAML -> SweepConfig, strict. A dataset's YAML is the whole study at the paper's budget; presets are overlays."""
+"""YAML -> SweepConfig, strict. A dataset's YAML is the whole study of TwoStreamVAN at the paper's budget, and
+`models/` holds one for each other model; presets are overlays, with a part for each model."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ from sweeps.config.rules import checked
 from sweeps.config.schema import PRESETS, SweepConfig
 from tsvan.data.datasets import DatasetRules, rules
 from tsvan.files import shown_path
+from tsvan.registry import config_class
+from tsvan.run_config import FIRST_MODEL
 from tsvan.scoring.metrics import METRICS
 from tsvan.validation import UserError, build, flatten, load_yaml, nearest, parse_value
 
@@ -32,7 +35,11 @@ def check_names(dataset: str | DatasetRules, preset: str) -> DatasetRules:
 
 
 def load(
-    dataset: str | DatasetRules, preset: str = "paper", overrides: list[str] | None = None, file: Path | None = None
+    dataset: str | DatasetRules,
+    preset: str = "paper",
+    overrides: list[str] | None = None,
+    file: Path | None = None,
+    model: str = FIRST_MODEL,
 ) -> tuple[SweepConfig, str]:
     """Read and validate a dataset's sweep config with a preset and single values over it.
 
@@ -41,6 +48,7 @@ def load(
         preset: one of PRESETS.
         overrides: `key=value`, as `budget.iterations=30` or `train.kernel_layers=2`.
         file: in place of the YAML that ships.
+        model: name of the model that is tuned.
 
     Returns:
         The config, and the file that it came from.
@@ -49,8 +57,13 @@ def load(
         UserError: anything unknown or wrong, with file, key, value and what to do.
     """
     found = check_names(dataset, preset)
-    source = file or SHIPPED / f"{found.name if found.ships else OWN}.yaml"
+    config_class(model)
+    source = file or _shipped(found, model)
     values = load_yaml(source)
+    if isinstance(values, dict) and (named := values.get("model", model)) != model:
+        raise UserError(f"{shown_path(source)}: model is '{named}', but --model is '{model}'; give --model {named}")
+    if isinstance(values, dict) and model != FIRST_MODEL:
+        values = {"dataset": found.name, **values, "model": model}
     if isinstance(values, dict) and "objective" not in values:
         values = {**values, "objective": _usual_objective(found)}
     if isinstance(values, dict) and not found.ships:
@@ -60,8 +73,9 @@ def load(
         raise UserError(
             f"{shown_path(source)}: dataset is '{config.dataset}', but --dataset is '{found.name}'; change one of them"
         )
-    overlay = SHIPPED / "presets" / f"{preset}.yaml"
-    config = build(SweepConfig, _merge(config.to_dict(), load_yaml(overlay)), shown_path(overlay))
+    presets = SHIPPED / "presets"
+    for overlay in filter(Path.exists, (presets / f"{preset}.yaml", presets / model / f"{preset}.yaml")):
+        config = build(SweepConfig, _merge(config.to_dict(), load_yaml(overlay)), shown_path(overlay))
     for where, layer in map(_override, overrides or []):
         config = build(SweepConfig, _merge(config.to_dict(), layer), where)
     # Rules between keys hold for the whole: two overrides may be right only together.
@@ -76,6 +90,13 @@ def asked_keys(overrides: list[str] | None, file: Path | None) -> list[str]:
     return [key for layer in layers if isinstance(layer, dict) for key in flatten(layer)]
 
 
+def _shipped(dataset: DatasetRules, model: str) -> Path:
+    """The first model has a YAML for each dataset; another's is the same for all."""
+    if model != FIRST_MODEL:
+        return SHIPPED / "models" / f"{model}.yaml"
+    return SHIPPED / f"{dataset.name if dataset.ships else OWN}.yaml"
+
+
 def _usual_objective(dataset: DatasetRules) -> dict[str, str]:
     """The metric that the dataset prefers."""
     metric = dataset.objectives[0]
@@ -87,7 +108,7 @@ def _override(text: str) -> tuple[str, dict[str, Any]]:
     if not equals or not key:
         raise UserError(f"--set {text}: expected key=value, as in --set budget.iterations=30")
     parts = key.strip().split(".")
-    if parts[0] in ("dataset", "own_dataset", "preset"):
+    if parts[0] in ("dataset", "own_dataset", "model", "preset"):
         raise UserError(f"--set {text}: use --{parts[0].removeprefix('own_')}")
     if parts[0] == "train" or parts[0] == "fixed":  # a training setting, by its own name or with its section
         parts = ["fixed", ".".join(parts[1:])]

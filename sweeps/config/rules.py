@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from sweeps.config import space
-from sweeps.config.schema import RATIO, Prior, SweepConfig
-from tsvan.config import TwoStreamConfig
-from tsvan.data.datasets import DatasetRules
-from tsvan.data.published import published
+from sweeps.config.schema import Prior, SweepConfig
+from tsvan.run_config import TrainConfig
 from tsvan.scoring.metrics import METRICS
 from tsvan.validation import UserError, nearest
 
@@ -23,20 +21,26 @@ def checked(config: SweepConfig, where: str) -> SweepConfig:
     Raises:
         UserError: the rule, the key, the value, and what to do.
     """
+    try:
+        model = config.published
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
     for name, prior in config.space.items():
-        _check_prior(name, prior, config.rules, where)
+        _check_prior(name, prior, model, where)
     for name in config.fixed:
-        _, key = TwoStreamConfig.split_name(name, f"{where}: fixed")
+        _, key = model.split_name(name, f"{where}: fixed")
         if key in config.space:
             raise UserError(
                 f"{where}: '{key}' is in both space and fixed; keep one, as in --set 'space.{key}.values=[1]'"
             )
         if key in _DECIDED_ELSEWHERE:
             raise UserError(f"{where}: fixed.{name} is decided by {_DECIDED_ELSEWHERE[key]}; set that")
-        if key == "lambda5_upper" and RATIO in config.space:
-            raise UserError(f"{where}: fixed.{name} is decided by space.{RATIO}; sweep lambda5_upper in its place")
-    if RATIO in config.space and "lambda5_upper" in config.space:
-        raise UserError(f"{where}: space holds both {RATIO} and lambda5_upper; keep one")
+        for stand_in, decided in model.stand_ins.items():
+            if key == decided and stand_in in config.space:
+                raise UserError(f"{where}: fixed.{name} is decided by space.{stand_in}; sweep {decided} in its place")
+    for stand_in, decided in model.stand_ins.items():
+        if stand_in in config.space and decided in config.space:
+            raise UserError(f"{where}: space holds both {stand_in} and {decided}; keep one")
     _check_objectives(config, where)
     rungs = config.scheduler.rungs
     if any(not 0 < rung < 1 for rung in rungs) or list(rungs) != sorted(set(rungs)):
@@ -75,8 +79,8 @@ def _check_scoring(config: SweepConfig, where: str) -> None:
         raise UserError(f"{where}: scoring.i3d: no file {i3d}; give the path of a TorchScript file")
 
 
-def _check_prior(name: str, prior: Prior, dataset: DatasetRules, where: str) -> None:
-    known = [*TwoStreamConfig.setting_names(), RATIO]
+def _check_prior(name: str, prior: Prior, row: TrainConfig, where: str) -> None:
+    known = [*row.setting_names(), *row.stand_ins]
     if name not in known or name in _DECIDED_ELSEWHERE:
         raise UserError(f"{where}: unknown key 'space.{name}'; {nearest(name, set(known) - set(_DECIDED_ELSEWHERE))}")
     if prior.values is not None:
@@ -87,7 +91,7 @@ def _check_prior(name: str, prior: Prior, dataset: DatasetRules, where: str) -> 
         return
     if prior.low is None or prior.high is None:
         raise UserError(f"{where}: space.{name} needs values, or low and high")
-    usual = space.derived(published(dataset))[name]
+    usual = space.derived(row)[name]
     if not isinstance(usual, float):
         raise UserError(f"{where}: space.{name} is no range of real numbers; list its values, as in values: [{usual}]")
     if prior.low > prior.high:

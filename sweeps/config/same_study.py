@@ -12,7 +12,7 @@ from tsvan.validation import UserError, build, flatten
 
 MAY_CHANGE = ("trials", "resources", "calibrate", "final")
 """Keys that may differ when a study goes on; all others would make its trials incomparable."""
-_NAMED = ("dataset", "own_dataset", "preset")
+_NAMED = ("dataset", "own_dataset", "model", "preset")
 """Keys that every command line names."""
 
 

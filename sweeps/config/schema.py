@@ -9,18 +9,15 @@ from typing import Any, Literal, TypeVar, cast
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from tsvan.config import LARGEST_SEED, MOST_CLIPS_A_BATCH, MOST_ITERATIONS, TrainConfig
 from tsvan.data.datasets import DatasetRules, rules
 from tsvan.data.published import published
+from tsvan.run_config import FIRST_MODEL, LARGEST_SEED, MOST_CLIPS_A_BATCH, MOST_ITERATIONS, TrainConfig
 from tsvan.scoring.config import ScorerConfig
 from tsvan.scoring.config import published as published_scorer
 from tsvan.scoring.groups import group_size
 from tsvan.validation import STRICT, build
 
 PRESETS = ("paper", "dev", "smoke")
-RATIO = "lambda5_ratio"
-"""Swept in place of lambda5_upper: upper = ratio x lower."""
-
 MOST_TRIALS, MOST_CLIPS, MOST_SEEDS = 100_000, 1_000_000, 1000
 """Far beyond what anybody asks for: a slip of the keyboard is told before it fills memory or disk."""
 
@@ -150,6 +147,7 @@ class SweepConfig:
     Args:
         dataset: name of the dataset whose clips and whose published settings these are.
         own_dataset: what it is, of a dataset that does not ship.
+        model: name of the model that is tuned.
         preset: the overlay that was applied.
         trials: how many, the published row among them.
         seed: of the study; trial seeds and the sampler's follow from it.
@@ -161,6 +159,7 @@ class SweepConfig:
 
     dataset: str
     own_dataset: DatasetRules | None = None
+    model: str = FIRST_MODEL
     preset: Literal["paper", "dev", "smoke"] = "paper"
     trials: int = Field(default=32, ge=1, le=MOST_TRIALS)
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
@@ -189,20 +188,15 @@ class SweepConfig:
     @property
     def base(self) -> TrainConfig:
         """The published row at this study's budget with its fixed settings: every trial starts from it."""
-        row = published(self.rules)
-        pretrain = self.budget.pretrain_iterations
-        if pretrain is None:
-            share = self.budget.iterations / row.schedule.iterations
-            pretrain = round(row.schedule.pretrain_iterations * share)
-        return row.with_settings(
-            {
-                "schedule.iterations": self.budget.iterations,
-                "schedule.pretrain_iterations": pretrain,
-                "optimiser.batch_size": self.budget.batch_size,
-                **self.fixed,
-            },
-            "fixed",
-        )
+        row, pretrain = self.published.scaled(self.budget.iterations), self.budget.pretrain_iterations
+        length = {} if pretrain is None else {"schedule.pretrain_iterations": pretrain}
+        row = row.with_settings(length, "budget") if length else row
+        return row.with_settings({"optimiser.batch_size": self.budget.batch_size, **self.fixed}, "fixed")
+
+    @property
+    def published(self) -> TrainConfig:
+        """The published row of the model for the dataset, at its own budget."""
+        return published(self.rules, self.model)
 
     @property
     def scorer(self) -> ScorerConfig:

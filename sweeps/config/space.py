@@ -12,15 +12,12 @@ from optuna.distributions import (
     FloatDistribution,
 )
 
-from sweeps.config.schema import RATIO, Prior, SweepConfig
-from tsvan.config import TrainConfig
-from tsvan.data.published import published
+from sweeps.config.schema import Prior, SweepConfig
+from tsvan.run_config import TrainConfig
 from tsvan.validation import UserError
 
-TABLE_3 = "table 3"
-NEAREST = "table 3, nearest in the space"
-_RELATED = ("lambda5_lower", "lambda5_upper", RATIO, "ramp_start", "ramp_end")
-"""Settings that the trainer checks against each other: all their extremes are tried together."""
+NEAREST = "{}, nearest in the space"
+"""Origin of the first trial where the space does not hold the published row."""
 
 
 def distributions(config: SweepConfig) -> dict[str, BaseDistribution]:
@@ -33,48 +30,38 @@ def train_config(config: SweepConfig, params: dict[str, Any], seed: int) -> Trai
 
     Args:
         config: the study.
-        params: setting -> value; lambda5_ratio becomes lambda5_upper = ratio x lambda5_lower.
+        params: setting or stand-in -> value.
         seed: of the training run.
 
     Raises:
         UserError: a value that the trainer refuses.
     """
-    base = config.base
-    settings = dict(params)
-    ratio = settings.pop(RATIO, None)
-    if ratio is not None:
-        settings["lambda5_upper"] = float(ratio) * float(settings.get("lambda5_lower", base.loss.lambda5_lower))
-    return base.with_settings({**settings, "seed": seed}, "the search space")
+    return config.base.with_params({**params, "seed": seed}, "the search space")
 
 
 def derived(train: TrainConfig) -> dict[str, Any]:
-    """Everything that is set, by plain name, with lambda5's ratio: what a trial logs as parameters."""
+    """Everything that is set, by plain name, and what follows from it: what a trial logs as parameters."""
     values: dict[str, Any] = {}
     for key, value in train.to_dict().items():
         values.update(value if isinstance(value, dict) else {key: value})
-    if train.loss.lambda5_lower > 0:
-        values[RATIO] = train.loss.lambda5_upper / train.loss.lambda5_lower
-    values["lambda_img"] = train.loss.one_step_kl
-    return values
+    return {**values, **train.derived}
 
 
 def describe(train: TrainConfig) -> str:
-    """Say a config in a few characters: `ngf32 z512 λ2=5.1 λ5=2→15`."""
-    model, loss = train.model, train.loss
-    parts = [f"ngf{model.ngf}", f"z{model.content_dim}", f"λ2={loss.lambda2:.3g}"]
-    return " ".join([*parts, f"λ5={loss.lambda5_lower:.3g}→{loss.lambda5_upper:.3g}"])
+    """Say a config in a few characters."""
+    return train.summary
 
 
 def published_params(config: SweepConfig) -> tuple[dict[str, Any], str]:
-    """The Table 3 row as a point of the space: the first trial.
+    """The published row as a point of the space: the first trial.
 
     Returns:
-        The parameters, and TABLE_3, or NEAREST where the study's (narrowed) space does not hold the row.
+        The parameters, and the row's name, or NEAREST where the study's (narrowed) space does not hold the row.
     """
-    row = derived(published(config.rules))
+    name_of_row, row = config.published.row_name, derived(config.published)
     params = {name: _nearest(prior, row[name]) for name, prior in config.space.items()}
     exact = all(math.isclose(_number(params[name]), _number(row[name])) for name in params)
-    return params, TABLE_3 if exact else NEAREST
+    return params, name_of_row if exact else NEAREST.format(name_of_row)
 
 
 def params_of(config: SweepConfig, train: TrainConfig) -> dict[str, Any]:
@@ -94,9 +81,9 @@ def grid_size(config: SweepConfig) -> str:
 
 
 def largest(config: SweepConfig) -> TrainConfig:
-    """The configuration of the space that needs most memory: the widest content stream and latent."""
+    """The configuration of the space that needs most memory: the widest maps and latents."""
     wide = {}
-    for name in ("ngf", "content_dim", "motion_dim", "kernel_layers"):
+    for name in config.base.widths:
         prior = config.space.get(name)
         if prior is not None:
             wide[name] = max(prior.values) if prior.values is not None else prior.high
@@ -114,7 +101,7 @@ def check(config: SweepConfig, where: str) -> None:
         UserError: names the setting and the value that the trainer refuses.
     """
     row, _ = published_params(config)
-    related = [name for name in config.space if name in _RELATED]
+    related = [name for name in config.space if name in config.base.related]
     for name, prior in config.space.items():
         for value in _extremes(prior):
             _try(config, {**row, name: value}, where)

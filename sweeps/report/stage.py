@@ -25,8 +25,8 @@ from sweeps.state.uris import shown_uri
 from sweeps.tracking.model_registry import ModelCard
 from sweeps.tracking.uploader import Uploader
 from tsvan.checkpoint import list_checkpoints
-from tsvan.config import TrainConfig
 from tsvan.files import shown_path, write_atomically
+from tsvan.run_config import FIRST_MODEL, TrainConfig
 
 _IN_NOTE = 4
 """Pictures that the description in MLflow begins with; a description has 5,000 characters."""
@@ -77,7 +77,8 @@ def _register(result: FinalResult, config: SweepConfig, uploader: Uploader) -> s
     score = result.winner.scores.get(objective.metric)
     if score is not None:
         tags[objective.metric] = f"{score.mean:.6g}"
-    card = ModelCard(f"tsvan-{config.dataset}", tags=tags)
+    name = config.dataset if config.model == FIRST_MODEL else f"{config.dataset}-{config.model}"
+    card = ModelCard(f"tsvan-{name}", tags=tags)
     return uploader.register(folder, list_checkpoints(folder.checkpoints)[0], card)
 
 

@@ -11,7 +11,7 @@ from sweeps.final.reruns import FinalResult, Reported
 from sweeps.final.statistics import WITHOUT_INTERVAL, Interval, decimals, shown
 from sweeps.report.summary import ranked
 from sweeps.state.job import MENDED
-from tsvan.data.published import published
+from tsvan.run_config import TrainConfig
 from tsvan.scoring.metrics import METRICS
 from tsvan.state_file import read_state
 
@@ -75,16 +75,13 @@ def seeds_lines(final: FinalResult, metric: str) -> list[str]:
 
 
 def settings_table(final: FinalResult | None, config: SweepConfig) -> list[str]:
-    """λ and architecture as table 3 has them, and the iterations."""
-    start = "table 3" if config.own_dataset is None else "to start from"
-    rows: list[tuple[str, dict[str, Any]]] = [(start, published(config.rules).to_dict())]
+    """What tells configs of the model apart, the published row first."""
+    start = config.published.row_name if config.own_dataset is None else "to start from"
+    rows = [(start, config.published)]
     if final is not None:
         rivals = [final.winner] if final.same else [final.winner, final.published]
-        rows += [(f"{row.role} ({escaped(row.origin)})", row.config) for row in rivals]
-    return table(
-        ["", "λ1", "λ2", "λ3", "λ4", "λ5", "ngf", "z_c", "z_m", "iterations"],
-        [[name, *_settings(values)] for name, values in rows],
-    )
+        rows += [(f"{row.role} ({escaped(row.origin)})", TrainConfig.from_dict(row.config)) for row in rivals]
+    return table(["", *config.published.columns], [[name, *train.columns.values()] for name, train in rows])
 
 
 def trials_table(trials: list[dict[str, Any]], config: SweepConfig) -> list[str]:
@@ -160,14 +157,6 @@ def _seeds(row: Reported, metric: str) -> list[str]:
             + ", ".join(f"[{low:.4g}, {high:.4g}]" for low, high in clips)
         )
     return lines + [f"  - seed {seed}: {escaped(reason)}" for seed, reason in row.failed.items()]
-
-
-def _settings(values: dict[str, Any]) -> list[str]:
-    loss, model, schedule = values["loss"], values["model"], values["schedule"]
-    total = schedule["iterations"] + schedule["pretrain_iterations"]
-    weights = [f"{loss[f'lambda{number}']:.3g}" for number in (1, 2, 3, 4)]
-    ramp = f"{loss['lambda5_lower']:.3g} → {loss['lambda5_upper']:.3g}"
-    return [*weights, ramp, str(model["ngf"]), str(model["content_dim"]), str(model["motion_dim"]), f"{total:,}"]
 
 
 def _comparable(rows: list[Reported]) -> bool:

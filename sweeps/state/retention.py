@@ -15,7 +15,7 @@ from sweeps.state.job import Outcome
 from sweeps.state.paths import StudyPaths, TrialPaths
 from tsvan.checkpoint import KEEP, list_checkpoints, newest, save
 from tsvan.config import TrainConfig
-from tsvan.models.networks import Networks
+from tsvan.interface import implementation
 from tsvan.validation import UserError
 
 _WITH_OPTIMISERS = 3  # Adam keeps two moments of every weight
@@ -59,7 +59,7 @@ def size_bound(wide: TrainConfig, num_classes: int, trials: int, reruns: int, sc
         at_once: runs at the same time.
     """
     with torch.device("meta"):
-        networks = Networks(wide.model, num_classes)
+        networks = implementation(wide.model_name).networks(wide, num_classes)
     values = [*networks.parameters(), *networks.buffers()]
     size = sum(value.numel() * value.element_size() for value in values) + 2**20  # names and settings
     records = (trials * scores + reruns) * _SCORE_BYTES + (trials + reruns) * _RUN_BYTES + _FIXED_BYTES + size

@@ -9,7 +9,7 @@ from typing import Any
 from sweeps.config.load import load
 from sweeps.config.same_study import MAY_CHANGE
 from sweeps.config.schema import SweepConfig
-from sweeps.config.space import derived, describe, grid_size, published_params
+from sweeps.config.space import derived, grid_size, published_params
 from sweeps.scorer import ScorerResult
 from sweeps.state.job import Job
 from sweeps.state.paths import StudyPaths
@@ -61,13 +61,14 @@ def make_uploader(
         "data.split": store.split_rule,
         "scorer.hash": scorer.hash,
         "code.version": code_version(),
+        "model.name": config.model,
         "preset": config.preset,
         "seed": str(config.seed),
         "study": paths.root.name,
         "study.id": record.study_id,
         "space": grid_size(config),
     }
-    if config.space != load(config.rules)[0].space:
+    if config.space != load(config.rules, model=config.model)[0].space:
         tags["space.narrowed"] = "true"  # not the dataset's own, as of preset paper
     split = {name: len(store.split(name)) for name in ("train", "test")}
     profile = f'{{"train_clips": {split["train"]}, "test_clips": {split["test"]}, "classes": {store.num_classes}}}'
@@ -87,6 +88,6 @@ def make_uploader(
             own["origin"] = row[1]
         number = f"{job.number:03d}" if stage == "sweep" else f"{stage} seed {job.number}"
         sizes = {"score.group": job.group, "score.clips": job.num_clips}
-        return f"{number} {describe(train)}", {**params, **sizes}, own
+        return f"{number} {train.summary}", {**params, **sizes}, own
 
     return Uploader(tracker, paths, labels, describe_run, config.objective, say)

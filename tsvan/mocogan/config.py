@@ -83,6 +83,7 @@ class MocoganConfig(TrainConfig):
 
     model_name: ClassVar[str] = "mocogan"
     title: ClassVar[str] = "MoCoGAN"
+    widths: ClassVar[tuple[str, ...]] = ("ngf", "content_dim", "motion_dim")
 
     dataset: str = "weizmann"
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
@@ -99,3 +100,23 @@ class MocoganConfig(TrainConfig):
                 f"data.num_frames must be {CLIP_FRAMES} or more for MoCoGAN's clip discriminator, "
                 f"got {self.data.num_frames}; leave it out or set num_frames={CLIP_FRAMES}"
             )
+
+    @property
+    def summary(self) -> str:
+        """As `ngf64 z50 h10 lr=0.0002 σ=0.1`."""
+        model = self.model
+        parts = [f"ngf{model.ngf}", f"z{model.content_dim}", f"h{model.motion_dim}", f"lr={self.optimiser.lr:.3g}"]
+        return " ".join([*parts, f"σ={self.loss.noise_sigma:.3g}"])
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The settings that the search space has, and the iterations."""
+        model = self.model
+        return {
+            "lr": f"{self.optimiser.lr:.3g}",
+            "z_c": str(model.content_dim),
+            "z_m": str(model.motion_dim),
+            "σ": f"{self.loss.noise_sigma:.3g}",
+            "ngf": str(model.ngf),
+            "iterations": f"{self.schedule.total:,}",
+        }
