@@ -73,6 +73,8 @@ def _study(args: argparse.Namespace, body: dict[str, Any], driver: Any) -> int:
             dry_run=args.dry_run,
             allow_slow=args.allow_slow,
             tracking_uri=args.tracking_uri,
+            experiment=args.experiment,
+            model_name=args.model_name,
             final_from=args.final_from,
             address=args.address,
             body=body,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 import traceback
@@ -32,8 +33,9 @@ from sweeps.state.record import read_record, write_record
 from sweeps.state.retention import delete_unfinished_checkpoints, drop_optimizer_state, remove_leftovers
 from sweeps.state.signals import StopSignals, StudyInterrupted
 from sweeps.state.stage_at_work import StageAtWork
-from sweeps.state.uris import shown_command, shown_uri
+from sweeps.state.uris import is_local, shown_command, shown_uri
 from sweeps.status.damage import set_damaged_aside
+from sweeps.tracking import preflight
 from sweeps.tracking.run_metadata import make_uploader
 from sweeps.tracking.uploader import Uploader
 from tsvan.data.store import ClipStore
@@ -44,6 +46,9 @@ from tsvan.validation import UserError
 
 if TYPE_CHECKING:
     from sweeps.execution.cluster_watch import ClusterWatch
+
+_OPEN_S = 60.0
+"""How long an MLflow server may take to make the study's run, before the first trial."""
 
 DONE, NO_USABLE_TRIAL, WRONG_USE, CLUSTER_LOST, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -65,7 +70,7 @@ def run_study(asked: Request, driver: type[StudyDriver] | None = None) -> int:
     classes = len(request.config.rules.classes)
     cost = dry_run.estimate(request.config, request.cuda, os.cpu_count() or 1, classes, request.chosen is None)
     if asked.dry_run:
-        dry_run.show(request, cost)
+        dry_run.show(request, cost, preflight.ask(request.where).text)
         return DONE
     dry_run.refuse_slow(request.config, cost, request.cuda, asked.allow_slow)
     return (driver or StudyDriver)(request).run()
@@ -111,8 +116,9 @@ class StudyDriver:
         """What can still be refused, before the study's first file is written."""
         request = self.request
         assert isinstance(request.data, DataPlan)
+        self.mlflow = preflight.ask(request.where)
         if request.address is not None:
-            self.joined = join(request.address, self.config, request.uri, stack)
+            self.joined = join(request.address, self.config, request.where.uri, stack)
             self.signals.install()  # Ray takes SIGTERM when it starts
         began_with = None if request.record is None else Path(request.record.store)
         with progress("clips") as bar:
@@ -123,9 +129,11 @@ class StudyDriver:
     def _stages(self, store: ClipStore, stack: ExitStack) -> int:
         request, scorer = self.request, self._scorer(store)
         self.uploader = uploader = make_uploader(
-            self.config, self.record_now, store, scorer, self.paths, request.uri, self.live_table.say
+            self.config, self.record_now, store, scorer, self.paths, request.where, self.live_table.say
         )
         uploader.start()
+        if self.mlflow.is_there and not is_local(request.where.uri):
+            uploader.open(_OPEN_S)  # that it may be read says not that it may be written
         workers = Workers(self.config, self.joined, self.paths, uploader, self.live_table, stack)
         template = self._template(store, scorer, workers)
         self._calibrate(template, workers, uploader)
@@ -156,12 +164,14 @@ class StudyDriver:
         )
         if not self.request.cuda and (warning := slow_bfloat16(self.config.base.precision)):
             self.live_table.say(f"  warning: {warning}")
+        self.live_table.say(f"MLflow: {self.mlflow.text}")
         self._say_tracking()
 
     def _say_tracking(self) -> None:
-        uri = self.request.uri
-        how = "" if uri.startswith("http") else "mlflow ui --backend-store-uri "
-        self.live_table.say(f"see it in MLflow: {how}{shown_uri(uri)}")
+        uri = self.request.where.uri
+        shown = shown_uri(uri)
+        command = f"mlflow ui --backend-store-uri {shlex.quote(shown)} --workers 1"
+        self.live_table.say(f"see it in MLflow: {shown if uri.startswith('http') else command}")
 
     def _scorer(self, store: ClipStore) -> ScorerResult:
         before = self.paths.scorer_result.read_text() if self.paths.scorer_result.exists() else None
@@ -307,7 +317,11 @@ class StudyDriver:
         self.live_table.say(f"took {duration(time.monotonic() - self.started)}")
         self._say_tracking()
         if uploader.page:
-            address = self.request.uri.rstrip("/") if self.request.uri.startswith("http") else "http://127.0.0.1:5000"
+            address = (
+                self.request.where.uri.rstrip("/")
+                if self.request.where.uri.startswith("http")
+                else "http://127.0.0.1:5000"
+            )
             self.live_table.say(f"  and there the study: {shown_uri(address)}/{uploader.page}")
         return code
 

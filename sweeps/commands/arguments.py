@@ -66,6 +66,8 @@ def study_parser() -> argparse.ArgumentParser:
     add(
         "--tracking-uri", metavar="URI", help="MLflow server or store (default: MLFLOW_TRACKING_URI, else beside --out)"
     )
+    add("--experiment", metavar="NAME", help="MLflow's (default: MLFLOW_EXPERIMENT_NAME, else tsvan-DATASET)")
+    add("--model-name", metavar="NAME", help="of the registered model (default: tsvan-DATASET)")
     add("--address", metavar="ADDRESS", help="an existing Ray cluster (default: RAY_ADDRESS, else one of its own)")
     add("--workers", metavar="N", help="trials at a time (default: as many as fit)")
     add("--gpus-per-trial", metavar="SHARE", help="a fraction of a GPU, or auto")

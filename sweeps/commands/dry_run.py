@@ -79,9 +79,9 @@ def refuse_slow(config: SweepConfig, cost: Cost, cuda: bool, allowed: bool) -> N
     )
 
 
-def show(request: ResolvedRequest, cost: Cost) -> None:
+def show(request: ResolvedRequest, cost: Cost, mlflow: str) -> None:
     """Print the plan (`--dry-run`), one line a row."""
-    rows = _rows(request, cost)
+    rows = _rows(request, cost, mlflow)
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"{name:<{width}}  {value}")
@@ -89,7 +89,7 @@ def show(request: ResolvedRequest, cost: Cost) -> None:
         print(line)
 
 
-def _rows(request: ResolvedRequest, cost: Cost) -> list[tuple[str, str]]:
+def _rows(request: ResolvedRequest, cost: Cost, mlflow: str) -> list[tuple[str, str]]:
     config, paths, chosen = request.config, request.paths, request.chosen
     data = request.data if isinstance(request.data, str) else _data(request.data)
     base = config.base
@@ -121,7 +121,7 @@ def _rows(request: ResolvedRequest, cost: Cost) -> list[tuple[str, str]]:
         ("4 final", f"{_many(config.final.report.seeds, 'seed')} for the winner and for the published row"),
         ("  confirm", f"best {confirm.top_k}, {_many(confirm.seeds, 'seed')}" if _confirms(request) else "no"),
         ("5 report", f"{paths.report}, {paths.summary}"),
-        ("tracking", shown_uri(request.uri)),
+        ("tracking", f"{shown_uri(request.where.uri)}: {mlflow}"),
         ("device", "GPU" if request.cuda else "CPU"),
         ("time", f"{time}{_long(cost.final_s)} of final, one at a time"),
         *_disk(cost.disk),

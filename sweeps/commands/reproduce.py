@@ -10,8 +10,9 @@ from pathlib import Path
 
 from sweeps.state.job import Interrupted, Job, Outcome, Point
 from sweeps.state.paths import StudyPaths, TrialPaths
-from sweeps.state.uris import checked_uri, database_file, shown_uri
-from sweeps.tracking.run_metadata import make_tracker, tracking_uri
+from sweeps.state.uris import database_file, shown_uri
+from sweeps.tracking.client import Tracker
+from sweeps.tracking.destination import tracking_uri
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.scoring.seal import SEALED, write_down
@@ -32,7 +33,7 @@ def reproduce(args: argparse.Namespace) -> int:
     if not args.run_id.isalnum():  # it names a folder
         raise UserError(f"'{args.run_id}' is no MLflow run id; copy it from MLflow")
     out = (args.out or Path("runs") / f"reproduce-{args.run_id[:8]}").resolve()
-    uri = checked_uri(tracking_uri(args.tracking_uri, StudyPaths(out)))
+    uri = tracking_uri(args.tracking_uri, StudyPaths(out))
     job, tags = _logged(args.run_id, uri, out)
     before = Outcome.read(TrialPaths(Path(job.folder)))
     job = replace(job, folder=str(out), stop_file=str(out / "stop"), seal=str(out / "choice.json"))
@@ -69,8 +70,7 @@ def _logged(run_id: str, uri: str, out: Path) -> tuple[Job, dict[str, str]]:
     if file is not None and not file.exists():
         raise UserError(f"no tracking store at {shown_uri(uri)}; give --tracking-uri, or --out beside the study")
     with tempfile.TemporaryDirectory() as folder:
-        tracker = make_tracker(uri, "", StudyPaths(out))
-        tags = tracker.read_run(run_id, Path(folder))
+        tags = Tracker(uri, "", None).read_run(run_id, Path(folder))
         job = read_state(Path(folder) / "job.json", Job, "this run can't be trained again from MLflow")
         if job is None:
             raise UserError(f"run {run_id} has no job.json; give the id of a trial or of a final rerun")

@@ -17,8 +17,7 @@ from sweeps.execution.resources import check_share
 from sweeps.final import candidates
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord, check_out, read_record
-from sweeps.state.uris import checked_uri
-from sweeps.tracking.run_metadata import tracking_uri
+from sweeps.tracking.destination import Destination, destination
 from tsvan.data.datasets import DatasetRules
 from tsvan.data.store import ClipStore
 from tsvan.run_config import FIRST_MODEL
@@ -41,6 +40,8 @@ class Request:
     dry_run: bool = False
     allow_slow: bool = False
     tracking_uri: str | None = None
+    experiment: str | None = None
+    model_name: str | None = None
     final_from: Path | None = None
     address: str | None = None
     body: dict[str, Any] = field(default_factory=dict)
@@ -56,7 +57,7 @@ class ResolvedRequest:
         paths: of the study.
         record: of the study that goes on; None: a new one.
         data: where the clips come from; of a dry run also what is missing.
-        uri: of the tracking store.
+        where: it is tracked.
         chosen: config in place of a sweep's.
         address: of somebody's Ray cluster.
         cuda: there will be GPUs.
@@ -70,7 +71,7 @@ class ResolvedRequest:
     paths: StudyPaths
     record: StudyRecord | None
     data: DataPlan | str
-    uri: str
+    where: Destination
     chosen: candidates.Candidate | None
     address: str | None
     cuda: bool
@@ -97,13 +98,13 @@ def resolve(request: Request) -> ResolvedRequest:
     if record is not None:
         config, kept = continued(record, config, asked_keys(request.overrides, request.config_file), paths)
     chosen = candidates.candidate_from_file(config, request.final_from) if request.final_from else None
-    uri = checked_uri(tracking_uri(request.tracking_uri, paths))
+    where = destination(request.tracking_uri, config, paths, request.experiment, request.model_name)
     address = request.address or os.environ.get("RAY_ADDRESS") or None
     data = _data(request, config, record, paths)
     if address is None and not request.dry_run:
         check_share(config, torch.cuda.device_count(), "this machine")
     cuda = torch.cuda.is_available() or address is not None
-    return ResolvedRequest(config, file, paths, record, data, uri, chosen, address, cuda, tuple(kept), request.body)
+    return ResolvedRequest(config, file, paths, record, data, where, chosen, address, cuda, tuple(kept), request.body)
 
 
 def _with_classes(config: SweepConfig, record: StudyRecord | None, data_root: Path | None) -> SweepConfig:

@@ -26,7 +26,7 @@ from sweeps.tracking.model_registry import ModelCard
 from sweeps.tracking.uploader import Uploader
 from tsvan.checkpoint import list_checkpoints
 from tsvan.files import shown_path, write_atomically
-from tsvan.run_config import FIRST_MODEL, TrainConfig
+from tsvan.run_config import TrainConfig
 
 _IN_NOTE = 4
 """Pictures that the description in MLflow begins with; a description has 5,000 characters."""
@@ -50,7 +50,7 @@ def publish(
     usable = result is not None and bool(result.winner.scores)
     if result is not None and usable:
         _write_chosen(result, paths)
-    model = _register(result, config, uploader) if result is not None and usable else None
+    model = _register(result, config, paths, uploader) if result is not None and usable else None
     summary = summarise(config, record, trials, result, vars(scorer), paths, model)
     pictures = draw_pictures(config, result, trials, paths)
     write_report(summary, result, pictures, config, paths, shown_uri(uploader.uri))
@@ -66,7 +66,7 @@ def _write_chosen(result: FinalResult, paths: StudyPaths) -> None:
     write_atomically(paths.chosen_config, yaml.safe_dump({**result.winner.config, "seed": 0}, sort_keys=False))
 
 
-def _register(result: FinalResult, config: SweepConfig, uploader: Uploader) -> str | None:
+def _register(result: FinalResult, config: SweepConfig, paths: StudyPaths, uploader: Uploader) -> str | None:
     """The winner's first final run that completed as a model; an earlier registration of the same run stands."""
     objective = config.objective
     tags = {"config": result.winner.key, "preset": config.preset, "verdict": result.verdict}
@@ -77,9 +77,26 @@ def _register(result: FinalResult, config: SweepConfig, uploader: Uploader) -> s
     score = result.winner.scores.get(objective.metric)
     if score is not None:
         tags[objective.metric] = f"{score.mean:.6g}"
-    name = config.dataset if config.model == FIRST_MODEL else f"{config.dataset}-{config.model}"
-    card = ModelCard(f"tsvan-{name}", tags=tags)
+    card = ModelCard(
+        name=uploader.model_name,
+        about=_about_model(config.dataset, uploader.model_name),
+        version=f"{_settings(result)}, of study {paths.root.name}. {result.verdict}",
+        tags=tags,
+    )
     return uploader.register(folder, list_checkpoints(folder.checkpoints)[0], card)
+
+
+def _settings(result: FinalResult) -> str:
+    return describe(TrainConfig.from_dict(result.winner.config))
+
+
+def _about_model(dataset: str, name: str) -> str:
+    """Describe a registered model, whatever its version."""
+    return (
+        f"TwoStreamVAN trained on {dataset}: a class label in, a clip of 10 frames of 64 x 64 out (uint8). Each "
+        "version is the first final run of a study's winner; its description and tags say which, and its source run how it "
+        f'was trained. `mlflow.pyfunc.load_model("models:/{name}@champion").predict(DataFrame({{"label": [0]}}))`'
+    )
 
 
 def _deliver(
@@ -91,11 +108,10 @@ def _deliver(
     paths: StudyPaths,
 ) -> None:
     values: dict[str, float] = {}
-    if summary["best"] is not None:
-        values["sweep.best_score"] = summary["best"]["score"]
     if result is not None:
         values |= _final_values(config.objective.metric, result.winner.scores.get(config.objective.metric))
-        for role, row in (("best", result.winner), ("published", result.published)):
+        rows = [("best", result.winner)] if result.same else [("best", result.winner), ("published", result.published)]
+        for role, row in rows:
             values |= {f"final.{role}.{name}": cell.mean for name, cell in row.scores.items()}
     tags = {"state": "complete" if result is not None and result.winner.scores else "failed"}
     if (near := summary["near_best"]) is not None:
@@ -132,6 +148,7 @@ def _note(result: FinalResult, summary: dict[str, Any], pictures: list[Picture],
         "",
         f"Best: {describe(TrainConfig.from_dict(result.winner.config))} "
         f"({escaped(result.winner.origin)}). The whole report, with films: `report.html` under Artifacts.",
+        *_model_line(summary["model"]),
         "",
         *metrics_table(result, summary),
         "",
@@ -139,6 +156,14 @@ def _note(result: FinalResult, summary: dict[str, Any], pictures: list[Picture],
         *near_best_lines(summary, config),
     ]
     return "\n".join(lines)
+
+
+def _model_line(model: str | None) -> list[str]:
+    """Link the registered model, `models:/NAME/VERSION`, on MLflow's own pages."""
+    if model is None:
+        return []
+    name, version = model.removeprefix("models:/").split("/")
+    return ["", f"Registered model: [{escaped(name)}, version {version}](#/models/{quote(name)}/versions/{version})"]
 
 
 def _address(picture: Picture, run: str) -> str:

@@ -23,7 +23,11 @@ _QUERY = re.compile(r"\?[\w%.~+-]+=[^\s'\")]*")  # libraries name the path of a 
 
 def sqlite_uri(file: Path) -> str:
     """Return the address of a SQLite file, whatever its folders are called."""
-    return URL.create("sqlite", database=str(file)).render_as_string(hide_password=False)
+    plain = URL.create("sqlite", database=str(file)).render_as_string(hide_password=False)
+    if plain == f"sqlite:///{file}":
+        return plain
+    # With the driver's name in it MLflow does not take the quoted path for that of a folder, and make one.
+    return URL.create("sqlite+pysqlite", database=str(file)).render_as_string(hide_password=False)
 
 
 def read_only_uri(file: Path) -> str:

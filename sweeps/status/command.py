@@ -9,9 +9,8 @@ from sweeps.config.same_study import recorded_config
 from sweeps.config.schema import SweepConfig
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord, read_record
-from sweeps.state.uris import checked_uri
 from sweeps.status.study_status import RunStatus, StudyStatus, study_status
-from sweeps.tracking.run_metadata import tracking_uri
+from sweeps.tracking.destination import Destination, destination
 from tsvan.terminal import duration
 from tsvan.validation import UserError
 
@@ -32,9 +31,9 @@ def status(args: argparse.Namespace) -> int:
     if record is None:
         raise UserError(f"no study in {paths.root}; give the folder that --out named")
     config = recorded_config(record, paths)
-    uri = checked_uri(tracking_uri(args.tracking_uri, paths))
-    mended = _repaired(paths, record, config, uri) if args.repair else []
-    found = study_status(paths, record, config, uri)
+    where = destination(args.tracking_uri, config.dataset, paths)
+    mended = _repaired(paths, record, config, where) if args.repair else []
+    found = study_status(paths, record, config, where)
     if args.json:
         print(json.dumps({**found.to_dict(), "mended": mended}, indent=1))
         return 0
@@ -47,10 +46,10 @@ def status(args: argparse.Namespace) -> int:
     return 0
 
 
-def _repaired(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: str) -> list[str]:
+def _repaired(paths: StudyPaths, record: StudyRecord, config: SweepConfig, where: Destination) -> list[str]:
     from sweeps.status.repair import repair
 
-    return repair(paths, record, config, uri)
+    return repair(paths, record, config, where)
 
 
 def lines(found: StudyStatus) -> list[str]:

@@ -12,9 +12,7 @@ from sweeps.tracking.reader import TrackedRun
 UNKNOWN = "?"
 
 
-def by_optuna(
-    trial: RecordedTrial | str | None, outcome: Outcome | None, alive: bool
-) -> tuple[str | None, list[str]]:
+def by_optuna(trial: RecordedTrial | str | None, outcome: Outcome | None, alive: bool) -> tuple[str | None, list[str]]:
     """What Optuna says of a trial, and what is wrong with it.
 
     Args:

@@ -16,6 +16,7 @@ from sweeps.state.record import StudyRecord
 from sweeps.state.retention import remove_leftovers
 from sweeps.status.damage import set_damaged_aside
 from sweeps.status.study_status import RunStatus, study_status
+from sweeps.tracking.destination import Destination
 from sweeps.tracking.run_metadata import make_uploader
 from sweeps.tracking.uploader import Uploader
 from tsvan.data.store import ClipStore
@@ -25,7 +26,7 @@ from tsvan.validation import UserError
 _TIMEOUT_S = 120.0
 
 
-def repair(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: str) -> list[str]:
+def repair(paths: StudyPaths, record: StudyRecord, config: SweepConfig, where: Destination) -> list[str]:
     """Mend what a crash left.
 
     Returns:
@@ -36,7 +37,7 @@ def repair(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: str
     """
     with only_driver(paths):
         done = [*_leftovers(paths), *set_damaged_aside(paths), *_database(paths, config), *_optuna(paths, config)]
-        return [*done, *_mlflow(paths, record, config, uri)]
+        return [*done, *_mlflow(paths, record, config, where)]
 
 
 def _leftovers(paths: StudyPaths) -> list[str]:
@@ -69,15 +70,15 @@ def _optuna(paths: StudyPaths, config: SweepConfig) -> list[str]:
     return [*restored, *(f"trial {number}: told Optuna {what}" for number, what in told.items())]
 
 
-def _mlflow(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: str) -> list[str]:
+def _mlflow(paths: StudyPaths, record: StudyRecord, config: SweepConfig, where: Destination) -> list[str]:
     """Runs that are open, missing or incomplete in MLflow."""
-    before = study_status(paths, record, config, uri, ours=True)
+    before = study_status(paths, record, config, where, ours=True)
     if before.mlflow_problem:
         return [f"MLflow can't be asked ({before.mlflow_problem}): its runs stay as they are"]
     wrong = [run for run in (*before.trials, *before.final) if any("MLflow" in text for text in run.problems)]
     if not wrong and not before.problems:
         return []
-    uploader = _uploader(paths, record, config, uri)
+    uploader = _uploader(paths, record, config, where)
     jobs = {run.name: read_job(TrialPaths(paths.root / run.name)) for run in wrong}
     uploader.start()
     for run in wrong:
@@ -101,8 +102,8 @@ def _how(run: RunStatus) -> str:
     return f"MLflow has it whole now, as {end} ({'; '.join(t for t in run.problems if 'MLflow' in t)} before)"
 
 
-def _uploader(paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: str) -> Uploader:
+def _uploader(paths: StudyPaths, record: StudyRecord, config: SweepConfig, where: Destination) -> Uploader:
     scorer = read_state(paths.scorer_result, ScorerResult, MENDED)
     if scorer is None:
         raise UserError(f"no {paths.scorer_result}: MLflow's runs can't be mended; the study's command makes it")
-    return make_uploader(config, record, ClipStore.open(record.store, config.rules), scorer, paths, uri)
+    return make_uploader(config, record, ClipStore.open(record.store, config.rules), scorer, paths, where)

@@ -20,8 +20,8 @@ from sweeps.state.uris import shown_uri
 from sweeps.status.consistency import UNKNOWN, by_mlflow, by_optuna, points_missing
 from sweeps.status.damage import damaged_files, lost_in
 from sweeps.tracking.client import STATUS
+from sweeps.tracking.destination import Destination
 from sweeps.tracking.reader import NotTold, TrackedRun, tracked_runs
-from sweeps.tracking.run_metadata import experiment_name
 from tsvan.checkpoint import list_checkpoints
 from tsvan.config import TrainConfig
 from tsvan.files import shown_path
@@ -118,7 +118,7 @@ class StudyStatus:
 
 
 def study_status(
-    paths: StudyPaths, record: StudyRecord, config: SweepConfig, uri: str, *, ours: bool = False
+    paths: StudyPaths, record: StudyRecord, config: SweepConfig, where: Destination, *, ours: bool = False
 ) -> StudyStatus:
     """Look at everything.
 
@@ -127,7 +127,7 @@ def study_status(
     """
     driver = None if ours else driver_of(paths)
     optuna, problems = recorded_trials(paths)
-    runs, problem = _asked_mlflow(uri, record)
+    runs, problem = _asked_mlflow(where, record)
     numbers = sorted({*trial_numbers(paths), *(optuna or {})})
     trials = [
         _run(
@@ -164,7 +164,7 @@ def study_status(
         trials=trials,
         final=finals,
         parent=None if parent is None else parent.status.lower(),
-        mlflow_uri=shown_uri(uri),
+        mlflow_uri=shown_uri(where.uri),
         mlflow_problem=problem,
         problems=problems,
         damaged=_damaged(paths),
@@ -211,9 +211,9 @@ def _changed(file: Path) -> float:
         return 0.0
 
 
-def _asked_mlflow(uri: str, record: StudyRecord) -> tuple[dict[str, list[TrackedRun]] | None, str]:
+def _asked_mlflow(where: Destination, record: StudyRecord) -> tuple[dict[str, list[TrackedRun]] | None, str]:
     try:
-        found = tracked_runs(uri, experiment_name(record.config["dataset"]), record.study_id)
+        found = tracked_runs(where.uri, where.experiment, record.study_id)
     except NotTold as error:
         return None, str(error)
     runs: dict[str, list[TrackedRun]] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,29 +13,15 @@ from sweeps.scorer import ScorerResult
 from sweeps.state.job import Job
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord
-from sweeps.state.uris import is_local, sqlite_uri
+from sweeps.state.uris import database_file
 from sweeps.state.versions import code_version
 from sweeps.tracking.client import DataInput, Tracker
+from sweeps.tracking.destination import Destination
 from sweeps.tracking.run_upload import Labels
 from sweeps.tracking.uploader import Uploader
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.validation import flatten
-
-
-def tracking_uri(asked: str | None, paths: StudyPaths) -> str:
-    """The option, else MLFLOW_TRACKING_URI, else the SQLite store beside the studies."""
-    return asked or os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri(paths.tracking_database)
-
-
-def experiment_name(dataset: str) -> str:
-    """One experiment a dataset."""
-    return f"tsvan-{dataset}"
-
-
-def make_tracker(uri: str, dataset: str, paths: StudyPaths) -> Tracker:
-    """The dataset's experiment; artifacts of a local store lie beside it."""
-    return Tracker(uri, experiment_name(dataset), paths.artifacts if is_local(uri) else None)
 
 
 def make_uploader(
@@ -45,7 +30,7 @@ def make_uploader(
     store: ClipStore,
     scorer: ScorerResult,
     paths: StudyPaths,
-    uri: str,
+    where: Destination,
     say: Callable[[str], None] = lambda line: None,
 ) -> Uploader:
     """Make an uploader that knows what each run is called and carries.
@@ -53,7 +38,9 @@ def make_uploader(
     Args:
         say: told about trouble while the study runs.
     """
-    tracker = make_tracker(uri, config.dataset, paths)
+    file = database_file(where.uri)
+    artifacts = None if file is None else file.absolute().with_name(paths.artifacts.name)
+    tracker = Tracker(where.uri, where.experiment, artifacts)
     tags = {
         "dataset": config.dataset,
         "data.source": store.data_source,
@@ -90,4 +77,4 @@ def make_uploader(
         sizes = {"score.group": job.group, "score.clips": job.num_clips}
         return f"{number} {train.summary}", {**params, **sizes}, own
 
-    return Uploader(tracker, paths, labels, describe_run, config.objective, say)
+    return Uploader(tracker, paths, labels, describe_run, config.objective, where.model, say)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sweeps.state.uris import shown_uri, without_secrets
@@ -39,6 +43,8 @@ _DATABASE_PASSES = (
     "temporary failure in name resolution",
 )
 """Of a database's own words, in lower case."""
+_SCHEMA = re.compile(r"(?:found version |revision identified by ')(\w+)")
+_STATUS = re.compile(r"failed with error code (\d+)")
 _DRIVERS = {"psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient", "pymysql": "pymysql", "pyodbc": "pyodbc"}
 """Module of a database's driver -> the package that brings it."""
 
@@ -62,10 +68,12 @@ def trouble(error: BaseException, uri: str) -> Trouble:
     Args:
         uri: of the store; its secrets are cut out of the line.
     """
-    for link in _causes(error):
-        found = _judge(link, uri)
-        if found is not None:
-            return Trouble(without_secrets(found.text, uri), found.passes)
+    causes = list(_causes(error))
+    for judge in (_of_libraries, _of_mlflow, _of_files):
+        for cause in causes:
+            found = judge(cause, uri)
+            if found is not None:
+                return Trouble(without_secrets(found.text, uri), found.passes)
     return Trouble(without_secrets(first_line(error), uri), passes=False)
 
 
@@ -79,10 +87,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     yield from (found for found in reversed(chain) if not isinstance(found, (KeyError, AttributeError)))
 
 
-def _judge(error: BaseException, uri: str) -> Trouble | None:
+def _of_libraries(error: BaseException, uri: str) -> Trouble | None:
+    """Judge an error of the network, of a database, or of our own."""
     import requests
     import sqlalchemy.exc
-    from mlflow.exceptions import MlflowException, RestException
 
     if isinstance(error, UserError):
         return Trouble(str(error), passes=False)
@@ -93,13 +101,9 @@ def _judge(error: BaseException, uri: str) -> Trouble | None:
         return Trouble(f"{first_line(error)}; give another database with --tracking-uri", passes=False)
     if isinstance(error, requests.RequestException):
         return _network(error, uri)
-    if isinstance(error, sqlalchemy.exc.DBAPIError):
-        line = first_line(error.orig or error)
+    if isinstance(error, (sqlalchemy.exc.DBAPIError, sqlite3.Error)):
+        line = first_line(getattr(error, "orig", None) or error)
         return Trouble(line, any(words in line.lower() for words in _DATABASE_PASSES))
-    if isinstance(error, MlflowException):
-        return _refused(error, isinstance(error, RestException))
-    if isinstance(error, OSError):
-        return Trouble(_of_files(error), isinstance(error, (ConnectionError, TimeoutError)))
     return None
 
 
@@ -123,17 +127,40 @@ def _last_words(error: BaseException) -> str:
     return first_line(error).rpartition(":")[2].rpartition("]")[2].strip(" ()'\"") or type(error).__name__
 
 
-def _refused(error: Any, of_server: bool) -> Trouble:
-    code, line = str(error.error_code), first_line(error)
-    if "Can't locate revision" in line or "out-of-date database schema" in line:
-        from mlflow import __version__
+def _of_mlflow(error: BaseException, uri: str) -> Trouble | None:
+    from mlflow.exceptions import MlflowException, RestException
 
-        remedy = f"install the MLflow that made it in place of {__version__}, or give another one with --tracking-uri"
-        return Trouble(f"the store is of another version of MLflow ({line.split('. ')[0]}); {remedy}", passes=False)
+    if not isinstance(error, MlflowException):
+        return None
+    code, line = str(error.error_code), first_line(error)
+    if found := _SCHEMA.search(line):
+        return Trouble(_of_another_version(found[1], uri), passes=False)
+    if found := _STATUS.search(line):
+        line = f"{shown_uri(uri)} answered {found[1]}"
     remedy = f"; {_REMEDIES[code]}" if code in _REMEDIES else ""
+    of_server = isinstance(error, RestException)
     return Trouble(f"{line}{remedy}", code in _PASSING_CODES or (of_server and code == "INTERNAL_ERROR"))
 
 
-def _of_files(error: OSError) -> str:
+def _of_another_version(revision: str, uri: str) -> str:
+    """Of a store with other tables than this MLflow's: earlier ones if it knows their revision, else later ones."""
+    import mlflow
+
+    migrations = Path(mlflow.__file__).parent / "store" / "db_migrations" / "versions"
+    if any(migrations.glob(f"{revision}_*.py")):
+        return (
+            f"the store is of an earlier version of MLflow than {mlflow.__version__}; "
+            f"copy it away and run 'mlflow db upgrade {shlex.quote(shown_uri(uri))}'"
+        )
+    return (
+        f"the store is of a later version of MLflow than {mlflow.__version__} (revision {revision}); "
+        "install that, or give another store with --tracking-uri"
+    )
+
+
+def _of_files(error: BaseException, uri: str) -> Trouble | None:
+    if not isinstance(error, OSError):
+        return None
     where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or first_line(error)}"
+    text = f"{where}{error.strerror or first_line(error)}"
+    return Trouble(text, isinstance(error, (ConnectionError, TimeoutError)))

@@ -36,6 +36,7 @@ class Uploader:
         labels: of all its runs.
         describe: job -> (run name, parameters, tags).
         objective: which score is better.
+        model_name: that the winner is to be registered by.
         say: told, in a line and by the driver's own thread, about trouble that does not pass soon.
     """
 
@@ -46,10 +47,11 @@ class Uploader:
         labels: Labels,
         describe: Callable[[Job], tuple[str, Mapping[str, Any], Mapping[str, str]]],
         objective: Objective,
+        model_name: str = "",
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._tracker, self._paths, self._labels, self._describe = tracker, paths, labels, describe
-        self._objective, self._say = objective, say
+        self._objective, self.model_name, self._say = objective, model_name, say
         self._parent = UploadState.read(paths.tracking)
         self._parent_ready, self._parent_doubted = False, False
         self._runs: dict[str, RunUpload] = {}
@@ -265,7 +267,7 @@ class Uploader:
         tracker.tag(run_id, labels.settings)
         tracker.artifact(run_id, self._paths.config)
         self._curve = len(tracker.steps(run_id, BEST))
-        self._parent = UploadState(run_id=run_id)
+        self._parent = UploadState(run_id=run_id, experiment=tracker.experiment, model_name=self.model_name)
         self._parent.write(self._paths.tracking)
         self._parent_ready, self._parent_doubted = True, False
 

@@ -14,13 +14,23 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from sqlalchemy import make_url
 
 import tune_runner
 from sweeps.config.load import load
 from sweeps.execution.ray_cluster import own_cluster
 from sweeps.execution.slots import Slots
+from sweeps.search.storage import is_sound, read_study
 from sweeps.state.paths import StudyPaths
-from sweeps.state.uris import checked_uri, shown_uri, without_secrets
+from sweeps.state.uris import (
+    checked_uri,
+    database_file,
+    read_only_uri,
+    shown_command,
+    shown_uri,
+    sqlite_uri,
+    without_secrets,
+)
 from sweeps.tracking.trouble import trouble
 from tests.sweeps.studies import open_queue
 from tsvan.__main__ import main as trainer_main
@@ -176,11 +186,46 @@ def test_every_folder_of_a_study_is_below_it(tmp_path: Path) -> None:
         ("http://host:5000/?access-token=abc", "http://host:5000/"),
         ("see http://host/?abc, please", "see http://host/ please"),
         ("http://host:5000", "http://host:5000"),
+        ("at postgresql://me:it's a secret@db/mlflow: refused", "at postgresql://db/mlflow: refused"),
+        ('at postgresql://me:"quoted"@db/mlflow', "at postgresql://db/mlflow"),
         ("nothing@all", "nothing@all"),
     ],
 )
 def test_secrets_are_cut_out_of_addresses(text: str, shown: str) -> None:
     assert without_secrets(text) == shown
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql://me:it's a s3cret@db:5432/mlflow",
+        'postgresql://me:"s3cret"@db:5432/mlflow',
+        "postgresql://me:s3c%20ret@db:5432/mlflow",
+        "postgresql://me:word@s3cret@db:5432/mlflow",
+        "postgresql://me:p/s3cret@db:5432/mlflow?sslpassword=s3cret",
+        "postgresql+psycopg2://db:5432/mlflow?user=me&password=s3c%27ret",
+        "http://me:s3cret in words@db:5432/mlflow",
+    ],
+)
+def test_an_address_is_read_and_not_cut_so_that_no_password_is_shown(uri: str) -> None:
+    shown = shown_uri(uri)
+    said = [shown, shown_command(["python", "tune_runner.py", "--tracking-uri", uri, f"--tracking-uri={uri}"])]
+    said += [without_secrets(f"{uri} refused", uri)]
+    assert shown.endswith("://db:5432/mlflow")
+    assert not [text for text in said if "s3c" in text or "secret" in text]
+    password = make_url(uri).password or make_url(uri).query["password"]
+    assert str(password) not in without_secrets(f"password '{password}' is wrong", uri)
+
+
+def test_databases_stay_in_the_studys_folder_whatever_it_is_called(tmp_path: Path) -> None:
+    paths = StudyPaths(tmp_path / "odd ?#%20'{x}\"&=;" / "study")
+    assert open_queue(load("weizmann", "smoke")[0], paths).next() is not None
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")}
+    assert len(read_study(paths).trials) == 1
+    assert is_sound(paths)
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")} == before
+    assert [path.name for path in tmp_path.iterdir()] == [paths.holder.name]
+    assert database_file(sqlite_uri(paths.database)) == database_file(read_only_uri(paths.database)) == paths.database
 
 
 def test_no_secret_reaches_terminal_or_errors(

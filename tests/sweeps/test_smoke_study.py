@@ -162,7 +162,7 @@ def test_the_studys_run_describes_itself_with_pictures_that_are_there(
     assert {"report.html", "report.md", "summary.json"} <= {item.path for item in client.list_artifacts(run_id)}
     said = (smoke_study / "terminal.txt").read_text()
     assert f"http://127.0.0.1:5000/#/experiments/{run.info.experiment_id}/runs/{run_id}?workflowType=" in said
-    assert {"score_mean", "score_low", "score_high", "score_seeds", "noise.spread"} <= set(run.data.metrics)
+    assert {"score_mean", "score_low", "score_high", "score_seeds", "noise.std"} <= set(run.data.metrics)
 
 
 def test_the_noise_was_measured_and_names_what_cannot_be_told_apart(summary: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ from sweeps.state.lock import only_driver
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import write_record
 from sweeps.state.uris import sqlite_uri
+from sweeps.tracking.destination import destination
 from sweeps.tracking.run_metadata import make_uploader
 from tests.sweeps.queue_steps import take
 from tests.sweeps.studies import open_queue
@@ -70,8 +71,8 @@ def killed(tmp_path_factory: pytest.TempPathFactory, weizmann_store: ClipStore) 
     queue.finished(jobs[3], outcome)
 
     def deliver_and_die() -> None:
-        uri = sqlite_uri(paths.tracking_database)
-        uploader = make_uploader(config, record, weizmann_store, scorer, paths, uri)
+        where = destination(None, "weizmann", paths)
+        uploader = make_uploader(config, record, weizmann_store, scorer, paths, where)
         uploader.start()
         for job in jobs:
             uploader.started(job)

@@ -1,0 +1,61 @@
+"""Where a study is tracked: the store, the experiment, and the name of its registered model."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from sweeps.state.paths import StudyPaths
+from sweeps.state.uris import checked_uri, sqlite_uri
+from sweeps.tracking.run_upload import UploadState
+from tsvan.validation import UserError
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a study is tracked.
+
+    Args:
+        uri: of the store or server.
+        experiment: MLflow's.
+        model: name that the winner is registered by.
+    """
+
+    uri: str
+    experiment: str
+    model: str
+
+
+def tracking_uri(asked: str | None, paths: StudyPaths) -> str:
+    """Return the option, else MLFLOW_TRACKING_URI, else the SQLite store beside the studies.
+
+    Raises:
+        UserError: the address names no server and no database.
+    """
+    return checked_uri(asked or os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri(paths.tracking_database))
+
+
+def destination(
+    uri: str | None, dataset: str, paths: StudyPaths, experiment: str | None = None, model: str | None = None
+) -> Destination:
+    """Resolve where a study is tracked: options first, then what the study was begun with, then the environment.
+
+    Args:
+        uri, experiment, model: options of the command line.
+
+    Raises:
+        UserError: an address or a name that MLflow can't take.
+    """
+    before, default = UploadState.read(paths.tracking), f"tsvan-{dataset}"
+    in_environment = None if before.run_id else os.environ.get("MLFLOW_EXPERIMENT_NAME")
+    named = _checked("--experiment", experiment or before.experiment or in_environment or default, "")
+    registered = _checked("--model-name", model or before.model_name or default, "/:.%\"'")
+    return Destination(tracking_uri(uri, paths), named, registered)
+
+
+def _checked(option: str, name: str, forbidden: str) -> str:
+    wrong = next((sign for sign in name if sign in forbidden or not sign.isprintable()), None)
+    if wrong is not None or not name.strip():
+        what = "an empty name" if wrong is None else f"{wrong!r} in '{name}'"
+        raise UserError(f"{option}: MLflow takes no {what}; choose another name")
+    return name
