@@ -94,8 +94,8 @@ def _about_model(dataset: str, name: str) -> str:
     """Describe a registered model, whatever its version."""
     return (
         f"TwoStreamVAN trained on {dataset}: a class label in, a clip of 10 frames of 64 x 64 out (uint8). Each "
-        "version is the first final run of a study's winner; its description and tags say which, and its source run how it "
-        f'was trained. `mlflow.pyfunc.load_model("models:/{name}@champion").predict(DataFrame({{"label": [0]}}))`'
+        "version is the first final run of a study's winner. Its description and tags say which; its source run says "
+        f'how. `mlflow.pyfunc.load_model("models:/{name}@champion").predict(DataFrame({{"label": [0]}}))`'
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sweeps.state.paths import StudyPaths
 from sweeps.state.uris import checked_uri, sqlite_uri
 from sweeps.tracking.run_upload import UploadState
+from tsvan.state_file import DamagedFile
 from tsvan.validation import UserError
 
 
@@ -46,11 +47,18 @@ def destination(
     Raises:
         UserError: an address or a name that MLflow can't take.
     """
-    before, default = UploadState.read(paths.tracking), f"tsvan-{dataset}"
+    before, default = _begun_with(paths), f"tsvan-{dataset}"
     in_environment = None if before.run_id else os.environ.get("MLFLOW_EXPERIMENT_NAME")
     named = _checked("--experiment", experiment or before.experiment or in_environment or default, "")
     registered = _checked("--model-name", model or before.model_name or default, "/:.%\"'")
     return Destination(tracking_uri(uri, paths), named, registered)
+
+
+def _begun_with(paths: StudyPaths) -> UploadState:
+    try:
+        return UploadState.read(paths.tracking)
+    except DamagedFile:
+        return UploadState()  # told of, and set aside, when the study goes on
 
 
 def _checked(option: str, name: str, forbidden: str) -> str:
