@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import time
 import traceback
@@ -33,9 +32,10 @@ from sweeps.state.record import read_record, write_record
 from sweeps.state.retention import delete_unfinished_checkpoints, drop_optimizer_state, remove_leftovers
 from sweeps.state.signals import StopSignals, StudyInterrupted
 from sweeps.state.stage_at_work import StageAtWork
-from sweeps.state.uris import is_local, shown_command, shown_uri
+from sweeps.state.uris import is_local, shown_command
 from sweeps.status.damage import set_damaged_aside
 from sweeps.tracking import preflight
+from sweeps.tracking.destination import page_address, see
 from sweeps.tracking.run_metadata import make_uploader
 from sweeps.tracking.uploader import Uploader
 from tsvan.data.store import ClipStore
@@ -168,10 +168,7 @@ class StudyDriver:
         self._say_tracking()
 
     def _say_tracking(self) -> None:
-        uri = self.request.where.uri
-        shown = shown_uri(uri)
-        command = f"mlflow ui --backend-store-uri {shlex.quote(shown)} --workers 1"
-        self.live_table.say(f"see it in MLflow: {shown if uri.startswith('http') else command}")
+        self.live_table.say(f"see it in MLflow: {see(self.request.where.uri)}")
 
     def _scorer(self, store: ClipStore) -> ScorerResult:
         before = self.paths.scorer_result.read_text() if self.paths.scorer_result.exists() else None
@@ -317,12 +314,7 @@ class StudyDriver:
         self.live_table.say(f"took {duration(time.monotonic() - self.started)}")
         self._say_tracking()
         if uploader.page:
-            address = (
-                self.request.where.uri.rstrip("/")
-                if self.request.where.uri.startswith("http")
-                else "http://127.0.0.1:5000"
-            )
-            self.live_table.say(f"  and there the study: {shown_uri(address)}/{uploader.page}")
+            self.live_table.say(f"  and there the study: {page_address(self.request.where.uri, uploader.page)}")
         return code
 
     def _goodbye(self, left: list[str]) -> None:

@@ -31,7 +31,7 @@ def status(args: argparse.Namespace) -> int:
     if record is None:
         raise UserError(f"no study in {paths.root}; give the folder that --out named")
     config = recorded_config(record, paths)
-    where = destination(args.tracking_uri, config.dataset, paths)
+    where = destination(args.tracking_uri, config, paths)
     mended = _repaired(paths, record, config, where) if args.repair else []
     found = study_status(paths, record, config, where)
     if args.json:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 
+from sweeps.config.schema import SweepConfig
 from sweeps.state.paths import StudyPaths
-from sweeps.state.uris import checked_uri, sqlite_uri
+from sweeps.state.uris import checked_uri, shown_uri, sqlite_uri
 from sweeps.tracking.run_upload import UploadState
+from tsvan.run_config import FIRST_MODEL
 from tsvan.state_file import DamagedFile
 from tsvan.validation import UserError
 
@@ -37,7 +40,7 @@ def tracking_uri(asked: str | None, paths: StudyPaths) -> str:
 
 
 def destination(
-    uri: str | None, dataset: str, paths: StudyPaths, experiment: str | None = None, model: str | None = None
+    uri: str | None, config: SweepConfig, paths: StudyPaths, experiment: str | None = None, model: str | None = None
 ) -> Destination:
     """Resolve where a study is tracked: options first, then what the study was begun with, then the environment.
 
@@ -47,11 +50,29 @@ def destination(
     Raises:
         UserError: an address or a name that MLflow can't take.
     """
-    before, default = _begun_with(paths), f"tsvan-{dataset}"
+    before, default = _begun_with(paths), f"tsvan-{config.dataset}"
     in_environment = None if before.run_id else os.environ.get("MLFLOW_EXPERIMENT_NAME")
     named = _checked("--experiment", experiment or before.experiment or in_environment or default, "")
-    registered = _checked("--model-name", model or before.model_name or default, "/:.%\"'")
+    registered = _checked("--model-name", model or before.model_name or default_model(config), "/:.%\"'")
     return Destination(tracking_uri(uri, paths), named, registered)
+
+
+def default_model(config: SweepConfig) -> str:
+    """Return the name that a study's winner is registered by if none is asked for: one a dataset and architecture."""
+    return f"tsvan-{config.dataset}" if config.model == FIRST_MODEL else f"tsvan-{config.dataset}-{config.model}"
+
+
+def see(uri: str) -> str:
+    """Return how to look at a store: a server's address, or the command that serves a database."""
+    shown = shown_uri(uri)
+    is_server = uri.startswith(("http://", "https://"))
+    return shown if is_server else f"mlflow ui --backend-store-uri {shlex.quote(shown)} --workers 1"
+
+
+def page_address(uri: str, page: str) -> str:
+    """Return where a page is on a server, or on the one that `see` starts."""
+    is_server = uri.startswith(("http://", "https://"))
+    return f"{shown_uri(uri.rstrip('/')) if is_server else 'http://127.0.0.1:5000'}/{page}"
 
 
 def _begun_with(paths: StudyPaths) -> UploadState:

@@ -71,7 +71,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory, weizmann_store: ClipStore) 
     queue.finished(jobs[3], outcome)
 
     def deliver_and_die() -> None:
-        where = destination(None, "weizmann", paths)
+        where = destination(None, config, paths)
         uploader = make_uploader(config, record, weizmann_store, scorer, paths, where)
         uploader.start()
         for job in jobs:

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from mlflow import MlflowClient
 
 import tune_runner
+from sweeps.config.load import load
 from sweeps.state.paths import StudyPaths
 from sweeps.state.uris import sqlite_uri
 from sweeps.tracking import preflight
@@ -164,19 +165,20 @@ def test_names_come_from_the_options_then_from_the_study_then_from_the_environme
     paths: StudyPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    plain = destination(None, "vox", paths)
+    vox = load("vox", "smoke")[0]
+    plain = destination(None, vox, paths)
     assert plain == Destination(sqlite_uri(paths.tracking_database), "tsvan-vox", "tsvan-vox")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "everyone's")
-    assert destination(None, "vox", paths).experiment == "everyone's"
+    assert destination(None, vox, paths).experiment == "everyone's"
     paths.tracking.write_text('{"run_id": "r", "parent": "", "described": false, "ended": "", "model": ""}')
-    assert destination(None, "vox", paths).experiment == "tsvan-vox"  # begun before there was a choice
+    assert destination(None, vox, paths).experiment == "tsvan-vox"  # begun before there was a choice
     paths.tracking.write_text('{"run_id": "r", "experiment": "mine", "model_name": "clips"}')
-    assert destination(None, "vox", paths) == Destination(plain.uri, "mine", "clips")
-    asked = destination(None, "vox", paths, "theirs", "films")
+    assert destination(None, vox, paths) == Destination(plain.uri, "mine", "clips")
+    asked = destination(None, vox, paths, "theirs", "films")
     assert (asked.experiment, asked.model) == ("theirs", "films")
     for wrong in ("a/b", "a:b", " "):
         with pytest.raises(UserError, match="--model-name"):
-            destination(None, "vox", paths, None, wrong)
+            destination(None, vox, paths, None, wrong)
 
 
 def test_a_store_works_whatever_its_folder_is_called(tmp_path: Path) -> None:
