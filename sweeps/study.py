@@ -47,9 +47,6 @@ from tsvan.validation import UserError
 if TYPE_CHECKING:
     from sweeps.execution.cluster_watch import ClusterWatch
 
-_OPEN_S = 60.0
-"""How long an MLflow server may take to make the study's run, before the first trial."""
-
 DONE, NO_USABLE_TRIAL, WRONG_USE, CLUSTER_LOST, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -133,7 +130,7 @@ class StudyDriver:
         )
         uploader.start()
         if self.mlflow.is_there and not is_local(request.where.uri):
-            uploader.open(_OPEN_S)  # that it may be read says not that it may be written
+            uploader.open()  # that it may be read says not that it may be written
         workers = Workers(self.config, self.joined, self.paths, uploader, self.live_table, stack)
         template = self._template(store, scorer, workers)
         self._calibrate(template, workers, uploader)
@@ -305,12 +302,8 @@ class StudyDriver:
         uploader.settle(timeout_s=60)
         code = publish(self.config, self.record_now, result, scorer, self.paths, uploader, self.live_table)
         left = uploader.close("complete" if code == DONE else "failed", timeout_s=3 if uploader.problem else 30)
-        if left or uploader.problem:
-            self.live_table.say(
-                f"not delivered to MLflow ({uploader.problem or 'too slow'}): {', '.join(left) or 'results'}"
-            )
-            way = "again delivers them" if uploader.passes else "delivers them when MLflow takes them"
-            self.live_table.say(f"  the files are kept; the same command {way}")
+        for line in uploader.missing(left):
+            self.live_table.say(line)
         self.live_table.say(f"took {duration(time.monotonic() - self.started)}")
         self._say_tracking()
         if uploader.page:

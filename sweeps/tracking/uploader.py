@@ -101,7 +101,7 @@ class Uploader:
 
     # What the driver waits for.
 
-    def open(self, timeout_s: float) -> None:
+    def open(self, timeout_s: float = 60.0) -> None:
         """Make sure that the study's run can be written, before its first trial.
 
         Raises:
@@ -175,6 +175,20 @@ class Uploader:
         return left
 
     # What it says of itself.
+
+    def missing(self, left: list[str]) -> list[str]:
+        """Return the lines that end a study of which MLflow lacks something; none if it has everything.
+
+        Args:
+            left: as `close` returned it.
+        """
+        if not left and not self.problem:
+            return []
+        way = "again delivers them" if self.passes else "delivers them when MLflow takes them"
+        return [
+            f"not delivered to MLflow ({self.problem or 'too slow'}): {', '.join(left) or 'results'}",
+            f"  the files are kept; the same command {way}",
+        ]
 
     @property
     def problem(self) -> str:
