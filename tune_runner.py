@@ -76,6 +76,7 @@ def _study(args: argparse.Namespace, body: dict[str, Any], driver: Any) -> int:
             experiment=args.experiment,
             model_name=args.model_name,
             final_from=args.final_from,
+            rival=args.rival,
             address=args.address,
             body=body,
         ),

@@ -125,6 +125,7 @@ class StudyDriver:
 
     def _stages(self, store: ClipStore, stack: ExitStack) -> int:
         request, scorer = self.request, self._scorer(store)
+        request.check_rival(store, scorer.hash)
         self.uploader = uploader = make_uploader(
             self.config, self.record_now, store, scorer, self.paths, request.where, self.live_table.say
         )
@@ -300,7 +301,8 @@ class StudyDriver:
         from sweeps.report.stage import publish
 
         uploader.settle(timeout_s=60)
-        code = publish(self.config, self.record_now, result, scorer, self.paths, uploader, self.live_table)
+        parts = (self.config, self.record_now, result, scorer, self.paths, uploader, self.live_table)
+        code = publish(*parts, self.request.rival)
         left = uploader.close("complete" if code == DONE else "failed", timeout_s=3 if uploader.problem else 30)
         for line in uploader.missing(left):
             self.live_table.say(line)

@@ -8,7 +8,10 @@ from typing import NoReturn
 
 from tsvan.validation import UserError
 
-SIDE = "a checkpoint (.pt), the folder of a run, or a folder of videos (.mp4, .gif) named <class>_<anything>"
+SIDE = (
+    "a checkpoint (.pt), the folder of a run or of a finished study, or a folder of videos (.mp4, .gif) named "
+    "<class>_<anything>"
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -31,8 +34,8 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_make(make: argparse.ArgumentParser) -> None:
     add = make.add_argument
-    add("--a", type=Path, required=True, metavar="SOURCE", help=SIDE)
-    add("--b", type=Path, required=True, metavar="SOURCE", help="the same for the other side")
+    add("--left", "--a", dest="a", type=Path, required=True, metavar="SOURCE", help=SIDE)
+    add("--right", "--b", dest="b", type=Path, required=True, metavar="SOURCE", help="the same for the other side")
     add("--name-a", default="A", metavar="NAME", help="what tables call side a; raters never see it")
     add("--name-b", default="B", metavar="NAME", help="the same for the other side")
     add("--out", type=Path, required=True, metavar="DIR", help="the study's folder, made here")

@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from PIL import Image
 
+from sweeps.final.reruns import FinalResult
+from sweeps.state.paths import StudyPaths
 from tsvan import checkpoint
+from tsvan.checkpoint import list_checkpoints
 from tsvan.data.raw.footage import UnreadableError, open_footage
 from tsvan.random_draws import stream
 from tsvan.sampling import generate
+from tsvan.state_file import read_state
 from tsvan.trainer import pick_device
 from tsvan.validation import UserError
 from tsvan.video import Pixels, to_uint8
@@ -60,7 +64,7 @@ class Source(Protocol):
 
 
 def open_source(path: Path, device: str = "auto") -> Source:
-    """A checkpoint (a .pt file, the folder of a run) or a folder of videos.
+    """A checkpoint (a .pt file, the folder of a run, the winner of a finished study) or a folder of videos.
 
     Raises:
         UserError: it is neither.
@@ -69,7 +73,20 @@ def open_source(path: Path, device: str = "auto") -> Source:
         return Generated(checkpoint.load(path), device)
     if not path.is_dir():
         raise UserError(f"nothing at {path}; give a checkpoint (.pt), the folder of a run, or a folder of videos")
+    if StudyPaths(path).config.is_file():
+        return Generated(_winner(StudyPaths(path)), device)
     return Videos(path, _by_label(path))
+
+
+def _winner(paths: StudyPaths) -> Checkpoint:
+    """The networks of the first final run of a study's winner that has any."""
+    final = read_state(paths.final_result, FinalResult, "run that study's command again, which makes it anew")
+    if final is None:
+        raise UserError(f"the study in {paths.root} has no final run yet; finish it first, or give the folder of a run")
+    for folder in final.winner.completed:
+        if list_checkpoints(folder.checkpoints):
+            return checkpoint.load(folder.folder)
+    raise UserError(f"no final run of the study in {paths.root} has networks left; give the folder of a run")
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,7 @@ def study_parser() -> argparse.ArgumentParser:
     add("--resume", action="store_true", help="go on with the study (the same command again does so, too)")
     add("--dry-run", action="store_true", help="print plan, cost and what is missing; start and write nothing")
     add("--final-from", type=_path, metavar="FILE", help="no sweep: train and score the config in FILE")
+    add("--rival", type=_path, metavar="DIR", help="a finished study, as of another --model, to set beside this one")
     add(
         "--tracking-uri", metavar="URI", help="MLflow server or store (default: MLFLOW_TRACKING_URI, else beside --out)"
     )

@@ -15,6 +15,7 @@ from sweeps.config.schema import SweepConfig
 from sweeps.data import DataPlan, found_classes, locate
 from sweeps.execution.resources import check_share
 from sweeps.final import candidates
+from sweeps.final.rival import Rival, check_fair, read_rival
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord, check_out, read_record
 from sweeps.tracking.destination import Destination, destination
@@ -43,6 +44,7 @@ class Request:
     experiment: str | None = None
     model_name: str | None = None
     final_from: Path | None = None
+    rival: Path | None = None
     address: str | None = None
     body: dict[str, Any] = field(default_factory=dict)
 
@@ -64,6 +66,7 @@ class ResolvedRequest:
         kept: settings of a study that goes on which a new one would not have, a line each.
         body: fields of a job that say what trains in place of the trainer (`body`, `body_options`); for tests and
             benchmarks.
+        rival: another study that this one is set beside.
     """
 
     config: SweepConfig
@@ -77,6 +80,12 @@ class ResolvedRequest:
     cuda: bool
     kept: tuple[str, ...] = ()
     body: dict[str, Any] = field(default_factory=dict)
+    rival: Rival | None = None
+
+    def check_rival(self, store: ClipStore, scorer_hash: str) -> None:
+        """Raise UserError if the rival's numbers, where there is one, do not compare with what this study will have."""
+        if self.rival is not None:
+            check_fair(self.rival, store.content_hash, scorer_hash, self.config.num_clips("report", store.num_classes))
 
 
 def resolve(request: Request) -> ResolvedRequest:
@@ -98,13 +107,15 @@ def resolve(request: Request) -> ResolvedRequest:
     if record is not None:
         config, kept = continued(record, config, asked_keys(request.overrides, request.config_file), paths)
     chosen = candidates.candidate_from_file(config, request.final_from) if request.final_from else None
+    rival = read_rival(request.rival, config) if request.rival else None
     where = destination(request.tracking_uri, config, paths, request.experiment, request.model_name)
     address = request.address or os.environ.get("RAY_ADDRESS") or None
     data = _data(request, config, record, paths)
     if address is None and not request.dry_run:
         check_share(config, torch.cuda.device_count(), "this machine")
     cuda = torch.cuda.is_available() or address is not None
-    return ResolvedRequest(config, file, paths, record, data, where, chosen, address, cuda, tuple(kept), request.body)
+    rest = cuda, tuple(kept), request.body, rival
+    return ResolvedRequest(config, file, paths, record, data, where, chosen, address, *rest)
 
 
 def _with_classes(config: SweepConfig, record: StudyRecord | None, data_root: Path | None) -> SweepConfig:

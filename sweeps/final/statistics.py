@@ -67,6 +67,26 @@ def paired(one: Mapping[int, float], other: Mapping[int, float]) -> Interval | N
     return interval([one[place] - other[place] for place in places]) if places else None
 
 
+def two_sample(one: Sequence[float], other: Sequence[float]) -> Interval:
+    """95% t interval of the difference of two means from runs that nothing pairs (Welch's, of unequal variances).
+
+    Args:
+        one, other: scores, one a training seed; with fewer than two on a side there is no interval.
+    """
+    from scipy import special
+
+    mean = math.fsum(one) / len(one) - math.fsum(other) / len(other)
+    if min(len(one), len(other)) < 2:
+        return Interval(mean, None, None, [*one, *other])
+    shares = [_deviation(values) ** 2 / len(values) for values in (one, other)]
+    total = math.fsum(shares)
+    if total == 0:  # equal seeds show no noise, and no interval
+        return Interval(mean, None, None, [*one, *other])
+    parts = [share**2 / (len(values) - 1) for share, values in zip(shares, (one, other), strict=True)]
+    half = float(special.stdtrit(total**2 / math.fsum(parts), (1 + LEVEL) / 2)) * math.sqrt(total)
+    return Interval(mean, mean - half, mean + half, [*one, *other])
+
+
 def pooled(groups: Sequence[Sequence[float]], source: str) -> Noise | None:
     """The noise between seeds, from the scores of configs that were trained with several; None: none was.
 

@@ -10,7 +10,9 @@ import yaml
 from sweeps.config.schema import SweepConfig
 from sweeps.data import clips_line
 from sweeps.final.reruns import FinalResult
+from sweeps.final.rival import Rival
 from sweeps.report.plots import draw_figures
+from sweeps.report.rival import rival_lines
 from sweeps.report.samples import Picture
 from sweeps.report.scorer_section import trust_lines
 from sweeps.report.tables import (
@@ -35,12 +37,14 @@ def write_report(
     config: SweepConfig,
     paths: StudyPaths,
     uri: str,
+    rival: Rival | None = None,
 ) -> None:
     """Write `report.md` with its figures.
 
     Args:
         pictures: of the samples.
         uri: of the tracking store, without secrets.
+        rival: another study whose final numbers are set beside.
     """
     figures = draw_figures(summary, final, config, paths)
     plots = [line for name, figure in figures.items() if name != "final" for line in _shown(*figure, paths)]
@@ -48,7 +52,8 @@ def write_report(
         "": _opening(summary, config, paths),
         "Result": _result(final, summary, config, figures.get("final"), paths),
         "Settings, as in table 3 of the paper's supplement": settings_table(final, config),
-        "Metrics": metrics_table(final, summary),
+        "Metrics": metrics_table(final, summary, rival),
+        **({} if rival is None else {f"Beside {rival.title}": rival_lines(final, rival, config)}),
         "What can't be told apart": near_best_lines(summary, config),
         "Samples": [line for picture in pictures for line in _shown(picture.title, picture.file, paths)],
         "Trials": [*trials_table(summary["trials"], config), "", *plots],

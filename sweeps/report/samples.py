@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from sweeps.config.schema import SweepConfig
 from sweeps.final.reruns import FinalResult
+from sweeps.final.rival import Rival
 from sweeps.report.summary import ranked
 from sweeps.state.paths import StudyPaths, TrialPaths
 from tsvan import video
@@ -35,6 +36,7 @@ SHOWN_TRIALS = 3
 SHOWN_CLIPS = 6
 _A_CLASS, _WITHOUT_CLASSES = 2, 20
 _FORMAT = 1
+_RIVAL = "rival"
 
 
 @dataclass(frozen=True)
@@ -67,17 +69,26 @@ class _Shown:
 
 
 def draw_pictures(
-    config: SweepConfig, result: FinalResult | None, trials: list[dict[str, Any]], paths: StudyPaths
+    config: SweepConfig,
+    result: FinalResult | None,
+    trials: list[dict[str, Any]],
+    paths: StudyPaths,
+    rival: Rival | None = None,
 ) -> list[Picture]:
     """Generate and draw, on the CPU; what is there already of the same networks is not drawn again.
 
     Args:
         trials: rows of the summary.
+        rival: another study, whose winner is shown, too.
 
     Returns:
         The pictures, in the order of the report; empty when no network is left to show.
     """
     subjects = _subjects(config, result, trials, paths)
+    if subjects and rival is not None:
+        title = f"{rival.title} ({rival.winner.origin})"
+        found = (_subject(_RIVAL, title, folder) for folder in rival.winner.completed)
+        subjects += list(filter(None, found))[:1]
     if not subjects:
         return []
     names = {subject.title: subject.file.name for subject in subjects}  # a checkpoint's name has its checksum
@@ -156,7 +167,7 @@ def _side_by_side(shown: list[_Shown], paths: StudyPaths) -> list[Picture]:
 
 def _of_each(shown: list[_Shown], result: FinalResult | None, config: SweepConfig, paths: StudyPaths) -> list[Picture]:
     """The supplement's figures: of winner and published row, or without a final stage of the best trial."""
-    names = {"published", result.winner.role} if result is not None else {shown[0].subject.name}
+    names = {_RIVAL, *({"published", result.winner.role} if result is not None else {shown[0].subject.name})}
     pictures = []
     for one in shown:
         if one.subject.name not in names:

@@ -10,10 +10,12 @@ import yaml
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import describe
 from sweeps.final.reruns import FinalResult
+from sweeps.final.rival import Rival
 from sweeps.final.statistics import WITHOUT_INTERVAL, Interval, shown
 from sweeps.live_table import LiveTable
 from sweeps.report.html import write_page
 from sweeps.report.markdown import near_best_lines, write_report
+from sweeps.report.rival import rival_summary
 from sweeps.report.samples import Picture, draw_pictures
 from sweeps.report.summary import summarise
 from sweeps.report.tables import escaped, metrics_table
@@ -40,8 +42,12 @@ def publish(
     paths: StudyPaths,
     uploader: Uploader,
     live_table: LiveTable,
+    rival: Rival | None = None,
 ) -> int:
     """Write the results and say them.
+
+    Args:
+        rival: another study whose final numbers are set beside.
 
     Returns:
         Exit code: 0, or 1 without a usable trial.
@@ -51,13 +57,16 @@ def publish(
     if result is not None and usable:
         _write_chosen(result, paths)
     model = _register(result, config, paths, uploader) if result is not None and usable else None
-    summary = summarise(config, record, trials, result, vars(scorer), paths, model)
-    pictures = draw_pictures(config, result, trials, paths)
-    write_report(summary, result, pictures, config, paths, shown_uri(uploader.uri))
+    beside = rival_summary(result, rival, config)
+    summary = summarise(config, record, trials, result, vars(scorer), paths, model, beside)
+    pictures = draw_pictures(config, result, trials, paths, rival)
+    write_report(summary, result, pictures, config, paths, shown_uri(uploader.uri), rival)
     write_page(paths.report, paths.page)
     _deliver(summary, result, pictures, config, uploader, paths)
     for line in _closing_lines(result, config, paths, summary):
         live_table.say(line)
+    if rival is not None:
+        live_table.say(f"beside {rival.folder}: {summary['rival']['verdict']}")
     return 0 if usable else 1
 
 
@@ -79,7 +88,7 @@ def _register(result: FinalResult, config: SweepConfig, paths: StudyPaths, uploa
         tags[objective.metric] = f"{score.mean:.6g}"
     card = ModelCard(
         name=uploader.model_name,
-        about=_about_model(config.dataset, uploader.model_name),
+        about=_about_model(config, uploader.model_name),
         version=f"{_settings(result)}, of study {paths.root.name}. {result.verdict}",
         tags=tags,
     )
@@ -90,10 +99,10 @@ def _settings(result: FinalResult) -> str:
     return describe(TrainConfig.from_dict(result.winner.config))
 
 
-def _about_model(dataset: str, name: str) -> str:
+def _about_model(config: SweepConfig, name: str) -> str:
     """Describe a registered model, whatever its version."""
     return (
-        f"TwoStreamVAN trained on {dataset}: a class label in, a clip of 10 frames of 64 x 64 out (uint8). Each "
+        f"{config.published.title} trained on {config.dataset}: a class label in, a clip of 10 frames of 64 x 64 out (uint8). Each "
         "version is the first final run of a study's winner. Its description and tags say which; its source run says "
         f'how. `mlflow.pyfunc.load_model("models:/{name}@champion").predict(DataFrame({{"label": [0]}}))`'
     )

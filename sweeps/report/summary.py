@@ -29,8 +29,9 @@ def summarise(
     scorer: dict[str, Any],
     paths: StudyPaths,
     model: str | None,
+    beside: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Write `summary.json`."""
+    """Write `summary.json`; `beside` is what it says of a rival."""
     store = ClipStore.open(record.store)
     noise = study_noise(paths, config.objective.metric, config.num_clips("validation", store.num_classes))
     summary = {
@@ -56,6 +57,7 @@ def summarise(
         "mlflow_run_id": run_of(paths),
         "model": model,
         "config": config.to_dict(),
+        **(beside or {}),
     }
     write_atomically(paths.summary, json.dumps(summary, indent=1))
     return summary

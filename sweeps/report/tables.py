@@ -8,6 +8,7 @@ from typing import Any
 
 from sweeps.config.schema import SweepConfig
 from sweeps.final.reruns import FinalResult, Reported
+from sweeps.final.rival import Rival
 from sweeps.final.statistics import WITHOUT_INTERVAL, Interval, decimals, shown
 from sweeps.report.summary import ranked
 from sweeps.state.job import MENDED
@@ -44,7 +45,7 @@ def final_table(final: FinalResult) -> list[str]:
     ]
 
 
-def metrics_table(final: FinalResult | None, summary: dict[str, Any]) -> list[str]:
+def metrics_table(final: FinalResult | None, summary: dict[str, Any], rival: Rival | None = None) -> list[str]:
     """H(y), H(y|v), IS, accuracy and distances with N, between the bounds that real and broken clips set."""
     bounds = summary["scorer"]["sensitivity"]
     configs = [] if final is None else [final.winner] if final.same else [final.winner, final.published]
@@ -54,6 +55,9 @@ def metrics_table(final: FinalResult | None, summary: dict[str, Any]) -> list[st
     for row in configs:
         values = [cell(name, row.scores.get(name)) for name in names]
         rows.append([f"**{row.role}** ({escaped(row.origin)})", f"{final.num_clips if final else 0:,}", *values])
+    if rival is not None:
+        values = [cell(name, rival.winner.scores.get(name)) for name in names]
+        rows.append([f"**{rival.title}** ({escaped(rival.winner.origin)})", f"{rival.num_clips:,}", *values])
     sizes = f"{bounds['num_clips']:,} ({bounds['num_distance_clips']:,})"
     for kind, bound in bounds["rows"].items():
         title = f"{kind}, held out" if kind == "real" else f"{kind} (real clips, broken)"

@@ -15,7 +15,9 @@ from analysis.user_study.__main__ import main
 from analysis.user_study.making import Options, alike, make
 from analysis.user_study.sources import FIRST_SEED, SEEDS_PER_STUDY, open_source
 from analysis.user_study.study import StudyFolder, read_study
+from sweeps.state.paths import StudyPaths
 from tests.analysis.user_studies import BRIGHT, draw_videos, small_study
+from tests.sweeps.rival_studies import rival_study
 from tsvan import checkpoint
 from tsvan.checkpoint import Checkpoint
 from tsvan.config import TrainConfig
@@ -174,3 +176,21 @@ def test_videos_that_cannot_be_shown_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="neither a folder checkpoints/ nor videos"):
         open_source(tmp_path / "empty")
+
+
+def test_two_studies_give_their_winners_and_both_sides_have_as_many_frames(tmp_path: Path) -> None:
+    for side in ("left", "right"):
+        rival_study(tmp_path / side)
+    command = ["make", "--left", str(tmp_path / "left"), "--right", str(tmp_path / "right"), "--out"]
+    out = tmp_path / "study"
+    assert main([*command, str(out), "--pairs", "4", "--per-rater", "2", "--clips", "2", "--device", "cpu"]) == 0
+    study = read_study(StudyFolder(out))
+    assert len(study.showings) == 4
+    with av.open(str(StudyFolder(out).clip(study.showings[0].left))) as film:
+        assert sum(1 for _ in film.decode(video=0)) == 16
+
+
+def test_a_study_without_a_final_run_is_refused(tmp_path: Path) -> None:
+    StudyPaths(rival_study(tmp_path / "study")).final_result.unlink()
+    with pytest.raises(UserError, match="has no final run yet; finish it first, or give the folder of a run"):
+        open_source(tmp_path / "study")
