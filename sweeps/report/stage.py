@@ -102,9 +102,10 @@ def _settings(result: FinalResult) -> str:
 def _about_model(config: SweepConfig, name: str) -> str:
     """Describe a registered model, whatever its version."""
     return (
-        f"{config.published.title} trained on {config.dataset}: a class label in, a clip of 10 frames of 64 x 64 out (uint8). Each "
-        "version is the first final run of a study's winner. Its description and tags say which; its source run says "
-        f'how. `mlflow.pyfunc.load_model("models:/{name}@champion").predict(DataFrame({{"label": [0]}}))`'
+        f"{config.published.title} trained on {config.dataset}: a class label in, a clip of 10 frames of 64 x 64 out "
+        "(uint8). Each version is the first final run of a study's winner. Its description and tags say which; its "
+        "source run says how. "
+        f'`mlflow.pyfunc.load_model("models:/{name}@champion").predict(DataFrame({{"label": [0]}}))`'
     )
 
 
