@@ -1,4 +1,4 @@
-"""A third model by the page of CONTRIBUTING.md: one entry, one YAML, and everything that knows no model by name takes it."""
+"""A third model by CONTRIBUTING.md: one entry, one YAML, and everything that knows no model by name takes it."""
 
 from __future__ import annotations
 
