@@ -17,6 +17,9 @@ SMALL = {
     "tune_runner.py --dataset weizmann --data-root data/weizmann --dry-run": "",
     "tune_runner.py --dataset weizmann --data-root data/weizmann": "--dry-run",
     "tune_runner.py --dataset weizmann --data-root data/weizmann --final-from choice.yaml": "--dry-run",
+    "-m tsvan data inspect data/my-videos --write my.yaml": "",
+    "-m tsvan data prepare --dataset my.yaml --source data/my-videos --out stores/my": "",
+    "tune_runner.py --dataset my.yaml --data-root stores/my --preset smoke": "--dry-run",
     "-m tsvan data draw --dataset weizmann --out stores/weizmann": "",
     "-m tsvan data show --store stores/weizmann --out sheet.png": "",
     "-m tsvan train --dataset weizmann --data stores/weizmann --iterations 200": (
@@ -43,6 +46,10 @@ def place(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Path:
     (folder / "tune_runner.py").symlink_to(ROOT / "tune_runner.py")
     (folder / "data").mkdir()
     (folder / "data" / "weizmann").symlink_to(shared_data / "weizmann")
+    for clip in sorted((shared_data / "weizmann").glob("*_wave*.avi")):
+        by_class = folder / "data" / "my-videos" / clip.stem.split("_")[1]
+        by_class.mkdir(parents=True, exist_ok=True)
+        (by_class / clip.name).symlink_to(clip)
     (folder / "choice.yaml").write_text("lambda2: 5.0\nngf: 16\n")
     return folder
 

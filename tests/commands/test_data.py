@@ -77,6 +77,27 @@ def test_inspect_says_what_there_is_and_writes_its_sheet_alone(
     assert Image.open(tmp_path / "inspect-weizmann.png").size[1] == 9 * 156
 
 
+def test_inspect_writes_a_proposal_on_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("spin/1", "spin/2", "wave/p1_wave1", "wave/p2_wave1"):
+        file = tmp_path / "videos" / f"{name}.npy"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, np.zeros((40, 16, 16, 3), dtype=np.uint8))
+    assert run("inspect", "videos") == 0
+    assert "next: python -m tsvan data inspect videos --write my-videos.yaml" in capsys.readouterr().out
+    assert run("inspect", "videos", "--write", "mine.yaml") == 0
+    out = capsys.readouterr().out
+    assert "proposal: mine.yaml; read it" in out
+    assert "next: python -m tsvan data prepare --dataset mine.yaml --source videos --out stores/mine" in out
+    assert rules("mine.yaml").name == "mine"
+    with pytest.raises(UserError, match=r"--write must be a \.yaml file, got mine"):
+        run("inspect", "videos", "--write", "mine")
+    with pytest.raises(UserError, match="leave --dataset out"):
+        run("inspect", "videos", "--write", "mine.yaml", "--dataset", "vox")
+
+
 def test_inspect_ends_as_prepare_would(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert run("inspect", videos, "--max-bad-share", 0.05, "--sheet", tmp_path / "a.png") == 2
     assert "1 of 10 files cannot be used" in capsys.readouterr().err

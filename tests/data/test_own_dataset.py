@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from tests.data.clips import write_video
-from tsvan.data.datasets import DATASETS, DatasetRules, rules
+from tsvan.data.datasets import (
+    DATASETS,
+    Centring,
+    DatasetRules,
+    HeldOut,
+    Playback,
+    PublishedRow,
+    ScorerTraining,
+    rules,
+)
+from tsvan.data.naming import Layout
 from tsvan.data.published import published
 from tsvan.data.raw.filenames import Identity, UnnamedError, identify
 from tsvan.data.raw.fingerprint import fingerprint
@@ -71,6 +83,17 @@ def test_what_is_wrong_is_named_with_its_file_and_key(tmp_path: Path, text: str,
         own(tmp_path, f"name: mine\n{text}\n")
     assert message.replace("\\", "") in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_the_documents_example_loads_and_every_key_is_in_its_tables(tmp_path: Path):
+    text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text()
+    found = own(tmp_path, re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])
+    assert identify(found, "ann/jump/monday_003.mp4") == Identity("ann", "jump", "monday")
+    assert identify(found, "archive/2019/bob-push_up-t1.mov") == Identity("bob", "push_up", "t1")
+    told = set(re.findall(r"[`{ ](\w+)(?=[`:])", text))
+    for part in (DatasetRules, Layout, Playback, Centring, HeldOut, PublishedRow, ScorerTraining):
+        keys = {item.name for item in fields(part)} - {"standin"}
+        assert keys - told - {"by"} == set(), part
 
 
 def test_a_name_that_ships_is_taken(tmp_path: Path):

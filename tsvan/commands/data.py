@@ -118,6 +118,8 @@ def _inspect(args: argparse.Namespace) -> int:
     _check_png("--sheet", args.sheet)
     if args.write and args.write.suffix.lower() not in (".yaml", ".yml"):
         raise UserError(f"--write must be a .yaml file, got {args.write}")
+    if args.write and args.dataset:
+        raise UserError("--write proposes a dataset of your own; leave --dataset out")
     with progress("looking") as move:
         found = inspection.inspect(
             args.source,

@@ -150,7 +150,6 @@ class DatasetRules:
         published: the settings to start from: a row, or the name of a dataset that ships.
         random_frames: frames in the report's figure of random frames.
         standin: how stand-in videos of it are drawn; null: they can't be.
-        revision: counts up when the same files come to give other clips by a change of this dataset's rules.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
@@ -176,7 +175,6 @@ class DatasetRules:
     published: PublishedRow | Literal["weizmann", "mug", "synaction", "vox"] = "weizmann"
     random_frames: int = Field(default=40, ge=1)
     standin: StandinConfig | None = None
-    revision: int = Field(default=0, ge=0)
 
     def __post_init__(self) -> None:
         _check_classes(self)

@@ -30,7 +30,7 @@ def test_folders_are_classes_and_never_speakers(tmp_path: Path):
     assert (found.rules.classes, layouts(found.rules)) == (("jump", "spin", "wave"), ["<class>/**/<clip>"])
     assert [clip.split for clip in found.indexed.clips] == ["train", "train", "train", "test"] * 3
     text = describe(found)
-    assert "none of weizmann, mug, synaction, vox by its names; 12 videos" in text
+    assert "taken for none of weizmann, mug, synaction, vox; 12 videos" in text
     assert "sizes: 64 x 64 (12)" in text
     assert "frames of a clip: 40 to 40, the middle one 40" in text
     assert "speaker" not in text

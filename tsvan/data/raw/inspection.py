@@ -97,7 +97,7 @@ def inspect(
         config: split and centring.
         picks: a file that lists the subjects and clips to use.
         follow_links: look into folders that links lead to, too.
-        name: of a proposed dataset; None: after the folder.
+        name: propose a dataset of this name, whatever the files are called; None: only if they are of none that ships.
         num_shown: clips of which pictures are kept.
         sample: look into this many clips, spread over the folder; None: all.
         max_bad_share: as of `prepare`.
@@ -107,7 +107,7 @@ def inspect(
         UserError: no such folder, or no video in it.
     """
     config = config or PrepareConfig()
-    known = rules(dataset) if dataset else recognise(source, follow_links)
+    known = rules(dataset) if dataset else None if name else recognise(source, follow_links)
     found = known or propose(source, name, follow_links)
     listing = list_folder(found, source, picks, follow_links)
     requests = requests_for(found, source, listing.candidates, config)
@@ -143,7 +143,7 @@ def describe(found: Inspection) -> str:
     looked = "" if read == len(found.listing.candidates) else f"; looked into {read:,} of them"
     rates = Counter(reading.source.rate for reading in found.readings)
     spoken = ", ".join(f"{rate:g}" if rate else "not said" for rate, _ in rates.most_common(4))
-    whose = f"none of {', '.join(DATASETS)} by its names" if found.proposed else rules_.name
+    whose = f"taken for none of {', '.join(DATASETS)}" if found.proposed else rules_.name
     lines = [
         f"{found.source}: {whose}; {describe_forms(found.used) or 'no clip'}{looked}",
         *([f"  as proposed, {', '.join(layout.pattern for layout in rules_.layouts)}:"] if found.proposed else []),
