@@ -10,7 +10,7 @@ from tsvan.data.store import INDEX
 from tsvan.validation import UserError
 
 _ENOUGH = 0.5
-"""Share of a folder's clips whose names must be a dataset's own."""
+"""More than this share of the clips must have names that are the dataset's own."""
 
 
 def recognise(source: Path, follow_links: bool = False) -> DatasetRules | None:
@@ -32,4 +32,4 @@ def recognise(source: Path, follow_links: bool = False) -> DatasetRules | None:
         sure = sum(found.layout is not None and found.layout.distinctive for found in listing.candidates)
         shares[name] = sure / listing.total
     best = max(shares, key=lambda name: shares[name], default="")
-    return rules(best) if best and shares[best] >= _ENOUGH else None
+    return rules(best) if best and shares[best] > _ENOUGH else None
