@@ -2,18 +2,25 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test lint types clean
+.PHONY: install demo notebooks test lint types clean
 
 install: .venv/installed
 
+PIP := $(BIN)/pip install --disable-pip-version-check --progress-bar on --constraint constraints.txt
+
 .venv/installed: pyproject.toml constraints.txt
+	@echo "installing into .venv, a few minutes: PyTorch first, then all else"
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(PIP) torch
+	$(PIP) --editable '.[dev]'
 	touch $@
 
 demo: install
-	$(BIN)/python tune_runner.py --dataset weizmann --preset smoke --out runs/demo
+	$(BIN)/python tune_runner.py --dataset weizmann --preset demo --out runs/demo
+
+notebooks: install
+	$(PIP) --quiet --editable '.[dev,analysis]'
+	$(BIN)/jupyter lab analysis
 
 lint: install
 	$(BIN)/ruff check .

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import import_module
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
+from plotly.graph_objects import Figure
+from plotly.io import to_html
 
 from analysis.samples import Samples
 
@@ -19,18 +19,16 @@ from analysis.samples import Samples
 pd.set_option("display.max_colwidth", None)
 pd.set_option("display.max_rows", None)
 
-_DPI = 160
-_PIXELS_PER_INCH = 96
-_WIDEST = 900
 _COLUMN = "max-width: 430px"
+_has_plotly = False
 
 
 def show(figure: Figure) -> Any:
-    """A figure, sharp on any live_table."""
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
-    width = min(round(figure.get_size_inches()[0] * _PIXELS_PER_INCH), _WIDEST)
-    return _ipython().Image(data=buffer.getvalue(), width=width)
+    """Show a plot that can be hovered; the first one of a notebook brings Plotly's code along."""
+    global _has_plotly
+    html = to_html(figure, include_plotlyjs=not _has_plotly, full_html=False, config={"displaylogo": False})
+    _has_plotly = True
+    return _ipython().HTML(html)
 
 
 def show_side_by_side(chosen: Mapping[str, Samples]) -> Any:
@@ -43,9 +41,9 @@ def show_side_by_side(chosen: Mapping[str, Samples]) -> Any:
     return _ipython().HTML(f"<table><tr>{columns}</tr></table>")
 
 
-def say(text: str) -> Any:
-    """A line of text, as Markdown."""
-    return _ipython().Markdown(text)
+def say(text: str | Sequence[str]) -> Any:
+    """Show Markdown: a text, or its lines."""
+    return _ipython().Markdown(text if isinstance(text, str) else "\n".join(text))
 
 
 def _embedded(samples: Samples) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.reading import COMPLETE, Study
+from sweeps.report.plotted import score_digits
 from tsvan.validation import UserError
 
 
@@ -52,7 +53,8 @@ def states(study: Study) -> str:
 def trials_table(study: Study, trials: pd.DataFrame) -> pd.DataFrame:
     """Trials to read, in the order given; times in minutes, weights in millions, GPU memory where it was measured."""
     table = trials[["number", "state", *study.parameters, "score", "iteration"]].copy()
-    table["score"] = [f"{score:.{_decimals(study)}f}" if math.isfinite(score) else "-" for score in trials["score"]]
+    digits = score_digits(list(completed(study)["score"].astype(float)))
+    table["score"] = [f"{score:.{digits}f}" if math.isfinite(score) else "-" for score in trials["score"]]
     table["minutes"] = trials["seconds"].astype(float) / 60
     table["weights (M)"] = trials["weights"].astype(float) / 1e6
     if trials["gpu_gib"].notna().any():
@@ -65,13 +67,6 @@ def trials_table(study: Study, trials: pd.DataFrame) -> pd.DataFrame:
         table[name] = [_short(value) for value in table[name]]
     names = {"number": "trial", "score": study.config.objective.metric}
     return table.rename(columns=names).set_index("trial")
-
-
-def _decimals(study: Study) -> int:
-    """Of a score: as many as tell the complete trials apart."""
-    scores = completed(study)["score"].astype(float)
-    spread = float(scores.max() - scores.min()) if len(scores) else 0.0
-    return min(max(2 - math.floor(math.log10(spread)), 0), 9) if spread > 0 else 4
 
 
 def _short(value: float) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from sweeps.config.schema import STAND_INS
 from sweeps.state.paths import StudyPaths
 from tsvan.data.datasets import DatasetRules
 from tsvan.data.raw.filenames import natural
@@ -46,8 +47,8 @@ def locate(dataset: DatasetRules, preset: str, data_root: Path | None, synthetic
     """
     if synthetic and data_root is not None:
         raise UserError("--data synthetic and --data-root exclude each other; leave one out")
-    if synthetic or (data_root is None and preset == "smoke"):
-        size: Size = "small" if preset == "smoke" else "large"
+    if synthetic or (data_root is None and preset in STAND_INS):
+        size: Size = "small" if preset in STAND_INS else "large"
         return DataPlan("synthetic", None, (paths.stores / f"{dataset.name}-standin-{size}").resolve(), size)
     root = data_root if data_root is not None else Path("data") / dataset.name
     if not root.exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
@@ -32,11 +33,15 @@ class LiveTable:
         log: has the same lines; None: there is none.
     """
 
+    changed: Callable[[], None] = staticmethod(lambda: None)
+    """Called after every score and end; it must return at once."""
+
     def __init__(self, objective: Objective, console: Console | None = None, log: StudyLog | None = None) -> None:
         self._console = console or Console(file=sys.stdout, highlight=False, soft_wrap=True)
         self._objective, self._log = objective, log
         self._rows: dict[str, dict[str, Any]] = {}
         self._live: Live | None = None
+        self._title = ""
         self._total, self._done, self._before = 0, 0, 0
         self._since = time.monotonic()
         self._lock = threading.RLock()
@@ -50,6 +55,7 @@ class LiveTable:
     def begin(self, title: str, total: int, done: int = 0) -> None:
         """A stage with `total` jobs, `done` of them before this process."""
         self.say(title)
+        self._title = title
         self._rows, self._total, self._done, self._before = {}, total, done, done
         self._since = time.monotonic()
         if self._console.is_terminal:
@@ -78,6 +84,7 @@ class LiveTable:
         with self._lock:
             row = self._rows[job.name]
             row["iteration"], row["score"] = point.iteration, point.values.get(self._objective.metric)
+        self.changed()
 
     def ended(self, job: Job, outcome: Outcome) -> None:
         """A job has ended."""
@@ -90,6 +97,11 @@ class LiveTable:
         reason = f" ({outcome.reason})" if outcome.reason else ""
         line = f"  {job.name} {outcome.state} at iteration {outcome.iteration}: {shown}{reason}"
         self.say(f"{line} [{self._done}/{self._total}, {self._left()}]")
+        self.changed()
+
+    def progress(self) -> str:
+        """Say the stage at work, how many of its runs have ended and the time left, in a line."""
+        return f"Stage {self._title}: {self._done} of {self._total} ended, {self._left()}"
 
     def _left(self) -> str:
         spent = time.monotonic() - self._since

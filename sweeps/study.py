@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import traceback
@@ -19,6 +18,7 @@ from sweeps.execution.resources import Workers, join
 from sweeps.final import candidates, reruns
 from sweeps.final.seed_noise import study_noise
 from sweeps.live_table import LiveTable
+from sweeps.report.live_page import LivePage
 from sweeps.scorer import ScorerResult, check_same_scorer, scorer_stage
 from sweeps.search.early_stopping import EarlyStoppingRule, rung_points, save_points, score_points
 from sweeps.search.lost_outcomes import restore_outcomes
@@ -41,7 +41,7 @@ from sweeps.tracking.uploader import Uploader
 from tsvan.data.store import ClipStore
 from tsvan.files import shown_path
 from tsvan.models.precision import slow_bfloat16
-from tsvan.terminal import duration, progress
+from tsvan.terminal import counted, duration, progress
 from tsvan.validation import UserError
 
 if TYPE_CHECKING:
@@ -64,12 +64,9 @@ def run_study(asked: Request, driver: type[StudyDriver] | None = None) -> int:
         UserError: wrong use or missing data; nothing was started and nothing written.
     """
     request = resolve(asked)
-    classes = len(request.config.rules.classes)
-    cost = dry_run.estimate(request.config, request.cuda, os.cpu_count() or 1, classes, request.chosen is None)
     if asked.dry_run:
-        dry_run.show(request, cost, preflight.ask(request.where).text)
-        return DONE
-    dry_run.refuse_slow(request.config, cost, request.cuda, asked.allow_slow)
+        return DONE if dry_run.plan(request, asked.allow_slow, preflight.ask(request.where).text) else WRONG_USE
+    dry_run.refuse_slow(request, asked.allow_slow)
     return (driver or StudyDriver)(request).run()
 
 
@@ -81,6 +78,8 @@ class StudyDriver:
         self.log = StudyLog(self.paths)
         self.live_table = LiveTable(self.config.objective, log=self.log)
         self.signals = StopSignals(self.paths, self.live_table.say)
+        self.page = LivePage(self.config, self.paths, self.live_table.progress, self.live_table.say)
+        self.live_table.changed = self.page.renew
         self.uploader: Uploader | None = None
         self.joined: ClusterWatch | None = None
         self.started = time.monotonic()
@@ -88,6 +87,7 @@ class StudyDriver:
     def run(self) -> int:
         """All stages."""
         with self.signals.installed(), ExitStack() as stack:
+            stack.callback(self.page.close)
             try:
                 store = self._prepare(stack)
                 self._begin(store)
@@ -157,8 +157,8 @@ class StudyDriver:
             self.live_table.say(f"  {line}")
         split = {name: len(store.split(name)) for name in ("train", "test")}
         self.live_table.say(
-            f"1 prepare: {split['train']} {source} to train on, {split['test']} held out, {store.num_classes} "
-            f"class(es), in {shown_path(store.path)}"
+            f"1 prepare: {split['train']} {source} to train on, {split['test']} held out, "
+            f"{counted(store.num_classes, 'class')}, in {shown_path(store.path)}"
         )
         if not self.request.cuda and (warning := slow_bfloat16(self.config.base.precision)):
             self.live_table.say(f"  warning: {warning}")
@@ -260,7 +260,7 @@ class StudyDriver:
                 if outcome.state != "complete":
                     drop_optimizer_state(job.paths)
             if jobs.waiting:
-                self._begin_runs(f"{title}: {len(jobs.waiting)} run(s) with fresh seeds", len(jobs.waiting))
+                self._begin_runs(f"{title}: {counted(len(jobs.waiting), 'run')} with fresh seeds", len(jobs.waiting))
                 workers.run_jobs(jobs.waiting, self.signals)
             else:
                 self.live_table.say(f"{title}: its runs are done")
@@ -300,6 +300,7 @@ class StudyDriver:
         """Write the report, deliver what is left, and say where all lies; the exit code."""
         from sweeps.report.stage import publish
 
+        self.page.close()  # the report takes its place
         uploader.settle(timeout_s=60)
         parts = (self.config, self.record_now, result, scorer, self.paths, uploader, self.live_table)
         code = publish(*parts, self.request.rival)

@@ -23,7 +23,7 @@ WITHOUT_TORCH = tuple(
 ROOMS = {
     "ray": ("sweeps/execution/",),
     "mlflow": ("sweeps/tracking/",),
-    "optuna": ("sweeps/search/", "sweeps/final/", "sweeps/config/space.py"),
+    "optuna": ("sweeps/search/", "sweeps/final/", "sweeps/report/", "sweeps/config/space.py"),
 }
 """Inside sweeps/, only these know the library."""
 

@@ -11,22 +11,26 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.config.load import load
+
 ROOT = Path(__file__).resolve().parents[1]
 
 SMALL = {
-    "tune_runner.py --dataset weizmann --data-root data/weizmann --dry-run": "",
-    "tune_runner.py --dataset weizmann --data-root data/weizmann": "--dry-run",
-    "tune_runner.py --dataset weizmann --data-root data/weizmann --final-from choice.yaml": "--dry-run",
-    "-m tsvan data inspect data/my-videos --write my.yaml": "",
-    "-m tsvan data prepare --dataset my.yaml --source data/my-videos --out stores/my": "",
-    "tune_runner.py --dataset my.yaml --data-root stores/my --preset smoke": "--dry-run",
-    "-m tsvan data draw --dataset weizmann --out stores/weizmann": "",
-    "-m tsvan data show --store stores/weizmann --out sheet.png": "",
-    "-m tsvan train --dataset weizmann --data stores/weizmann --iterations 200": (
+    "tune_runner.py --dataset weizmann --data-root data/weizmann --dry-run": "--allow-slow --preset demo",
+    "tune_runner.py --dataset weizmann --data-root data/weizmann": "--dry-run --preset demo",
+    "tune_runner.py --dataset weizmann --data-root data/weizmann --final-from runs/weizmann-choice.yaml": (
+        "--dry-run --preset demo"
+    ),
+    "-m tsvan data inspect data/my-videos --write data/my.yaml": "",
+    "-m tsvan data prepare --dataset data/my.yaml --source data/my-videos --out runs/stores/my": "",
+    "tune_runner.py --dataset data/my.yaml --data-root runs/stores/my --preset smoke": "--dry-run",
+    "-m tsvan data draw --dataset weizmann --out runs/stores/weizmann": "",
+    "-m tsvan data show --store runs/stores/weizmann --out runs/sheet.png": "",
+    "-m tsvan train --dataset weizmann --data runs/stores/weizmann --iterations 200": (
         "--iterations 4 --set batch_size=2 --set architecture=tiny --set ngf=4 --set content_dim=8"
     ),
-    "-m tsvan sample --checkpoint runs/train-weizmann --out samples": "--clips 1",
-    "-m tsvan score --checkpoint runs/train-weizmann --json score.json": "--clips 4",
+    "-m tsvan sample --checkpoint runs/train-weizmann --out runs/samples": "--clips 1",
+    "-m tsvan score --checkpoint runs/train-weizmann --json runs/score.json": "--clips 4",
 }
 ELSEWHERE = {
     "make demo",  # what the smoke study of the tests runs
@@ -50,7 +54,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Path:
         by_class = folder / "data" / "my-videos" / clip.stem.split("_")[1]
         by_class.mkdir(parents=True, exist_ok=True)
         (by_class / clip.name).symlink_to(clip)
-    (folder / "choice.yaml").write_text("lambda2: 5.0\nngf: 16\n")
+    (folder / "runs").mkdir()
+    (folder / "runs" / "weizmann-choice.yaml").write_text("lambda2: 5.0\nngf: 16\n")
     return folder
 
 
@@ -68,9 +73,20 @@ def test_command(command: str, place: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_the_demo_is_the_smoke_study(smoke_study: Path) -> None:
-    recipe = (ROOT / "Makefile").read_text()
-    assert "tune_runner.py --dataset weizmann --preset smoke" in recipe
+def test_what_the_commands_write_is_ignored_by_git() -> None:
+    places = ["data/weizmann", "runs/stores/weizmann", "runs/sheet.png", "runs/samples", "runs/score.json", "runs/demo"]
+    asked = [*places, *(word for line in shown() for word in line.split() if word.startswith("runs/"))]
+    found = subprocess.run(["git", "check-ignore", *asked], cwd=ROOT, capture_output=True, text=True)
+    assert found.stdout.split() == asked
+
+
+def test_the_demo_shows_a_study_in_which_something_is_compared(smoke_study: Path) -> None:
+    assert "tune_runner.py --dataset weizmann --preset demo --out runs/demo" in (ROOT / "Makefile").read_text()
+    config = load("weizmann", "demo")[0]
+    assert config.trials >= 8
+    assert config.scheduler.kind != "none"
+    assert config.calibrate.seeds >= 2
+    assert config.final.report.seeds >= 3
     said = (smoke_study / "terminal.txt").read_text()
     assert "best config:" in said
     assert "final score:" in said

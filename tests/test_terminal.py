@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tsvan.terminal import ending_signals, stop_signals
+from tsvan.terminal import counted, ending_signals, stop_signals
 
 CODE = """
 from tsvan.terminal import progress
@@ -82,3 +82,21 @@ def test_a_hangup_ends_what_does_not_ignore_it(ignored: bool) -> None:
             assert stopped()
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_signal_is_answered_at_once_and_a_second_ctrl_c_ends(capfd: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with stop_signals() as stopped:
+        assert not stopped()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stopped()
+        assert "stopping: saving after this iteration" in capfd.readouterr().err
+        os.kill(os.getpid(), signal.SIGTERM)  # as a system that shuts down may send besides: it saves all the same
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_counts_have_their_plural() -> None:
+    assert [counted(n, "class") for n in (0, 1, 2_000)] == ["0 classes", "1 class", "2,000 classes"]
+    assert (counted(1, "run"), counted(3, "run")) == ("1 run", "3 runs")

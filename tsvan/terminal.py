@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -17,6 +18,7 @@ from rich.progress import Progress as Bar
 from tsvan.files import Progress
 
 PLAIN_INTERVAL_S = 10.0
+_PACE_S = 600.0  # over which the pace is taken: steps of half a minute have an end, too
 
 
 class _Forgiving:
@@ -82,7 +84,7 @@ def progress(label: str) -> Iterator[Progress]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    bar = Bar(*columns, console=console)
+    bar = Bar(*columns, console=console, speed_estimate_period=_PACE_S)
     task = bar.add_task(label, total=None, start=False)
 
     def move(done: int, total: int) -> None:
@@ -123,15 +125,31 @@ def ending_signals() -> tuple[signal.Signals, ...]:
 
 @contextmanager
 def stop_signals() -> Iterator[Callable[[], bool]]:
-    """SIGINT, SIGTERM and SIGHUP set a flag, which the block can ask for, in place of ending the process."""
+    """SIGINT, SIGTERM and SIGHUP set a flag, which the block can ask for; the first one is answered at once, and a
+    second SIGINT ends the block with a KeyboardInterrupt."""
     received: list[int] = []
     signals = ending_signals()
-    before = [signal.signal(number, lambda number, frame: received.append(number)) for number in signals]
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and number in received:
+            raise KeyboardInterrupt
+        if not received:
+            with suppress(OSError, ValueError):  # not `print`, in which the signal may have come
+                os.write(sys.stderr.fileno(), b"\nstopping: saving after this iteration; Ctrl-C again ends at once\n")
+        received.append(number)
+
+    before = [signal.signal(number, receive) for number in signals]
     try:
         yield lambda: bool(received)
     finally:
         for number, handler in zip(signals, before, strict=True):
             signal.signal(number, handler)
+
+
+def counted(count: int, noun: str) -> str:
+    """Say `1 seed`, `2 seeds`, `3 classes`."""
+    ending = "" if count == 1 else "es" if noun.endswith(("s", "x", "ch")) else "s"
+    return f"{count:,} {noun}{ending}"
 
 
 def duration(seconds: float) -> str:

@@ -11,7 +11,7 @@ from tsvan.registry import MODELS
 from tsvan.run_config import FIRST_MODEL
 from tsvan.validation import UserError
 
-PRESETS = "paper (default): the published budget; dev: a short study for one GPU; smoke: a CPU, minutes"
+PRESETS = "paper (default): the published budget; dev: short, one GPU; smoke: a CPU, minutes; demo: what make demo runs"
 EPILOG = """also:
   tune_runner.py status --out DIR                      how a study stands: its files, Optuna and MLflow; --repair
   tune_runner.py reproduce RUN_ID                      train a logged run again from its own artifacts

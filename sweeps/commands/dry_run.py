@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 
 from sweeps.commands.request import ResolvedRequest
+from sweeps.commands.speed import Speed, counted_speed, measured_speed
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import grid_size, largest
 from sweeps.data import DataPlan
+from sweeps.execution.resources import check_share
 from sweeps.search.early_stopping import rung_points, score_points
 from sweeps.state.retention import SizeBound, size_bound
 from sweeps.state.uris import shown_uri
-from tsvan.cost import train_gflop
+from tsvan.data.store import INDEX, ClipStore
 from tsvan.interface import implementation
 from tsvan.run_config import Schedule
-from tsvan.terminal import duration
+from tsvan.terminal import counted, duration
 from tsvan.validation import UserError
 
-_SAMPLE = 12.0  # GFLOP of a generated clip
-_SPEED = {"cpu": 35.0, "cuda": 8_000.0}  # GFLOP/s: of a core, of a GPU as far as these small layers fill it
 _LONG_S = 24 * 3600.0
 
 
@@ -33,12 +39,14 @@ class Cost:
         sweep_s: calibration and all trials, early stopping not counted.
         final_s: the reruns.
         disk: at most, without the clip store.
+        source: how the times are known.
     """
 
     trial_s: float
     sweep_s: float
     final_s: float
     disk: SizeBound
+    source: str = ""
 
     @property
     def total_s(self) -> float:
@@ -46,31 +54,85 @@ class Cost:
         return self.sweep_s + self.final_s
 
 
-def estimate(config: SweepConfig, cuda: bool, cpus: int, num_classes: int, sweep: bool = True) -> Cost:
-    """Orders of magnitude from counted operations; the table of a running study shows measured times."""
-    speed = _SPEED["cuda"] if cuda else _SPEED["cpu"] * cpus
+def estimate(config: SweepConfig, speed: Speed, cuda: bool, num_classes: int, sweep: bool = True) -> Cost:
+    """Multiply a study's runs by the speed of this device, one run at a time; early stopping is not counted."""
     base, wide = config.base, largest(config)
-    train = train_gflop(base) * 0.5 + train_gflop(wide) * 0.5
-    sample = _SAMPLE * config.num_clips("validation", num_classes) * len(score_points(base.schedule))
-    trial_s = (train + sample) / speed
+    scores = len(score_points(base.schedule))
+    train_s = (speed.published_s + speed.largest_s) / 2
+    trial_s = train_s + speed.clip_s * config.num_clips("validation", num_classes) * scores
     reruns = config.final.report.seeds * 2
-    rerun_s = (train + _SAMPLE * config.num_clips("report", num_classes)) / speed
+    rerun_s = train_s + speed.clip_s * config.num_clips("report", num_classes)
     calibration = config.calibrate.seeds if sweep else 0
     if sweep and config.final.confirm.top_k > 1:
         reruns += config.final.confirm.seeds * (config.final.confirm.top_k + 1)
     trials = config.trials if sweep else 0
-    scores = len(score_points(base.schedule))
     disk = size_bound(wide, num_classes, trials, reruns + calibration, scores, _at_once(config, cuda))
-    return Cost(trial_s, trial_s * (trials + calibration), rerun_s * reruns, disk)
+    return Cost(trial_s, trial_s * (trials + calibration), rerun_s * reruns, disk, speed.source)
 
 
-def refuse_slow(config: SweepConfig, cost: Cost, cuda: bool, allowed: bool) -> None:
+def plan(request: ResolvedRequest, allow_slow: bool, mlflow: str) -> bool:
+    """Print the plan of `--dry-run`, its cost measured on this device unless the study would be refused as too slow.
+
+    Args:
+        mlflow: says how the tracking store answers.
+
+    Returns:
+        Whether the study would begin; why not is printed on stderr, a line each.
+    """
+    problems = [request.data] if isinstance(request.data, str) else []
+    with _collected(problems):
+        if request.address is None:
+            check_share(request.config, torch.cuda.device_count(), "this machine")
+    before = len(problems)
+    with _collected(problems):
+        refuse_slow(request, allow_slow)
+    measurable = len(problems) == before and (request.address is None or not request.cuda)
+    show(request, (_measured(request) if measurable else None) or counted_cost(request), mlflow)
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    return not problems
+
+
+def counted_cost(request: ResolvedRequest) -> Cost:
+    """Estimate the cost by counted operations, for a CPU."""
+    return _cost(request, counted_speed(request.config, os.cpu_count() or 1))
+
+
+def _cost(request: ResolvedRequest, speed: Speed) -> Cost:
+    classes, sweep = len(request.config.rules.classes), request.chosen is None
+    return estimate(request.config, speed, request.cuda, classes, sweep)
+
+
+@contextmanager
+def _collected(problems: list[str]) -> Iterator[None]:
+    """Collect the line of a UserError in place of raising it."""
+    try:
+        yield
+    except UserError as error:
+        problems.append(str(error))
+
+
+def _measured(request: ResolvedRequest) -> Cost | None:
+    """Measure the cost; None: it can't be, as the largest setting does not fit or no clips can be drawn."""
+    config, data = request.config, request.data
+    device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    try:
+        there = isinstance(data, DataPlan) and data.store is not None and (data.store / INDEX).exists()
+        store = ClipStore.open(data.store) if isinstance(data, DataPlan) and data.store and there else None
+        speed = measured_speed(config, store, device)
+    except (UserError, torch.OutOfMemoryError):
+        return None
+    return _cost(request, speed)
+
+
+def refuse_slow(request: ResolvedRequest, allowed: bool) -> None:
     """A paper's budget on a CPU is a mistake unless it is meant.
 
     Raises:
         UserError: says how long it would take.
     """
-    if cuda or allowed or cost.total_s < _LONG_S:
+    config, cost = request.config, counted_cost(request)
+    if request.cuda or allowed or cost.total_s < _LONG_S:
         return
     what = f"{config.trials} trials" if cost.sweep_s else "the final runs"
     raise UserError(
@@ -83,15 +145,24 @@ def show(request: ResolvedRequest, cost: Cost, mlflow: str) -> None:
     """Print the plan (`--dry-run`), one line a row."""
     rows = _rows(request, cost, mlflow)
     width = max(len(name) for name, _ in rows)
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     for name, value in rows:
-        print(f"{name:<{width}}  {value}")
+        line = f"{name:<{width}}  {value}"
+        print(_wrapped(line, columns, width + 2) if columns else line)
     for line in request.kept:
         print(line)
 
 
+def _wrapped(line: str, columns: int, indent: int) -> str:
+    """Wrap a row; paths and commands stay whole, so that they can be copied."""
+    return textwrap.fill(
+        line, columns, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
 def _rows(request: ResolvedRequest, cost: Cost, mlflow: str) -> list[tuple[str, str]]:
     config, paths, chosen = request.config, request.paths, request.chosen
-    data = request.data if isinstance(request.data, str) else _data(request.data)
+    data = f"MISSING: {request.data}" if isinstance(request.data, str) else _data(request.data)
     base = config.base
     n = base.schedule.iterations
     rungs = rung_points(base.schedule, config.scheduler)
@@ -99,7 +170,10 @@ def _rows(request: ResolvedRequest, cost: Cost, mlflow: str) -> list[tuple[str, 
     stopping = f"{config.scheduler.kind} at {', '.join(f'{rung:,}' for rung in rungs)}" if rungs else "none"
     confirm = config.final.confirm
     every = max(n // 10, 1)
-    calibrate = _many(config.calibrate.seeds, "seed") + " of the published row" if config.calibrate.seeds else "no"
+    classes = len(config.rules.classes)
+    scored = counted(config.num_clips("validation", classes), "clip")
+    clips = f"{counted(config.num_clips('report', classes), 'clip')} a run"
+    calibrate = counted(config.calibrate.seeds, "seed") + " of the published row" if config.calibrate.seeds else "no"
     sweep = [
         ("  calibrate", calibrate),
         ("3 sweep", f"{config.trials} trials x {base.schedule.total:,} iterations, batch {base.optimiser.batch_size}"),
@@ -107,7 +181,7 @@ def _rows(request: ResolvedRequest, cost: Cost, mlflow: str) -> list[tuple[str, 
         ("  objective", objectives),
         ("  sampler", config.sampler.kind),
         ("  stopping", stopping),
-        ("  scores", f"every {_many(every, 'iteration')}, {config.scoring.validation_clips or 'default'} clips"),
+        ("  scores", f"every {counted(every, 'iteration')}, {scored}"),
     ]
     time = f"roughly {_long(cost.sweep_s)} of sweep and " if chosen is None else "roughly "
     return [
@@ -118,12 +192,13 @@ def _rows(request: ResolvedRequest, cost: Cost, mlflow: str) -> list[tuple[str, 
         ("2 scorer", f"trained once for the clip store, accuracy floor {config.scoring.accuracy_floor}"),
         *(sweep if chosen is None else [("3 sweep", f"skipped: the config is from {chosen.origin}")]),
         ("  schedule", _schedule(base.schedule)),
-        ("4 final", f"{_many(config.final.report.seeds, 'seed')} for the winner and for the published row"),
-        ("  confirm", f"best {confirm.top_k}, {_many(confirm.seeds, 'seed')}" if _confirms(request) else "no"),
-        ("5 report", f"{paths.report}, {paths.summary}"),
+        ("4 final", f"{counted(config.final.report.seeds, 'seed')} for the winner and for the published row, {clips}"),
+        ("  confirm", f"best {confirm.top_k}, {counted(confirm.seeds, 'seed')}" if _confirms(request) else "no"),
+        ("5 report", f"{paths.page} (from the first score on), {paths.report}, {paths.summary}"),
         ("tracking", f"{shown_uri(request.where.uri)}: {mlflow}"),
         ("device", "GPU" if request.cuda else "CPU"),
-        ("time", f"{time}{_long(cost.final_s)} of final, one at a time"),
+        ("time", f"{time}{_long(cost.final_s)} of final, one run at a time"),
+        ("  by", cost.source),
         *_disk(cost.disk),
     ]
 
@@ -135,10 +210,6 @@ def _confirms(request: ResolvedRequest) -> bool:
 def _long(seconds: float) -> str:
     years = seconds / (365 * 86400)
     return duration(seconds) if years <= 2 else f"{years:.0f} years"
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _data(plan: DataPlan) -> str:
@@ -175,7 +246,7 @@ def _schedule(schedule: Schedule) -> str:
 def _disk(disk: SizeBound) -> list[tuple[str, str]]:
     gib = 2**30
     parts = (
-        f"{_many(disk.runs, 'ended run')} x {disk.networks / gib:.2f} GiB (networks alone), {disk.at_once} at a time "
+        f"{counted(disk.runs, 'ended run')} x {disk.networks / gib:.2f} GiB (networks alone), {disk.at_once} at a time "
         f"x {disk.running / gib:.2f} GiB (checkpoints with optimisers), {disk.records / gib:.1f} GiB of samples, "
         f"metrics and MLflow's copies"
     )

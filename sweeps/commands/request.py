@@ -137,5 +137,5 @@ def _data(request: Request, config: SweepConfig, record: StudyRecord | None, pat
         return locate(config.rules, config.preset, request.data_root, request.synthetic, paths)
     except UserError as error:
         if request.dry_run:
-            return f"MISSING: {error}"
+            return str(error)
         raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 from sweeps.config import space
 from sweeps.config.schema import Prior, SweepConfig
@@ -75,7 +75,7 @@ def _check_scoring(config: SweepConfig, where: str) -> None:
     floor, i3d = config.scoring.accuracy_floor, config.scoring.i3d
     if not isinstance(floor, str) and not 0 <= floor <= 1:
         raise UserError(f"{where}: scoring.accuracy_floor must be 'twice_chance' or from 0 to 1, got {floor:g}")
-    if i3d is not None and not Path(i3d).is_file():
+    if i3d is not None and not os.path.isfile(i3d):
         raise UserError(f"{where}: scoring.i3d: no file {i3d}; give the path of a TorchScript file")
 
 

@@ -17,7 +17,9 @@ from tsvan.scoring.config import published as published_scorer
 from tsvan.scoring.groups import group_size
 from tsvan.validation import STRICT, build
 
-PRESETS = ("paper", "dev", "smoke")
+PRESETS = ("paper", "dev", "smoke", "demo")
+STAND_INS = ("smoke", "demo")
+"""Presets that draw small stand-in videos where no data is given."""
 MOST_TRIALS, MOST_CLIPS, MOST_SEEDS = 100_000, 1_000_000, 1000
 """Far beyond what anybody asks for: a slip of the keyboard is told before it fills memory or disk."""
 
@@ -160,7 +162,7 @@ class SweepConfig:
     dataset: str
     own_dataset: DatasetRules | None = None
     model: str = FIRST_MODEL
-    preset: Literal["paper", "dev", "smoke"] = "paper"
+    preset: Literal["paper", "dev", "smoke", "demo"] = "paper"
     trials: int = Field(default=32, ge=1, le=MOST_TRIALS)
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     space: dict[str, Prior] = field(default_factory=dict)

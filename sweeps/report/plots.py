@@ -1,147 +1,259 @@
-"""Pictures of a study's report."""
+"""Plots of a study that can be hovered, for the report and the notebooks: Optuna's own where they serve, in Plotly.
+
+Every point of a trial carries the trial's number (`customdata`), by which the page links the plots with each other.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+import html
+import math
 
-from sweeps.config.schema import SweepConfig
+import optuna.visualization as optuna_plots
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
 from sweeps.final.reruns import FinalResult
-from sweeps.final.statistics import WITHOUT_INTERVAL, Interval
-from sweeps.state.job import scored_points
-from sweeps.state.paths import StudyPaths
-from sweeps.tracking.loss_curves import draw_curves
-from tsvan.journal import Journal
+from sweeps.final.statistics import WITHOUT_INTERVAL, shown
+from sweeps.report.plotted import PlottedStudy, PlottedTrial
+from tsvan.scoring.metrics import METRICS
+
+BLUE, ORANGE, GREY = "#1f5fa8", "#d9730d", "#8a8a8a"
+_HOVER = "%{text}<extra></extra>"
+_STATES = {"pruned": "stopped early", "running": "running"}
 
 
-def draw_figures(
-    summary: dict[str, Any], final: FinalResult | None, config: SweepConfig, paths: StudyPaths
-) -> dict[str, tuple[str, Path]]:
-    """Draw the plots into `figures/`.
+def plot_best_so_far(study: PlottedStudy) -> go.Figure:
+    """Plot every trial's score by its number and the best so far; trials without the full budget are hollow."""
+    figure = optuna_plots.plot_optimization_history(study.to_optuna(), target_name=study.config.objective.metric)
+    for trace in figure.data:
+        if trace.mode == "markers":
+            trace.update(name="complete", customdata=trace.x, hovertemplate=_HOVER, marker={"color": BLUE, "size": 9})
+            trace.text = [words(study, number) for number in trace.x]
+        else:
+            trace.update(name="best so far", hoverinfo="skip", line={"shape": "hv", "color": BLUE, "width": 1})
+    low, high = _limits(study)
+    for state, name in _STATES.items():
+        rest = [trial for trial in study.others if trial.state == state and trial.score is not None]
+        _add_hollow(figure, study, rest, [trial.number for trial in rest], name)
+    marked = [trial for trial in study.complete if trial.published]
+    figure.add_scatter(
+        x=[trial.number for trial in marked],
+        y=[trial.score for trial in marked],
+        name="published row",
+        mode="markers",
+        marker={"symbol": "star", "size": 15, "color": ORANGE},
+        hoverinfo="skip",
+    )
+    figure.update_xaxes(title="trial", tickformat="d", rangemode="tozero")
+    figure.update_yaxes(title=study.score_title, range=(low, high))
+    return styled(figure)
 
-    Returns:
-        Name -> (title, file): `trials`, `learning`, `settings`, of a best trial `losses`, of a final stage `final`.
+
+def plot_learning_curves(study: PlottedStudy) -> go.Figure:
+    """Plot every trial's score over the iterations: the best thick, those that were stopped dotted, to their last."""
+    figure = go.Figure()
+    best = study.complete[0].number if study.complete else None
+    for trial in sorted(study.trials, key=lambda trial: trial.number == best):
+        if not trial.curve:
+            continue
+        whole = trial.state == "complete"
+        name = trial.title + ("" if whole else f", {_STATES.get(trial.state, trial.state)}")
+        colour = ORANGE if trial.number == best else BLUE if whole else GREY
+        figure.add_scatter(
+            x=[iteration for iteration, _ in trial.curve],
+            y=[score for _, score in trial.curve],
+            name=name + (", best" if trial.number == best else ""),
+            mode="lines+markers",
+            line={"color": colour, "width": 3 if trial.number == best else 1.2, "dash": "solid" if whole else "dot"},
+            marker={"size": 5, "symbol": "circle" if whole else "circle-open"},
+            customdata=[trial.number] * len(trial.curve),
+            text=[words(study, trial.number)] * len(trial.curve),
+            hovertemplate="iteration %{x:,}: %{y:.5g}<br>%{text}<extra></extra>",
+        )
+    schedule = study.config.base.schedule
+    for text, shares in schedule.knots.items():
+        start, end = (schedule.pretrain_iterations + share * schedule.iterations for share in shares)
+        band = {"fillcolor": GREY, "opacity": 0.08, "line_width": 0, "annotation_position": "top"}
+        figure.add_vrect(start, end, annotation_text=text.removesuffix(" between"), **band)
+    pretrained = ", pre-training included" if schedule.pretrain_iterations else ""
+    figure.update_xaxes(title=f"iteration{pretrained}", range=(0, schedule.total * 1.02))
+    figure.update_yaxes(title=study.score_title)
+    return styled(figure)
+
+
+def plot_slices(study: PlottedStudy) -> go.Figure:
+    """Plot the score by each setting: complete trials filled, those that were stopped early hollow."""
+    if not study.complete:
+        return note("No trial is complete yet.")
+    names = list(study.config.space)
+    figure = optuna_plots.plot_slice(study.to_optuna(), params=names, target_name=study.config.objective.metric)
+    order = sorted(names)  # Optuna's order of the columns
+    for trace in figure.data:
+        numbers = list(trace.marker.color)
+        trace.update(customdata=numbers, text=[words(study, n) for n in numbers], hovertemplate=_HOVER)
+        trace.update(marker={"color": BLUE, "size": 9, "showscale": False, "colorbar": None}, name="complete")
+    stopped = [trial for trial in study.others if trial.state == "pruned" and trial.score is not None]
+    for column, name in enumerate(order, start=1):
+        choices = study.config.space[name].values is not None
+        places = [repr(trial.params[name]) if choices else trial.params[name] for trial in stopped]
+        where = {"row": 1, "col": column} if len(order) > 1 else {}
+        _add_hollow(figure, study, stopped, places, "stopped early", showlegend=column == 1, **where)
+    figure.update_layout(width=None)
+    figure.update_yaxes(range=_limits(study))
+    return styled(figure)
+
+
+def plot_parallel(study: PlottedStudy) -> go.Figure:
+    """Plot every complete trial as a line through its settings to its score."""
+    if not study.complete:
+        return note("No trial is complete yet.")
+    names = list(study.config.space)
+    figure = optuna_plots.plot_parallel_coordinate(
+        study.to_optuna(), params=names, target_name=study.config.objective.metric
+    )
+    return styled(figure)
+
+
+def plot_contour(study: PlottedStudy, names: list[str]) -> go.Figure:
+    """Plot the score over two settings: the complete trials, and between them Optuna's interpolation, which claims
+    nothing about trials that were not made.
+
+    Args:
+        names: horizontal and vertical.
     """
-    paths.figures.mkdir(parents=True, exist_ok=True)
-    figures = {
-        "trials": ("Scores of the trials", _history(summary, config, paths.figures / "trials.png")),
-        "learning": ("Score over the iterations", _learning_curves(summary, config, paths)),
-        "settings": ("Score by setting; pruned trials are hollow", _slices(summary, config, paths.figures)),
-    }
-    best = summary["best"]
-    if best is not None:
-        losses = paths.figures / "losses.png"
-        draw_curves(paths.trial(best["number"]).metrics, losses)
-        figures["losses"] = (f"Losses of trial {best['number']}", losses)
-    (paths.figures / "final.png").unlink(missing_ok=True)
-    if final is not None and config.objective.metric in final.winner.scores:
-        figures["final"] = ("Every seed's score, and the paired differences", _seeds(final, config, paths.figures))
-    return figures
+    varied = [name for name in names if len({trial.params[name] for trial in study.complete}) > 1]
+    if len(varied) < 2:
+        return note(f"No contour: {' and '.join(names)} need at least two values each among the complete trials.")
+    return styled(
+        optuna_plots.plot_contour(study.to_optuna(), params=names, target_name=study.config.objective.metric)
+    )
 
 
-def _seeds(final: FinalResult, config: SweepConfig, folder: Path) -> Path:
-    """Each seed as a line from the published row to the winner, and its difference with the mean's interval."""
-    from matplotlib.figure import Figure
+def plot_seeds(final: FinalResult, metrics: list[str]) -> go.Figure:
+    """Plot for each metric every seed's two values, joined, and beside them the differences with mean and 95% interval.
 
-    metric = config.objective.metric
+    Both runs of a seed saw the same batches in the same order, so their difference is less noisy than either value.
+
+    Args:
+        metrics: by name, one a row; those that the runs do not have are left out.
+    """
+    known = [name for name in metrics if name in final.winner.scores]
+    if not known:
+        return note("No seeds to show: no run of the final stage completed.")
+    figure = make_subplots(len(known), 2, column_widths=[0.5, 0.5], horizontal_spacing=0.14)
     rows = [final.winner] if final.same else [final.published, final.winner]
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    scores = [row.by_seed(metric) for row in rows]
-    for seed in scores[0] if len(scores) == 2 else ():
-        if seed in scores[1]:
-            left.plot((0, 1), [values[seed] for values in scores], color="0.7", linewidth=1, zorder=1)
-    for place, values in enumerate(list(row.values()) for row in scores):
-        left.scatter([place] * len(values), values, zorder=2)
-        if values:
-            left.hlines(sum(values) / len(values), place - 0.15, place + 0.15, color="black", linewidth=1.5)
-    left.set_xticks(range(len(rows)), [f"{row.role}\n({row.origin})" for row in rows], fontsize=8)
-    left.set_xlim(-0.5, len(rows) - 0.5)
-    left.set_ylabel(metric)
-    left.ticklabel_format(axis="y", useOffset=False)
-    difference = final.differences.get(metric)
-    if difference is None:
-        right.remove()
-    else:
-        right.axhline(0, color="0.6", linewidth=0.8)
-        right.scatter([0] * len(difference.values), difference.values, color="0.5", label="each seed")
-        right.errorbar([0.3], [difference.mean], yerr=_bars(metric, difference), fmt="o", capsize=4, label=_LABEL)
-        right.set_xlim(-0.4, 0.7)
-        right.set_xticks([])
-        right.set_title("winner - published, paired by seed", fontsize=9)
-        right.legend(fontsize=7)
-    out = folder / "final.png"
-    figure.savefig(out, dpi=100)
-    return out
+    titles = [f"{row.role} ({row.origin.rpartition('/')[2]})" for row in rows]
+    for place, metric in enumerate(known, start=1):
+        scores = [row.by_seed(metric) for row in rows]
+        for seed in dict.fromkeys(seed for values in scores for seed in values):
+            figure.add_scatter(
+                x=titles,
+                y=[values.get(seed) for values in scores],
+                mode="lines+markers",
+                line={"color": GREY, "width": 1},
+                marker={"size": 9, "color": [ORANGE, BLUE][-len(rows) :]},
+                hovertemplate=f"seed {seed}: %{{y:.6g}}<extra></extra>",
+                row=place,
+                col=1,
+            )
+        lower = METRICS[metric].direction == "minimize"
+        figure.update_yaxes(title=f"{metric}<br>({'lower' if lower else 'higher'} is better)", row=place, col=1)
+        _add_differences(figure, final, metric, place)
+    figure.update_layout(showlegend=False)
+    return styled(figure, height=300 * len(known))
 
 
-_LABEL = "mean, 95% interval"
+def _add_differences(figure: go.Figure, final: FinalResult, metric: str, place: int) -> None:
+    found = final.differences.get(metric)
+    if found is None:
+        return
+    figure.add_scatter(
+        x=found.values,
+        y=["each seed"] * len(found.values),
+        mode="markers",
+        marker={"size": 9, "color": BLUE},
+        hovertemplate="%{x:+.6g}<extra></extra>",
+        row=place,
+        col=2,
+    )
+    bars = {}
+    if found.low is not None and found.high is not None and metric not in WITHOUT_INTERVAL:
+        below, above = [found.mean - found.low], [found.high - found.mean]
+        bars = {"error_x": {"type": "data", "symmetric": False, "array": above, "arrayminus": below}}
+    figure.add_scatter(
+        x=[found.mean],
+        y=["mean, 95%"],
+        mode="markers",
+        marker={"size": 11, "color": ORANGE, "symbol": "diamond"},
+        hovertemplate=f"{shown(metric, found, '+')}<extra></extra>",
+        row=place,
+        col=2,
+        **bars,
+    )
+    figure.add_vline(0, line_width=1, line_color="black", row=place, col=2)
+    side = "left" if METRICS[metric].direction == "minimize" else "right"
+    figure.update_xaxes(title=f"best - published: {side} of 0 is better", row=place, col=2)
 
 
-def _bars(metric: str, value: Interval) -> list[list[float]] | None:
-    """Below and above the mean; None: one value has no interval, and none is shown of a Frechet distance."""
-    if value.low is None or value.high is None or metric in WITHOUT_INTERVAL:
-        return None
-    return [[value.mean - value.low], [value.high - value.mean]]
+def _add_hollow(
+    figure: go.Figure, study: PlottedStudy, trials: list[PlottedTrial], places: list[object], name: str, **where: object
+) -> None:
+    """Add trials without the full budget; those beyond the axis lie on its edge."""
+    low, high = _limits(study)
+    inset = 0.03 * (high - low)
+    figure.add_scatter(
+        x=places,
+        y=[min(max(trial.score or 0.0, low + inset), high - inset) for trial in trials],
+        name=name,
+        mode="markers",
+        marker={"symbol": "circle-open", "size": 8, "color": GREY},
+        customdata=[trial.number for trial in trials],
+        text=[words(study, trial.number) for trial in trials],
+        hovertemplate=_HOVER,
+        **where,
+    )
 
 
-def _history(summary: dict[str, Any], config: SweepConfig, out: Path) -> Path:
-    figure, axes = _figure()
-    for state, marker in (("complete", "o"), ("pruned", "x")):
-        rows = [t for t in summary["trials"] if t["state"] == state and t["score"] is not None]
-        axes.plot([t["number"] for t in rows], [t["score"] for t in rows], marker, label=state)
-    axes.set_xlabel("trial")
-    axes.set_ylabel(config.objective.metric)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend()
-    figure.savefig(out, dpi=100)
-    return out
+def _limits(study: PlottedStudy) -> tuple[float, float]:
+    """Find the ends of a score axis: what complete trials span, with a margin. One that went astray must not squash
+    the others."""
+    ranked = study.complete or tuple(trial for trial in study.trials if trial.score is not None)
+    scores = [trial.score for trial in ranked if trial.score is not None and math.isfinite(trial.score)] or [0.0, 1.0]
+    margin = 0.15 * (max(scores) - min(scores)) or max(abs(max(scores)), 1e-3) * 0.05
+    return min(scores) - margin, max(scores) + margin
 
 
-def _learning_curves(summary: dict[str, Any], config: SweepConfig, paths: StudyPaths) -> Path:
-    figure, axes = _figure()
-    for trial in summary["trials"]:
-        points = scored_points(Journal(paths.trial(trial["number"]).metrics))
-        pairs = [
-            (p.iteration, p.values[config.objective.metric]) for p in points if config.objective.metric in p.values
-        ]
-        if pairs:
-            axes.plot(*zip(*pairs, strict=True), marker=".", linewidth=1, label=str(trial["number"]))
-    axes.set_xlabel("iteration")
-    axes.set_ylabel(config.objective.metric)
-    if 0 < len(summary["trials"]) <= 12:
-        axes.legend(title="trial", fontsize=7)
-    out = paths.figures / "learning.png"
-    figure.savefig(out, dpi=100)
-    return out
+def words(study: PlottedStudy, number: int) -> str:
+    """Say all about a trial when it is hovered."""
+    trial = next(trial for trial in study.trials if trial.number == number)
+    score = "no score" if trial.score is None else f"{study.config.objective.metric} {trial.score:.5g}"
+    settings = [f"{name} {_short(value)}" for name, value in trial.params.items()]
+    state = html.escape(trial.reason or _STATES.get(trial.state, trial.state))
+    done = f"{state}, {trial.iteration:,} iterations"
+    return "<br>".join([f"<b>{trial.title}</b>: {score}", ", ".join(settings), done])
 
 
-def _slices(summary: dict[str, Any], config: SweepConfig, folder: Path) -> Path:
-    from matplotlib.figure import Figure
-
-    names = list(config.space) or ["number"]
-    figure = Figure(figsize=(2.6 * len(names), 2.8), layout="constrained")
-    figure.supylabel(config.objective.metric, fontsize=10)
-    for axes, name in zip(figure.subplots(1, len(names), squeeze=False).flat, names, strict=True):
-        for trial in summary["trials"]:
-            if trial["score"] is not None:
-                fill = "C0" if trial["state"] == "complete" else "none"
-                axes.scatter([_place(trial["params"].get(name))], [trial["score"]], facecolors=fill, edgecolors="C0")
-        axes.set_xlabel(name)
-        axes.ticklabel_format(axis="y", useOffset=False)
-    out = folder / "settings.png"
-    figure.savefig(out, dpi=100)
-    return out
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _figure() -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
+def note(text: str) -> go.Figure:
+    """Make a line in place of a plot that would mislead."""
+    figure = go.Figure()
+    figure.add_annotation(text=text, showarrow=False, x=0, y=0.5, xref="paper", yref="paper", xanchor="left")
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    return styled(figure, height=90)
 
-    figure = Figure(figsize=(6, 3.2), layout="constrained")
-    axes = figure.subplots()
-    axes.ticklabel_format(axis="y", useOffset=False)
-    return figure, axes
 
-
-def _place(value: Any) -> Any:
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
+def styled(figure: go.Figure, height: int = 380) -> go.Figure:
+    """Give a plot the look that all have in common."""
+    figure.update_layout(
+        template="plotly_white",
+        title=None,
+        height=height,
+        margin={"l": 60, "r": 20, "t": 30, "b": 50},
+        hovermode="closest",
+        hoverlabel={"align": "left"},
+    )
+    return figure

@@ -10,6 +10,7 @@ from sweeps.final.reruns import FinalResult
 from sweeps.final.rival import Rival, against, rival_verdict
 from sweeps.report.tables import cell, escaped, table
 from tsvan.run_config import TrainConfig
+from tsvan.terminal import counted
 
 
 def rival_summary(result: FinalResult | None, rival: Rival | None, config: SweepConfig) -> dict[str, Any]:
@@ -34,8 +35,8 @@ def rival_lines(final: FinalResult | None, rival: Rival, config: SweepConfig) ->
     settings = describe(TrainConfig.from_dict(rival.winner.config))
     about = (
         f"{rival.title}: the winner of the study in `{escaped(str(rival.folder))}`, {settings}, trained with "
-        f"{len(rival.winner.seeds)} fresh seed(s) and scored by the same scorer on {rival.num_clips:,} clips of the "
-        f"same labels. The scorer takes ten frames of a clip, of longer ones the first ten."
+        f"{counted(len(rival.winner.seeds), 'fresh seed')} and scored by the same scorer on {rival.num_clips:,} clips "
+        f"of the same labels. The scorer takes ten frames of a clip, of longer ones the first ten."
     )
     if final is None:
         return [about, "", "This study has no final result to set beside it."]

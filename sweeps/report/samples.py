@@ -19,15 +19,20 @@ from numpy.typing import NDArray
 from sweeps.config.schema import SweepConfig
 from sweeps.final.reruns import FinalResult
 from sweeps.final.rival import Rival
+from sweeps.report.sections import Picture
 from sweeps.report.summary import ranked
 from sweeps.state.paths import StudyPaths, TrialPaths
 from tsvan import video
 from tsvan.checkpoint import Checkpoint, list_checkpoints, load
+from tsvan.data.batches import FrameReader
+from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
 from tsvan.interface import implementation
 from tsvan.pictures import mask_sheet, random_frames, titled_films, titled_rows
 from tsvan.sampling import generate
 from tsvan.scoring.groups import sample_group
+from tsvan.scoring.windows import held_out_windows
+from tsvan.scoring.windows import load as load_windows
 from tsvan.state_file import MADE_AGAIN, read_state
 from tsvan.validation import UserError
 from tsvan.video import Pixels
@@ -35,16 +40,8 @@ from tsvan.video import Pixels
 SHOWN_TRIALS = 3
 SHOWN_CLIPS = 6
 _A_CLASS, _WITHOUT_CLASSES = 2, 20
-_FORMAT = 1
+_FORMAT = 2
 _RIVAL = "rival"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A file of the report: PNG or MP4, and its title."""
-
-    title: str
-    file: Path
 
 
 @dataclass(frozen=True)
@@ -72,6 +69,7 @@ def draw_pictures(
     config: SweepConfig,
     result: FinalResult | None,
     trials: list[dict[str, Any]],
+    store: ClipStore | None,
     paths: StudyPaths,
     rival: Rival | None = None,
 ) -> list[Picture]:
@@ -79,10 +77,12 @@ def draw_pictures(
 
     Args:
         trials: rows of the summary.
+        store: whose held-out clips stand beside the generated ones; None: none do.
         rival: another study, whose winner is shown, too.
 
     Returns:
-        The pictures, in the order of the report; empty when no network is left to show.
+        The pictures, in the order of the report, the film of the first screen first; empty when no network is left to
+        show.
     """
     subjects = _subjects(config, result, trials, paths)
     if subjects and rival is not None:
@@ -99,7 +99,8 @@ def draw_pictures(
     note.unlink(missing_ok=True)  # what is drawn over is not what it lists
     paths.figures.mkdir(parents=True, exist_ok=True)
     shown = [_show(subject) for subject in subjects]
-    pictures = [*_side_by_side(shown, paths), *_of_each(shown, result, config, paths), *_masks(shown[0], paths)]
+    pictures = [_compared(shown, store, paths), *_side_by_side(shown, paths)]
+    pictures += [*_of_each(shown, result, config, paths), *_masks(shown[0], paths)]
     for name in known.get("pictures", []):
         if name[1] not in {picture.file.name for picture in pictures}:
             (paths.figures / name[1]).unlink(missing_ok=True)
@@ -146,6 +147,34 @@ def _latents(num_classes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The beginning of the validation group: what selection has seen anyway."""
     group = sample_group("validation", num_classes, _A_CLASS * num_classes if num_classes > 1 else _WITHOUT_CLASSES)
     return group.seeds, group.labels
+
+
+def _compared(shown: list[_Shown], store: ClipStore | None, paths: StudyPaths) -> Picture:
+    """Film held-out clips, the winner and the published row side by side; without a final stage the best trial."""
+    rivals = [one for one in shown if one.subject.name in ("best", "published", _RIVAL)] or shown[:1]
+    count = min(SHOWN_CLIPS, len(shown[0].clips))
+    films = [(one.subject.title, one.clips[:count]) for one in rivals]
+    titles = " and ".join(one.subject.title for one in rivals)
+    if store is not None:
+        _, labels = _latents(len(shown[0].loaded.classes))
+        name = "drawn stand-ins" if store.data_source == "synthetic" else "real"
+        films.insert(0, (f"{name}, held out", _held_out(store, labels[:count])))
+        titles = f"{films[0][0].capitalize()}, {titles}"
+    film = paths.figures / "compared.mp4"
+    video.write_mp4(film, titled_films(films, columns=3))
+    return Picture(f"{titles}; generated from the same latents, of the same classes", film)
+
+
+def _held_out(store: ClipStore, labels: NDArray[np.int64]) -> Pixels:
+    """Read a held-out clip for each label, (N, T, H, W, 3); of a class with too few windows some come twice, of one
+    with none another class's stand in."""
+    windows = held_out_windows(store)
+    chosen = []
+    for place, label in enumerate(labels):
+        of_class = [window for window in windows if window.clip.label == label] or windows
+        nth = int((labels[:place] == label).sum())
+        chosen.append(of_class[nth * max(len(of_class) // 2, 1) % len(of_class)])
+    return video.to_uint8(load_windows(FrameReader(store, "cpu"), chosen))
 
 
 def _side_by_side(shown: list[_Shown], paths: StudyPaths) -> list[Picture]:

@@ -11,12 +11,17 @@ from sweeps.config.schema import SweepConfig
 from sweeps.config.space import describe
 from sweeps.final.reruns import FinalResult
 from sweeps.final.rival import Rival
+from sweeps.final.seed_noise import study_noise
 from sweeps.final.statistics import WITHOUT_INTERVAL, Interval, shown
 from sweeps.live_table import LiveTable
+from sweeps.report.content import final_sections
 from sweeps.report.html import write_page
-from sweeps.report.markdown import near_best_lines, write_report
+from sweeps.report.markdown import write_markdown
+from sweeps.report.near_best import near_best, near_best_lines
+from sweeps.report.plotted import read_trials
 from sweeps.report.rival import rival_summary
-from sweeps.report.samples import Picture, draw_pictures
+from sweeps.report.samples import draw_pictures
+from sweeps.report.sections import Picture
 from sweeps.report.summary import summarise
 from sweeps.report.tables import escaped, metrics_table
 from sweeps.scorer import ScorerResult
@@ -27,8 +32,10 @@ from sweeps.state.uris import shown_uri
 from sweeps.tracking.model_registry import ModelCard
 from sweeps.tracking.uploader import Uploader
 from tsvan.checkpoint import list_checkpoints
+from tsvan.data.store import ClipStore
 from tsvan.files import shown_path, write_atomically
 from tsvan.run_config import TrainConfig
+from tsvan.terminal import counted
 
 _IN_NOTE = 4
 """Pictures that the description in MLflow begins with; a description has 5,000 characters."""
@@ -52,17 +59,24 @@ def publish(
     Returns:
         Exit code: 0, or 1 without a usable trial.
     """
-    trials = trial_rows(paths, config)
+    store = ClipStore.open(record.store)
+    trials, study = trial_rows(paths, config), read_trials(paths, config)
+    noise = study_noise(paths, config.objective.metric, config.num_clips("validation", store.num_classes))
+    near = near_best(study, noise)
     usable = result is not None and bool(result.winner.scores)
     if result is not None and usable:
         _write_chosen(result, paths)
     model = _register(result, config, paths, uploader) if result is not None and usable else None
     beside = rival_summary(result, rival, config)
-    summary = summarise(config, record, trials, result, vars(scorer), paths, model, beside)
-    pictures = draw_pictures(config, result, trials, paths, rival)
-    write_report(summary, result, pictures, config, paths, shown_uri(uploader.uri), rival)
-    write_page(paths.report, paths.page)
-    _deliver(summary, result, pictures, config, uploader, paths)
+    summary = summarise(config, record, trials, result, vars(scorer), paths, model, noise, near, beside)
+    pictures = draw_pictures(config, result, trials, store, paths, rival)
+    title = f"{config.dataset}: study {paths.root.name}"
+    where = shown_uri(uploader.uri)
+    sections = final_sections(summary, result, noise, near, study, pictures, config, where, rival)
+    write_markdown(title, sections, paths.report)
+    write_page(title, sections, paths.page)
+    doubt = near_best_lines(study, noise, near)
+    _deliver(summary, result, pictures, doubt, config, uploader, paths)
     for line in _closing_lines(result, config, paths, summary):
         live_table.say(line)
     if rival is not None:
@@ -113,6 +127,7 @@ def _deliver(
     summary: dict[str, Any],
     result: FinalResult | None,
     pictures: list[Picture],
+    doubt: list[str],
     config: SweepConfig,
     uploader: Uploader,
     paths: StudyPaths,
@@ -132,7 +147,7 @@ def _deliver(
             "verdict": result.verdict,
             "best": describe(TrainConfig.from_dict(result.winner.config)),
         }
-        tags["mlflow.note.content"] = _note(result, summary, pictures[:_IN_NOTE], config, uploader.parent_run)
+        tags["mlflow.note.content"] = _note(result, summary, pictures[:_IN_NOTE], doubt, uploader.parent_run)
     files = [paths.page, paths.report, paths.summary, paths.choice, paths.figures, paths.chosen_config, paths.database]
     uploader.finish(values, tags, [file for file in files if file.exists()])
 
@@ -146,10 +161,11 @@ def _final_values(metric: str, score: Interval | None) -> dict[str, float]:
     return values
 
 
-def _note(result: FinalResult, summary: dict[str, Any], pictures: list[Picture], config: SweepConfig, run: str) -> str:
+def _note(result: FinalResult, summary: dict[str, Any], pictures: list[Picture], doubt: list[str], run: str) -> str:
     """The description of the study's run: verdict, metrics, what the noise leaves open, the samples.
 
     Args:
+        doubt: lines that say what the noise between seeds leaves open.
         run: id of the run, whose own artifacts the pictures are.
     """
     sheets = [picture for picture in pictures if picture.file.suffix == ".png"]
@@ -163,7 +179,7 @@ def _note(result: FinalResult, summary: dict[str, Any], pictures: list[Picture],
         *metrics_table(result, summary),
         "",
         *(f"**{escaped(one.title)}**\n\n![sheet]({_address(one, run)})\n" for one in sheets),
-        *near_best_lines(summary, config),
+        *doubt,
     ]
     return "\n".join(lines)
 
@@ -195,14 +211,14 @@ def _closing_lines(
     winner = result.winner
     settings = describe(TrainConfig.from_dict(winner.config))
     metric = config.objective.metric
-    score = winner.scores[metric]
-    seeds = f"{len(score.values)} seed{'s' if len(score.values) > 1 else ''}"
+    score, looks = winner.scores[metric], summary["final"]
+    seeds = counted(len(score.values), "seed")
     return [
         *lines,
         f"best config: {settings} ({winner.origin}), in {shown_path(paths.chosen_config)}",
-        f"final score: {metric} {shown(metric, score)} over {seeds}, {result.num_clips} clips",
+        f"final score: {metric} {shown(metric, score)} over {seeds}, {result.num_clips:,} clips",
         *([] if near is None else [_near_line(near)]),
-        f"looks at the sealed report group: {summary['final']['looks']}, for {summary['final']['choices']} choice(s)",
+        f"looks at the sealed report group: {looks['looks']}, for {counted(looks['choices'], 'choice')}",
         f"verdict: {result.verdict}",
     ]
 

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from sweeps.config.schema import SweepConfig
+from sweeps.config.space import describe
 from sweeps.data import clips_summary
 from sweeps.final.reruns import FinalResult
-from sweeps.final.seed_noise import near_best, study_noise
+from sweeps.final.seed_noise import NearBest
 from sweeps.final.statistics import Noise
 from sweeps.search.storage import run_of
-from sweeps.state.job import read_job
+from sweeps.state.job import Outcome, read_job
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.record import StudyRecord
 from sweeps.state.versions import versions
+from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
 from tsvan.scoring.seal import looks, num_choices
@@ -29,20 +31,21 @@ def summarise(
     scorer: dict[str, Any],
     paths: StudyPaths,
     model: str | None,
+    noise: Noise | None,
+    near: NearBest | None,
     beside: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write `summary.json`; `beside` is what it says of a rival."""
     store = ClipStore.open(record.store)
-    noise = study_noise(paths, config.objective.metric, config.num_clips("validation", store.num_classes))
     summary = {
         "dataset": config.dataset,
         "data_source": record.data_source,
         "trials": trials,
         "best": next(iter(ranked(trials, config)), None),
         "noise": None if noise is None else vars(noise),
-        "near_best": _near_best(trials, config, noise),
+        "near_best": None if near is None else near.to_dict(),
         "final": None if final is None else {**final.to_dict(), **_looks(paths)},
-        "reruns": list(_reruns(paths)),
+        "reruns": list(_reruns(paths, config.objective.metric)),
         "versions": versions(),
         "study_id": record.study_id,
         "preset": config.preset,
@@ -69,24 +72,25 @@ def ranked(trials: list[dict[str, Any]], config: SweepConfig) -> list[dict[str, 
     return config.objective.rank(complete, lambda trial: trial["score"])
 
 
-def _near_best(trials: list[dict[str, Any]], config: SweepConfig, noise: Noise | None) -> dict[str, Any] | None:
-    complete = ranked(trials, config)
-    scores = {trial["number"]: trial["score"] for trial in complete}
-    params = {trial["number"]: trial["params"] for trial in complete}
-    found = near_best(config, noise, scores, params)
-    return None if found is None else found.to_dict()
-
-
 def _looks(paths: StudyPaths) -> dict[str, int]:
     return {"looks": count_looks(paths), "choices": num_choices(paths.choice)}
 
 
-def _reruns(paths: StudyPaths) -> Iterator[dict[str, Any]]:
-    """Runs of calibration, confirm and report: name, training seed, MLflow run."""
+def _reruns(paths: StudyPaths, metric: str) -> Iterator[dict[str, Any]]:
+    """Describe each run of calibration, confirm and report; `score`: of the objective, None without an end."""
     for folder in map(TrialPaths, sorted(paths.root.glob("final/*"))):
-        job = read_job(folder)
-        if job is not None:
-            yield {"name": job.name, "seed": job.config["seed"], "mlflow_run_id": run_of(folder)}
+        job, outcome = read_job(folder), Outcome.read(folder)
+        if job is None:
+            continue
+        done = outcome is not None and outcome.state == "complete"
+        yield {
+            "name": job.name,
+            "stage": job.stage,
+            "config": describe(TrainConfig.from_dict(job.config)),
+            "seed": job.config["seed"],
+            "score": outcome.values.get(metric) if outcome is not None and done else None,
+            "mlflow_run_id": run_of(folder),
+        }
 
 
 def count_looks(paths: StudyPaths) -> int:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
+from statistics import mean, stdev
 from typing import Any
 
 from sweeps.config.schema import SweepConfig
 from sweeps.final.reruns import FinalResult, Reported
 from sweeps.final.rival import Rival
 from sweeps.final.statistics import WITHOUT_INTERVAL, Interval, decimals, shown
-from sweeps.report.summary import ranked
+from sweeps.report.plotted import PlottedStudy
 from sweeps.state.job import MENDED
 from tsvan.run_config import TrainConfig
 from tsvan.scoring.metrics import METRICS
 from tsvan.state_file import read_state
+from tsvan.terminal import counted
 
 FEW_SEEDS = 5
 """With fewer, every point is shown."""
@@ -59,15 +62,16 @@ def metrics_table(final: FinalResult | None, summary: dict[str, Any], rival: Riv
         values = [cell(name, rival.winner.scores.get(name)) for name in names]
         rows.append([f"**{rival.title}** ({escaped(rival.winner.origin)})", f"{rival.num_clips:,}", *values])
     sizes = f"{bounds['num_clips']:,} ({bounds['num_distance_clips']:,})"
+    clips = "stand-in" if summary["data_source"] == "synthetic" else "real"
     for kind, bound in bounds["rows"].items():
-        title = f"{kind}, held out" if kind == "real" else f"{kind} (real clips, broken)"
+        title = f"{clips}, held out" if kind == "real" else f"{kind} ({clips} clips, broken)"
         rows.append([title, sizes, *(f"{bound[name]:.4g}" if name in bound else "-" for name in names)])
     return [
         *table(head, rows),
         "",
-        "Mean over the seeds [95% t interval]. Real clips are the bound that a perfect generator would reach; in "
-        "brackets the N of their distances. Scores grow with N, see below. The Frechet distance is on this scorer's "
-        "features and is no I3D FVD; it has no interval, as resampling biases it"
+        f"Mean over the seeds [95% t interval]. {clips.capitalize()} clips are the bound that a perfect generator "
+        "would reach; in brackets the N of their distances. Scores grow with N, see below. The Frechet distance is on "
+        "this scorer's features and is no I3D FVD; it has no interval, as resampling biases it"
         + ("." if _comparable(configs) else ", and with fewer than 1,024 clips on either side it is not comparable."),
     ]
 
@@ -88,24 +92,22 @@ def settings_table(final: FinalResult | None, config: SweepConfig) -> list[str]:
     return table(["", *config.published.columns], [[name, *train.columns.values()] for name, train in rows])
 
 
-def trials_table(trials: list[dict[str, Any]], config: SweepConfig) -> list[str]:
+def trials_table(study: PlottedStudy) -> list[str]:
     """Complete trials, best first; then the others, which had less budget."""
-    complete = ranked(trials, config)
-    rest = [trial for trial in trials if trial not in complete]
-    names = list(config.space)
+    names = list(study.config.space)
     rows = [
         [
-            str(trial["number"]),
-            *(_number(trial["params"].get(name)) for name in names),
-            _number(trial["score"]),
-            f"{trial['iteration']:,}",
-            "-" if trial["seconds"] is None else f"{trial['seconds'] / 60:.1f}",
-            trial["state"],
-            escaped(trial["reason"] or ("" if trial["origin"] == "sampler" else trial["origin"])),
+            str(trial.number),
+            *(_number(trial.params.get(name)) for name in names),
+            "-" if trial.score is None else f"{trial.score:.{study.digits}f}",
+            f"{trial.iteration:,}",
+            "-" if trial.seconds is None else f"{trial.seconds / 60:.1f}",
+            trial.state,
+            escaped(trial.reason or ("" if trial.origin == "sampler" else trial.origin)),
         ]
-        for trial in [*complete, *rest]
+        for trial in [*study.complete, *study.others]
     ]
-    return table(["trial", *names, config.objective.metric, "iteration", "minutes", "state", ""], rows)
+    return table(["trial", *names, study.config.objective.metric, "iteration", "minutes", "state", ""], rows)
 
 
 def reproduce_table(summary: dict[str, Any], uri: str) -> list[str]:
@@ -115,6 +117,35 @@ def reproduce_table(summary: dict[str, Any], uri: str) -> list[str]:
     command = "python tune_runner.py reproduce {} --tracking-uri " + shlex.quote(uri)
     rows = [[name, f"`{command.format(run)}`"] for name, run in runs if run]
     return table(["run", "command"], rows) if rows else ["No run is in MLflow."]
+
+
+def looks_line(values: Mapping[str, Any], runs: int) -> str:
+    """Say how often the sealed group was opened, and what that means.
+
+    Args:
+        values: of the summary's final stage.
+        runs: runs of this choice.
+    """
+    return (
+        f"The sealed `report` group was looked at {counted(values['looks'], 'time')} so far, by {counted(runs, 'run')} "
+        f"of this choice; it was opened for {counted(values['choices'], 'choice')} of a winner. Each further choice "
+        "makes a lucky one likelier."
+    )
+
+
+def reruns_table(reruns: list[dict[str, Any]], metric: str) -> list[str]:
+    """Tabulate every config that was trained with fresh seeds: its scores by seed, mean and standard deviation, in
+    each stage's own group of clips. Empty: none was."""
+    groups: dict[tuple[str, str], list[float]] = {}
+    for run in reruns:
+        if run["score"] is not None:
+            groups.setdefault((run["stage"], run["config"]), []).append(run["score"])
+    rows = [
+        [stage, config, str(len(values)), ", ".join(f"{value:.5g}" for value in values), f"{mean(values):.5g}",
+         f"{stdev(values):.3g}" if len(values) > 1 else "-"]
+        for (stage, config), values in groups.items()
+    ]  # fmt: skip
+    return table(["stage", "config", "seeds", f"{metric} by seed", "mean", "standard deviation"], rows) if rows else []
 
 
 def cell(name: str, value: Interval | None, sign: str = "") -> str:

@@ -8,6 +8,7 @@ from sweeps.search.recorded_trials import RecordedTrial
 from sweeps.state.job import Outcome
 from sweeps.tracking.client import has_status
 from sweeps.tracking.reader import TrackedRun
+from tsvan.terminal import counted
 
 UNKNOWN = "?"
 
@@ -57,6 +58,6 @@ def points_missing(wanted: list[int], runs: list[TrackedRun]) -> list[str]:
     missing, count = set(wanted) - set(runs[0].steps), Counter(runs[0].steps)
     doubled = [step for step, times in count.items() if times > 1]
     return [
-        *([f"{len(missing)} score(s) missing in MLflow"] if missing else []),
-        *([f"{len(doubled)} score(s) doubled in MLflow"] if doubled else []),
+        *([f"{counted(len(missing), 'score')} missing in MLflow"] if missing else []),
+        *([f"{counted(len(doubled), 'score')} doubled in MLflow"] if doubled else []),
     ]

@@ -21,6 +21,7 @@ from sweeps.tracking.run_metadata import make_uploader
 from sweeps.tracking.uploader import Uploader
 from tsvan.data.store import ClipStore
 from tsvan.state_file import read_state
+from tsvan.terminal import counted
 from tsvan.validation import UserError
 
 _TIMEOUT_S = 120.0
@@ -42,7 +43,7 @@ def repair(paths: StudyPaths, record: StudyRecord, config: SweepConfig, where: D
 
 def _leftovers(paths: StudyPaths) -> list[str]:
     count, size = remove_leftovers(paths)
-    return [f"removed {count} half-written file(s), {size / 2**20:.1f} MiB"] if count else []
+    return [f"removed {counted(count, 'half-written file')}, {size / 2**20:.1f} MiB"] if count else []
 
 
 def _database(paths: StudyPaths, config: SweepConfig) -> list[str]:
@@ -58,7 +59,7 @@ def _database(paths: StudyPaths, config: SweepConfig) -> list[str]:
     if not there and not count:
         return []
     kept = f" (the damaged one is {aside.name})" if there else ""
-    return [f"made {name} again from {count} trial folder(s){kept}"]
+    return [f"made {name} again from {counted(count, 'trial folder')}{kept}"]
 
 
 def _optuna(paths: StudyPaths, config: SweepConfig) -> list[str]:

@@ -1,15 +1,13 @@
-"""Ranking and importances of trials whose truth is known."""
+"""Ranking of trials whose truth is known."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.importance import NOISE, importances
 from analysis.ranking import best_trial, completed, states, stopped, trial, trials_table
 from analysis.reading import Study
 from tsvan.validation import UserError
@@ -66,30 +64,3 @@ def test_a_trial_is_found_by_its_number(study: Study) -> None:
     assert trial(study, 5)["state"] == "pruned"
     with pytest.raises(UserError, match="has no trial 24"):
         trial(study, 24)
-
-
-def test_importances_find_what_matters_and_are_repeatable(study: Study) -> None:
-    found = importances(study, repeats=5)
-    assert found.table is not None
-    assert found.table["setting"][0] == "content_dim"
-    assert found.table["importance"].sum() == pytest.approx(1.0)
-    assert (found.table["low"] <= found.table["high"]).all()
-    assert set(found.table["setting"]) == {*study.parameters, NOISE}
-    assert "content_dim" in found.note
-    pd.testing.assert_frame_equal(found.table, importances(study, repeats=5).table)
-
-
-def test_pure_noise_has_no_importance(study: Study) -> None:
-    trials = study.trials.copy()
-    trials["score"] = np.random.default_rng(3).normal(size=len(trials))
-    assert "random numbers: none" in importances(with_trials(study, trials), repeats=5).note
-
-
-def test_too_few_complete_trials_give_a_reason_and_no_numbers(study: Study) -> None:
-    found = importances(with_trials(study, study.trials[:9]))
-    assert found.table is None
-    assert "this study has 8 of 9" in found.note
-
-
-def test_equal_scores_give_a_reason_and_no_numbers(study: Study) -> None:
-    assert importances(with_trials(study, study.trials.assign(score=1.0))).table is None

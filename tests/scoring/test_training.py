@@ -14,7 +14,7 @@ from tsvan.data.store import ClipStore
 from tsvan.scoring.classifier import Classifier, Scorer, check_floor
 from tsvan.scoring.config import ScorerConfig, published
 from tsvan.scoring.labels import Head, Scheme, scheme
-from tsvan.scoring.training import scorer_path, train, train_or_load
+from tsvan.scoring.training import scorer_path, train, train_or_load, trained_configs
 from tsvan.scoring.windows import Window, held_out_windows, iterations_per_epoch, load, training_windows
 from tsvan.validation import UserError, build
 
@@ -153,6 +153,13 @@ def test_training_learns_and_is_found_again(weizmann: ClipStore, weizmann_scorer
     clips = torch.randn(2, 3, 10, 64, 64)
     assert torch.equal(again.measure(clips)[0], weizmann_scorer.measure(clips)[0])
     assert list(weizmann_cache.glob("*.pt")) == [scorer_path(weizmann, TINY, weizmann_cache)]
+
+
+def test_scorers_that_are_there_are_found_by_their_store(
+    weizmann: ClipStore, vox: ClipStore, weizmann_scorer: Scorer, weizmann_cache: Path
+) -> None:
+    assert trained_configs(weizmann, weizmann_cache)[0] == weizmann_scorer.config
+    assert trained_configs(vox, weizmann_cache) == []
 
 
 def test_another_store_or_config_is_another_scorer(weizmann: ClipStore, vox: ClipStore, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import tune_runner
 
@@ -87,8 +88,14 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert tune_runner.main(["--dataset", "mug", "--dry-run", "--calibrate", "5"]) == 0
-    shown = " ".join(capsys.readouterr().out.split())
+    assert tune_runner.main(["--dataset", "mug", "--dry-run", "--calibrate", "5"]) == 2  # as the run would
+    said = capsys.readouterr()
+    shown = " ".join(said.out.split())
+    assert "error: no mug data: looked at data/mug" in said.err
+    assert "no GPU here" in said.err or torch.cuda.is_available()
+    assert f"5 report {tmp_path}/runs/mug/report.html" in shown
+    assert "every 50,000 iterations, 1,024 clips" in shown
+    assert "by counted operations, not measured" in shown or torch.cuda.is_available()
     assert "32 trials x 500,000 iterations" in shown
     assert "MISSING" in shown
     assert "asha at 150,000, 400,000" in shown
@@ -133,7 +140,7 @@ def test_a_dry_run_tells_of_names_that_are_another_datasets(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "no_such_thing.avi").touch()
-    assert tune_runner.main(["--dataset", "weizmann", "--data-root", "data", "--dry-run"]) == 0
+    assert tune_runner.main(["--dataset", "weizmann", "--data-root", "data", "--dry-run"]) == 2
     assert "MISSING" in capsys.readouterr().out
 
 

@@ -176,7 +176,7 @@ def test_every_look_at_the_sealed_group_was_written_down(smoke_study: Path, summ
     configs = 1 if summary["final"]["same"] else 2
     assert (summary["final"]["looks"], summary["final"]["choices"]) == (2 * configs, 1)
     said = (smoke_study / "terminal.txt").read_text()
-    assert f"looks at the sealed report group: {2 * configs}, for 1 choice(s)" in said
+    assert f"looks at the sealed report group: {2 * configs}, for 1 choice" in said
 
 
 def test_the_report_shows_table_pictures_and_sensitivity(smoke_study: Path) -> None:

@@ -26,7 +26,7 @@ from tsvan.scoring.groups import GROUPS, SampleGroup, sample_group
 from tsvan.scoring.metrics import METRICS
 from tsvan.scoring.seal import SEALED, choices_of, look, write_down
 from tsvan.scoring.sensitivity import Sensitivity
-from tsvan.scoring.training import scorer_path, train_or_load
+from tsvan.scoring.training import scorer_path, train_or_load, trained_configs
 from tsvan.terminal import progress, say
 from tsvan.trainer import pick_device
 from tsvan.validation import UserError
@@ -46,7 +46,7 @@ def add_commands(subparsers: Subparsers) -> None:
         choices=("auto", "published", "quick"),
         default="auto",
         help="the classifier's training; auto: the published one where it is trained already or a GPU is there, "
-        "else a quick narrow one",
+        "else the newest that was trained for these clips, as by a study, else a quick narrow one",
     )
     score.add_argument("--json", type=Path, help="write the numbers to this file as well")
     score.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -133,6 +133,10 @@ def _scorer_config(store: ClipStore, folder: Path, choice: str, device: torch.de
     if choice == "published" or (choice == "auto" and (device.type == "cuda" or _trained(store, full, folder))):
         return full
     if choice == "auto":
+        there = trained_configs(store, folder)
+        if there:
+            say("the published scorer is not trained here; the newest that is there is used")
+            return there[0]
         say("no published scorer is trained yet; a quick one is used, whose scores compare only with each other")
     return quick(store.rules)
 

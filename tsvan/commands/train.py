@@ -78,11 +78,15 @@ def train_command(args: argparse.Namespace) -> int:
     path = checkpoint.list_checkpoints(out / "checkpoints")[0] if trainer.iteration >= total else None
     try:
         with progress("training") as move, stop_signals() as stopped:
+
+            def after_each() -> bool:
+                move(trainer.iteration, total)
+                return stopped()
+
             while trainer.iteration < total and not stopped():
                 target = min(trainer.iteration - trainer.iteration % every + every, total)
-                for record in trainer.run(target, stopped):
+                for record in trainer.run(target, after_each):
                     journal.append(record.iteration, "train", record.values)
-                    move(record.iteration, total)
                 path = trainer.save()
     except Diverged as error:
         say(f"error: {error}; lower lr or the loss weights, or try another --seed")

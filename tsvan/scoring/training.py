@@ -39,6 +39,18 @@ def scorer_path(store: ClipStore, config: ScorerConfig, cache_dir: Path) -> Path
     return cache_dir / f"{key[:32]}.pt"
 
 
+def trained_configs(store: ClipStore, cache_dir: Path) -> list[ScorerConfig]:
+    """List how the scorers of a store were trained that are there already, the newest first.
+
+    Raises:
+        UserError: a file is damaged.
+    """
+    files = [file for file in cache_dir.glob("*.pt") if not file.name.endswith(".partial.pt")]
+    files.sort(key=lambda file: -file.stat().st_mtime)
+    scorers = (_read(file, torch.device("cpu")) for file in files)
+    return [scorer.config for scorer in scorers if scorer.store_hash == store.content_hash]
+
+
 def train_or_load(
     store: ClipStore,
     config: ScorerConfig,

@@ -48,6 +48,9 @@ def test_the_verdict_needs_the_whole_interval_on_one_side(
     assert rival_verdict(objective, difference, "MoCoGAN") == said
 
 
+REAL = {"scorer": SCORER, "data_source": "real"}
+
+
 def test_both_stand_in_the_report(tmp_path: Path) -> None:
     rival = read_rival(rival_study(tmp_path / "rival"), CONFIG)
     assert (rival.title, rival.num_clips) == ("MoCoGAN", 9_000)
@@ -58,7 +61,7 @@ def test_both_stand_in_the_report(tmp_path: Path) -> None:
     assert lines[0] == f"**{rival_verdict(CONFIG.objective, found, 'MoCoGAN')}**"
     assert any(line.startswith("| metric | TwoStreamVAN | MoCoGAN | TwoStreamVAN - MoCoGAN |") for line in lines)
     assert "ngf2 z4 h3 lr=0.0002 σ=0.1" in lines[2]
-    (row,) = [line for line in metrics_table(result, {"scorer": SCORER}, rival) if "**MoCoGAN**" in line]
+    (row,) = [line for line in metrics_table(result, REAL, rival) if "**MoCoGAN**" in line]
     assert row.startswith("| **MoCoGAN** (trial 3) | 9,000 | 2.0 [")
     summary = rival_summary(result, rival, CONFIG)["rival"]
     assert summary["verdict"] == lines[0].strip("*")
@@ -74,7 +77,7 @@ def test_both_are_shown_from_the_same_seeds_and_labels(tmp_path: Path) -> None:
     ours.trial(0).checkpoints.mkdir(parents=True)
     source = next((tmp_path / "rival" / "final" / "report-best-0" / "checkpoints").iterdir())
     (ours.trial(0).checkpoints / source.name).write_bytes(source.read_bytes())
-    found = [picture.file.name for picture in draw_pictures(CONFIG, None, [trial], ours, rival)]
+    found = [picture.file.name for picture in draw_pictures(CONFIG, None, [trial], None, ours, rival)]
     assert {"rival_videos.mp4", "rival_videos.png", "rival_frames.png", "same_latents.png"} <= set(found)
     assert "masks.png" not in found  # it has none
     assert result.winner.role != "rival"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -19,8 +20,10 @@ from sweeps.state.paths import StudyPaths
 from tests.sweeps.report.final_results import final
 from tsvan.checkpoint import Checkpoint, list_checkpoints, save
 from tsvan.config import TrainConfig
+from tsvan.data.store import ClipStore
 from tsvan.models.networks import Networks
 
+FILM = np.zeros((10, 8, 8, 3), np.uint8)
 CLASSES = ("bend", "jack", "wave")
 
 
@@ -53,11 +56,12 @@ def test_the_best_trials_are_shown_from_the_same_latents(
         return generate(networks, seeds, labels, **options)
 
     monkeypatch.setattr(samples, "generate", spy)
-    found = draw_pictures(config, None, trials, paths)
+    found = draw_pictures(config, None, trials, None, paths)
     assert len(asked) == 3  # the best three complete trials
     assert len(set(asked)) == 1
     assert sorted(asked[0][1]) == [0, 0, 1, 1, 2, 2]  # two videos for each class
     assert [picture.file.name for picture in found] == [
+        "compared.mp4",
         "same_latents.mp4",
         "same_latents.png",
         "trial-001_videos.mp4",
@@ -72,7 +76,7 @@ def test_the_best_trials_are_shown_from_the_same_latents(
     with av.open(str(paths.figures / "same_latents.mp4")) as film:
         assert sum(1 for _ in film.decode(video=0)) == 10
     asked.clear()
-    assert draw_pictures(config, None, trials, paths) == found
+    assert draw_pictures(config, None, trials, None, paths) == found
     assert asked == []  # drawn before
 
 
@@ -95,7 +99,7 @@ def test_winner_and_published_row_are_shown_by_their_final_runs(
         winner=replace(result.winner, folders=rows["best"]),
         published=replace(result.published, folders=rows["published"], failed={0: "diverged: nan"}, seeds=[0, 1]),
     )
-    titles = [picture.title for picture in draw_pictures(config, result, trials, paths)]
+    titles = [picture.title for picture in draw_pictures(config, result, trials, None, paths)]
     drawn = json.loads((paths.figures / "pictures.json").read_text())["networks"]
     assert drawn["best (trial 3)"] == list_checkpoints(folders["best"][1].checkpoints)[0].name  # the other is damaged
     assert drawn["published (table 3)"] == list_checkpoints(folders["published"][1].checkpoints)[0].name  # diverged
@@ -105,12 +109,29 @@ def test_winner_and_published_row_are_shown_by_their_final_runs(
     assert any(title.startswith("trial 1") or "same latents" in title for title in titles)
 
 
+def test_held_out_clips_stand_first_beside_the_generated_ones_and_stand_ins_are_called_so(
+    config: SweepConfig,
+    paths: StudyPaths,
+    trials: list[dict[str, Any]],
+    weizmann_store: ClipStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn = {}
+    monkeypatch.setattr(samples, "titled_films", lambda films, columns: drawn.setdefault(columns, films) and FILM)
+    found = draw_pictures(config, None, trials, weizmann_store, paths)
+    assert found[0].title.startswith("Drawn stand-ins, held out, trial 1; generated from the same latents")
+    (name, clips), (_, generated) = drawn[3]
+    assert name == "drawn stand-ins, held out"
+    assert clips.shape == generated.shape == (6, 10, 64, 64, 3)
+    assert clips.std() > 10  # not empty
+
+
 def test_clips_without_classes_are_twenty(paths: StudyPaths, tiny_config: TrainConfig) -> None:
     train(tiny_config, paths.trial(0).checkpoints, 0, classes=("any",))
     rows = [{"number": 0, "state": "complete", "score": 1.0}]
-    titles = [picture.title for picture in draw_pictures(load("vox", "smoke")[0], None, rows, paths)]
+    titles = [picture.title for picture in draw_pictures(load("vox", "smoke")[0], None, rows, None, paths)]
     assert "trial 0: 20 videos" in titles
 
 
 def test_without_networks_there_are_no_pictures(config: SweepConfig, paths: StudyPaths) -> None:
-    assert draw_pictures(config, None, [{"number": 0, "state": "complete", "score": 1.0}], paths) == []
+    assert draw_pictures(config, None, [{"number": 0, "state": "complete", "score": 1.0}], None, paths) == []

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from sweeps.config.load import load
 from sweeps.final.statistics import Interval, interval
+from sweeps.report.plotted import PlottedStudy, PlottedTrial
 from sweeps.report.tables import (
     cell,
     final_table,
@@ -18,6 +18,7 @@ from tests.sweeps.report.final_results import final
 from tests.sweeps.report.scorer_results import SCORER
 
 CONFIG = load("weizmann", "smoke")[0]
+REAL = {"scorer": SCORER, "data_source": "real"}
 
 
 def test_with_fewer_than_five_seeds_every_value_is_shown() -> None:
@@ -31,7 +32,7 @@ def test_with_fewer_than_five_seeds_every_value_is_shown() -> None:
 def test_a_frechet_distance_has_no_interval() -> None:
     assert cell("frechet_distance", interval([1.0, 2.0, 3.0, 4.0, 5.0])) == "3"
     assert cell("fvd_i3d", interval([1.0, 2.0])) == "1.5 (1, 2)"
-    rows = [line for line in (*final_table(final()), *metrics_table(final(), {"scorer": SCORER})) if "best" in line]
+    rows = [line for line in (*final_table(final()), *metrics_table(final(), REAL)) if "best" in line]
     assert not any("[" in part for line in final_table(final()) if "frechet" in line for part in line.split("|"))
     assert rows
     assert not any("[3, 4]" in line for line in seeds_lines(final(), "frechet_distance"))
@@ -44,17 +45,20 @@ def test_differences_have_their_sign() -> None:
 
 
 def test_metrics_stand_between_their_bounds_with_n() -> None:
-    lines = metrics_table(final(), {"scorer": SCORER})
+    lines = metrics_table(final(), REAL)
     assert lines[0].startswith("| clips | N | IS ↑ | accuracy ↑ | kernel distance ↓ | Frechet distance ↓ |")
     assert lines[2].startswith("| **best** (trial 3) | 9,000 | 4.0 [2.0, 6.0] | - | - | 40 |")
     assert "| real, held out | 30 (15) | 9 | 1 | -0.01 | - |" in lines
     assert "| shuffled (real clips, broken) | 30 (15) | 9.5 | 0.5 | 0.05 | - |" in lines
-    assert len(metrics_table(None, {"scorer": SCORER})) == len(lines) - 2
+    drawn = metrics_table(final(), {"scorer": SCORER, "data_source": "synthetic"})
+    assert "| stand-in, held out | 30 (15) | 9 | 1 | -0.01 | - |" in drawn
+    assert not any("real" in line for line in drawn)
+    assert len(metrics_table(None, REAL)) == len(lines) - 2
     assert "not comparable" in lines[-1]  # its runs are not there to say otherwise
 
 
 def test_equal_settings_are_one_row() -> None:
-    assert sum("published" in line for line in metrics_table(final(same=True), {"scorer": SCORER})) == 0
+    assert sum("published" in line for line in metrics_table(final(same=True), REAL)) == 0
     assert len(seeds_lines(final(same=True), "inception_score")) == 2
     assert len(settings_table(final(same=True), CONFIG)) == 4
 
@@ -65,23 +69,26 @@ def test_settings_stand_as_in_table_3() -> None:
     )
 
 
-def trial(number: int, state: str, score: float | None) -> dict[str, Any]:
-    params = {"lambda2": 5.0, "ngf": 16}
-    row = {"number": number, "state": state, "score": score, "params": params, "iteration": 1000}
-    return {**row, "seconds": 90.0, "reason": "", "origin": "sampler", "mlflow_run_id": f"r{number}"}
+def trial(number: int, state: str, score: float | None, reason: str = "") -> PlottedTrial:
+    return PlottedTrial(number, state, {"lambda2": 5.0, "ngf": 16}, score, 1000, 90.0, reason=reason)
 
 
 def test_complete_trials_come_first_and_best_first() -> None:
-    rows = [trial(0, "complete", 1.0), trial(1, "pruned", 9.0), trial(2, "complete", 2.0), trial(3, "failed", None)]
-    lines = trials_table(rows, CONFIG)[2:]
+    rows = (trial(0, "complete", 1.0), trial(1, "pruned", 9.0), trial(2, "complete", 2.0), trial(3, "failed", None))
+    lines = trials_table(PlottedStudy(CONFIG, rows))[2:]
     assert [line.split("|")[1].strip() for line in lines] == ["2", "0", "1", "3"]
     assert "| 1.5 |" in lines[0]  # minutes
+
+
+def test_scores_are_shown_with_the_digits_that_tell_them_apart() -> None:
+    close = PlottedStudy(CONFIG, (trial(0, "complete", 1.23456), trial(1, "complete", 1.23416)))
+    assert [line.split("|")[7].strip() for line in trials_table(close)[2:]] == ["1.234560", "1.234160"]
 
 
 def test_each_run_says_how_to_train_it_again() -> None:
     reruns = [{"name": f"final/{stage}-ab-0", "seed": 77, "mlflow_run_id": stage[0]} for stage in ("confirm", "report")]
     lost = {"name": "final/report-ab-1", "seed": 78, "mlflow_run_id": None}
-    summary = {"trials": [trial(4, "complete", 1.0)], "reruns": [*reruns, lost]}
+    summary = {"trials": [{"number": 4, "mlflow_run_id": "r4"}], "reruns": [*reruns, lost]}
     lines = reproduce_table(summary, "sqlite:///runs/mlflow.db")
     assert "| trial 4 | `python tune_runner.py reproduce r4 --tracking-uri sqlite:///runs/mlflow.db` |" in lines
     assert [line.split("|")[1].strip() for line in lines[2:]] == [
@@ -93,7 +100,7 @@ def test_each_run_says_how_to_train_it_again() -> None:
 
 
 def test_what_others_wrote_is_shown_as_it_is() -> None:
-    row = {**trial(0, "failed", None), "reason": "unsupported operand type(s) for |: <class 'int'>\nand more"}
-    line = trials_table([row], CONFIG)[2]
+    row = trial(0, "failed", None, "unsupported operand type(s) for |: <class 'int'>\nand more")
+    head, _, line = trials_table(PlottedStudy(CONFIG, (row,)))
     assert "for \\|: \\<class 'int'\\> and more |" in line
-    assert re.sub(r"\\.", "", line).count("|") == trials_table([row], CONFIG)[0].count("|")
+    assert re.sub(r"\\.", "", line).count("|") == head.count("|")

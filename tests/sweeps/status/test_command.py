@@ -128,7 +128,7 @@ def test_a_dead_study_is_told_as_it_is_and_nothing_is_touched(
         ("diverged", "diverged", "diverged"),
     ]
     first, second, _, last = found["trials"]
-    assert first["problems"] == ["Optuna says running", "open in MLflow", "6 score(s) missing in MLflow"]
+    assert first["problems"] == ["Optuna says running", "open in MLflow", "6 scores missing in MLflow"]
     assert last["problems"] == []
     assert (second["iteration"], second["checkpoint"], second["score"]) == (30, 30, 3)
     assert (found["stage"], found["driver"], found["asked"], found["agree"]) == ("sweep", None, 6, False)
@@ -144,7 +144,7 @@ def test_repair_brings_optuna_and_mlflow_to_what_the_folders_say(
 ) -> None:
     found = as_json(paths, capsys, "--repair")
     said = "\n".join(found["mended"])
-    for words in ("removed 1 half-written file(s), 1.0 MiB", "trial 0: told Optuna complete", "trial 4: told Optuna"):
+    for words in ("removed 1 half-written file, 1.0 MiB", "trial 0: told Optuna complete", "trial 4: told Optuna"):
         assert words in said
     assert (found["agree"], found["disagree"], found["parent"]) == (True, 0, "killed")
     assert [run["mlflow"] for run in found["trials"]] == ["complete", "interrupted", "interrupted", "diverged"]
@@ -220,7 +220,7 @@ def test_the_optuna_study_is_made_again_from_the_folders(
     assert found["problems"][0].startswith("study.db is ")
     assert [run["optuna"] for run in found["trials"]] == ["?"] * 4
     mended = as_json(paths, capsys, "--repair")
-    assert mended["mended"][1].startswith("made study.db again from 4 trial folder(s)")
+    assert mended["mended"][1].startswith("made study.db again from 4 trial folders")
     assert mended["agree"]
     after = load_study(paths).trials
     assert [trial.params for trial in after[:4]] == [trial.params for trial in before[:4]]
