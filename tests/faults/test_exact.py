@@ -16,16 +16,21 @@ import torch
 
 from tsvan import checkpoint, schedules
 from tsvan.config import TrainConfig
+from tsvan.data.published import published
 from tsvan.data.store import ClipStore
+from tsvan.registry import MODELS
 from tsvan.trainer import Trainer
 
 EVERY = 4
 FORK = multiprocessing.get_context("fork")
 
 
-@pytest.fixture(scope="module")
-def config(tiny_config: TrainConfig) -> TrainConfig:
-    """Pre-training and every kind of joint step."""
+@pytest.fixture(scope="module", params=MODELS)
+def config(request: pytest.FixtureRequest, tiny_config: TrainConfig) -> TrainConfig:
+    """Of TwoStreamVAN pre-training and every kind of joint step."""
+    if request.param == "mocogan":
+        small = {"ngf": 2, "ndf": 2, "content_dim": 4, "motion_dim": 3, "batch_size": 2, "iterations": 40, "seed": 3}
+        return published("weizmann", "mocogan").with_settings(small)
     settings = {"iterations": 30, "pretrain_iterations": 10, "sequence_share_start": 0.5, "seed": 3}
     config = tiny_config.with_settings(settings)
     plan = schedules.step_plan(config.seed, config.schedule)
@@ -120,6 +125,6 @@ def test_killed_at_random_and_while_saving_it_ends_bit_for_bit_the_same(
     assert broken is not None
     assert whole.iteration == broken.iteration == config.schedule.total
     pairs = list(zip(flat(vars(whole)), flat(vars(broken)), strict=True))
-    assert sum(isinstance(one, torch.Tensor) for one, _ in pairs) > 100
+    assert sum(isinstance(one, torch.Tensor) for one, _ in pairs) > 90
     assert all(same(one, other) for one, other in pairs)
     assert not list((tmp_path / "broken").rglob(".*.tmp"))
