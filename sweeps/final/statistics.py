@@ -72,19 +72,22 @@ def two_sample(one: Sequence[float], other: Sequence[float]) -> Interval:
 
     Args:
         one, other: scores, one a training seed; with fewer than two on a side there is no interval.
+
+    Returns:
+        The interval, without `values`: none of them is a difference.
     """
     from scipy import special
 
     mean = math.fsum(one) / len(one) - math.fsum(other) / len(other)
     if min(len(one), len(other)) < 2:
-        return Interval(mean, None, None, [*one, *other])
+        return Interval(mean, None, None, [])
     shares = [_deviation(values) ** 2 / len(values) for values in (one, other)]
     total = math.fsum(shares)
     if total == 0:  # equal seeds show no noise, and no interval
-        return Interval(mean, None, None, [*one, *other])
+        return Interval(mean, None, None, [])
     parts = [share**2 / (len(values) - 1) for share, values in zip(shares, (one, other), strict=True)]
     half = float(special.stdtrit(total**2 / math.fsum(parts), (1 + LEVEL) / 2)) * math.sqrt(total)
-    return Interval(mean, mean - half, mean + half, [*one, *other])
+    return Interval(mean, mean - half, mean + half, [])
 
 
 def pooled(groups: Sequence[Sequence[float]], source: str) -> Noise | None:
