@@ -29,6 +29,7 @@ from sweeps.report.rival import rival_lines
 from sweeps.report.scorer_section import trust_lines
 from sweeps.report.sections import TRIALS, Part, Picture, Plot, Section, lines
 from sweeps.report.tables import (
+    clips_word,
     escaped,
     final_table,
     looks_line,
@@ -65,7 +66,7 @@ def final_sections(
         rival: another study whose final numbers are set beside.
     """
     metric = config.objective.metric
-    cost = ["", spending(study).text]
+    cost, clips = ["", spending(study).text], clips_word(summary["data_source"])
     return [
         Section("", first_screen(summary, final, study, pictures[:1], config)),
         Section("Result", _result(final, summary, config)),
@@ -75,7 +76,7 @@ def final_sections(
         Section("What can't be told apart", [lines(near_best_lines(study, noise, near)), *_noise(summary, metric)]),
         Section("Samples", pictures[1:]),
         Section(TRIALS, [lines([*trials_table(study), *cost]), *trial_plots(study, near)]),
-        Section("Can the scorer be trusted?", [lines(trust_lines(summary["scorer"]))]),
+        Section("Can the scorer be trusted?", [lines(trust_lines(summary["scorer"], clips))]),
         Section("How to reproduce each row", [lines(reproduce_table(summary, uri))]),
         Section("All settings", [f"```yaml\n{yaml.safe_dump(summary['config'], sort_keys=False)}```"]),
         Section("Versions", [", ".join(f"{name} {value}" for name, value in summary["versions"].items())]),

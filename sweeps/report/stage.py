@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import yaml
 
-from sweeps.config.schema import SweepConfig
+from sweeps.config.schema import STAND_INS, SweepConfig
 from sweeps.config.space import describe
 from sweeps.final.reruns import FinalResult
 from sweeps.final.rival import Rival
@@ -220,7 +220,15 @@ def _closing_lines(
         *([] if near is None else [_near_line(near)]),
         f"looks at the sealed report group: {looks['looks']}, for {counted(looks['choices'], 'choice')}",
         f"verdict: {result.verdict}",
+        f"see it: {shown_path(paths.page)} in a browser; its film is {shown_path(paths.figures / 'compared.mp4')}",
+        *_with_own_videos(config),
     ]
+
+
+def _with_own_videos(config: SweepConfig) -> list[str]:
+    """Say how to go on from a study of stand-ins."""
+    command = f"python tune_runner.py --dataset {config.dataset} --data-root DIR --preset dev --dry-run"
+    return [f"with your own videos in DIR: {command}"] if config.preset in STAND_INS else []
 
 
 def _near_line(near: dict[str, Any]) -> str:

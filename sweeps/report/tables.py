@@ -62,7 +62,7 @@ def metrics_table(final: FinalResult | None, summary: dict[str, Any], rival: Riv
         values = [cell(name, rival.winner.scores.get(name)) for name in names]
         rows.append([f"**{rival.title}** ({escaped(rival.winner.origin)})", f"{rival.num_clips:,}", *values])
     sizes = f"{bounds['num_clips']:,} ({bounds['num_distance_clips']:,})"
-    clips = "stand-in" if summary["data_source"] == "synthetic" else "real"
+    clips = clips_word(summary["data_source"])
     for kind, bound in bounds["rows"].items():
         title = f"{clips}, held out" if kind == "real" else f"{kind} ({clips} clips, broken)"
         rows.append([title, sizes, *(f"{bound[name]:.4g}" if name in bound else "-" for name in names)])
@@ -117,6 +117,11 @@ def reproduce_table(summary: dict[str, Any], uri: str) -> list[str]:
     command = "python tune_runner.py reproduce {} --tracking-uri " + shlex.quote(uri)
     rows = [[name, f"`{command.format(run)}`"] for name, run in runs if run]
     return table(["run", "command"], rows) if rows else ["No run is in MLflow."]
+
+
+def clips_word(data_source: str) -> str:
+    """Say what clips are by where they come from: `real`, or `stand-in`, which are never called real."""
+    return "stand-in" if data_source == "synthetic" else "real"
 
 
 def looks_line(values: Mapping[str, Any], runs: int) -> str:

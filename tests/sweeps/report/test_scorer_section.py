@@ -24,3 +24,9 @@ def test_growth_marks_the_groups_and_ends_where_the_clips_end() -> None:
 def test_groups_of_one_size_share_a_row() -> None:
     marked = {"validation": 9_000, "report": 9_000}
     assert trust_lines({**SCORER, "marked": marked})[-1].startswith("| **9,000** (validation, report) |")
+
+
+def test_stand_ins_are_never_called_real() -> None:
+    text = "\n".join(trust_lines(SCORER, "stand-in"))
+    assert "| stand-in | 9 | 1 | -0.01 |" in text
+    assert "real" not in text
