@@ -18,7 +18,7 @@ from tsvan.data.splits import rule_of
 from tsvan.data.standin.config import Size
 from tsvan.data.standin.drawing import draw
 from tsvan.data.store import INDEX, ClipStore
-from tsvan.files import Progress
+from tsvan.files import Progress, one_at_a_time
 from tsvan.validation import UserError
 
 
@@ -107,7 +107,7 @@ def open_store(
         )
     made = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
     try:
-        return _build(dataset, plan, target, progress)
+        return _built(dataset, plan, target, progress)
     except BaseException:
         for folder in made:
             with suppress(OSError):
@@ -141,11 +141,28 @@ def clips_line(clips: Mapping[str, Any]) -> str:
     )
 
 
-def _build(dataset: DatasetRules, plan: DataPlan, target: Path, progress: Progress | None) -> ClipStore:
+def _built(dataset: DatasetRules, plan: DataPlan, target: Path, progress: Progress | None) -> ClipStore:
+    """Build the store, or wait for another process that is building it, and use what that made."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        with one_at_a_time(target.with_name(f".{target.name}.lock")):
+            if (target / INDEX).exists():
+                return ClipStore.open(target, dataset)
+            return _build(dataset, plan, target, progress)
     except OSError as error:
-        raise UserError(f"cannot make the folder {target.parent}: {error.strerror}; choose another --out") from None
+        where = target.parent
+        raise UserError(f"cannot make the clip store in {where}: {error.strerror}; choose another --out") from None
+
+
+def moved_store(recorded: str, content_hash: str, paths: StudyPaths) -> Path:
+    """Return where a study's clip store lies now: as recorded, or beside the study, if the runs' folder was moved."""
+    there, here = Path(recorded), paths.stores / Path(recorded).name
+    if (there / INDEX).exists() or not (here / INDEX).exists():
+        return there
+    return here.resolve() if ClipStore.open(here).content_hash == content_hash else there
+
+
+def _build(dataset: DatasetRules, plan: DataPlan, target: Path, progress: Progress | None) -> ClipStore:
     if plan.kind == "synthetic":
         return draw(dataset, target, size=plan.size, progress=progress)
     assert plan.source is not None

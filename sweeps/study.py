@@ -28,7 +28,7 @@ from sweeps.state.errors import ClusterLost, StorageError, storage_error
 from sweeps.state.job import Job, Outcome
 from sweeps.state.lock import only_driver
 from sweeps.state.log import StudyLog
-from sweeps.state.record import read_record, write_record
+from sweeps.state.record import original, read_record, write_record
 from sweeps.state.retention import delete_unfinished_checkpoints, drop_optimizer_state, remove_leftovers
 from sweeps.state.signals import StopSignals, StudyInterrupted
 from sweeps.state.stage_at_work import StageAtWork
@@ -147,6 +147,8 @@ class StudyDriver:
             remove_leftovers(self.paths)
             for line in set_damaged_aside(self.paths):
                 self.live_table.say(line)
+            if (other := original(record, self.paths)) is not None:
+                self.live_table.say(f"this folder is a copy of the study in {other}: it gets runs of its own in MLflow")
         new = record is None
         self.record_now = write_record(self.paths, record, self.config.to_dict(), store)
         source = "stand-in clips" if store.data_source == "synthetic" else "clips"

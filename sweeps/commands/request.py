@@ -12,7 +12,7 @@ import torch
 from sweeps.config.load import asked_keys, load
 from sweeps.config.same_study import continued
 from sweeps.config.schema import SweepConfig
-from sweeps.data import DataPlan, found_classes, locate
+from sweeps.data import DataPlan, found_classes, locate, moved_store
 from sweeps.execution.resources import check_share
 from sweeps.final import candidates
 from sweeps.final.rival import Rival, check_fair, read_rival
@@ -132,7 +132,7 @@ def _data(request: Request, config: SweepConfig, record: StudyRecord | None, pat
     """A study that goes on keeps its clips. For a dry run what is missing is part of the plan."""
     try:
         if record is not None and request.data_root is None and not request.synthetic:
-            store = ClipStore.open(record.store, config.rules)
+            store = ClipStore.open(moved_store(record.store, record.store_hash, paths), config.rules)
             return DataPlan("store", store.path, store.path)
         return locate(config.rules, config.preset, request.data_root, request.synthetic, paths)
     except UserError as error:

@@ -71,7 +71,7 @@ def _row(trial: FrozenTrial, paths: StudyPaths, config: SweepConfig) -> dict[str
         "params": trial.params,
         "score": scores.get(config.objective.metric),
         "iteration": attrs.get("iteration", 0),
-        "mlflow_run_id": attrs.get("mlflow_run_id") or run_of(paths.trial(trial.number)),
+        "mlflow_run_id": run_of(paths.trial(trial.number)) or attrs.get("mlflow_run_id"),
         "scores": scores,
         "reason": attrs.get("reason", ""),
         "origin": attrs.get("origin", "sampler"),

@@ -6,7 +6,6 @@ few seconds. On a shared folder locks may be missing, or seen by one machine onl
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -23,10 +22,8 @@ from typing import IO
 import psutil  # type: ignore[import-untyped]
 
 from sweeps.state.paths import StudyPaths
+from tsvan.files import NO_LOCKS
 from tsvan.validation import UserError
-
-NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
-"""How a file system says that it has none."""
 
 BEAT_S = 5.0
 SILENT_S = 30.0

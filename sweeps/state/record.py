@@ -26,6 +26,7 @@ class StudyRecord:
         store: path of the clip store.
         store_hash: its content hash.
         data_source: `real` or `synthetic`.
+        folder: of the study when a driver worked on it last; empty: not known, of a study of before.
     """
 
     study_id: str
@@ -33,6 +34,7 @@ class StudyRecord:
     store: str
     store_hash: str
     data_source: str
+    folder: str = ""
 
 
 def check_out(root: Path) -> None:
@@ -69,7 +71,9 @@ def read_record(paths: StudyPaths) -> StudyRecord | None:
         return None
     values = load_yaml(paths.config)
     kinds = {item.name: dict if item.name == "config" else str for item in fields(StudyRecord)}
-    known = isinstance(values, dict) and all(isinstance(values.get(name), kind) for name, kind in kinds.items())
+    known = isinstance(values, dict) and all(
+        isinstance(values.get(name, "" if name == "folder" else None), kind) for name, kind in kinds.items()
+    )
     if not known:
         if any(paths.root.glob("trials/*/job.json")):
             raise UserError(
@@ -80,6 +84,21 @@ def read_record(paths: StudyPaths) -> StudyRecord | None:
     if later := sorted(set(values) - set(kinds)):
         raise UserError(f"{paths.config} has the key '{later[0]}' of a later version of this program; use that version")
     return StudyRecord(**values)
+
+
+def original(record: StudyRecord, paths: StudyPaths) -> Path | None:
+    """Return the folder that this study is a copy of; None: it is none, or the original is gone, so that it was moved.
+
+    Two folders with one id would write the same runs in MLflow.
+    """
+    before = StudyPaths(Path(record.folder)) if record.folder else paths
+    if before.root == paths.root or (before.root.exists() and before.root.samefile(paths.root)):
+        return None
+    try:
+        other = read_record(before)
+    except UserError:
+        return None
+    return before.root if other is not None and other.study_id == record.study_id else None
 
 
 def write_record(
@@ -95,8 +114,9 @@ def write_record(
             f"the study in {paths.root} began with other clips than {store.path}; give those, or another --out"
         )
     # A letter first: twelve digits with an e among them would be read as a number.
-    study_id = f"s{uuid.uuid4().hex[:11]}" if record is None else record.study_id
-    new = StudyRecord(study_id, config, str(store.path), store.content_hash, store.data_source)
+    own = record is not None and original(record, paths) is None
+    study_id = record.study_id if record is not None and own else f"s{uuid.uuid4().hex[:11]}"
+    new = StudyRecord(study_id, config, str(store.path), store.content_hash, store.data_source, str(paths.root))
     if new != record:
         paths.root.mkdir(parents=True, exist_ok=True)
         if "own_dataset" in config:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ from sweeps.scorer import ScorerResult
 from sweeps.state.job import Job, Outcome
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.stage_at_work import StageAtWork
+from sweeps.state.uris import database_file
+from sweeps.tracking.artifact_places import outdated_places
 from tsvan.files import shown_path
 from tsvan.state_file import MADE_AGAIN, DamagedFile, LaterVersion, read_state, set_aside
 
@@ -40,6 +44,26 @@ def damaged_files(root: Path) -> Iterator[DamagedFile]:
     for pattern, kind, becomes in _FILES:
         for file in sorted(root.glob(pattern)):
             yield from _damage(file, kind, becomes)
+
+
+def damage_lines(paths: StudyPaths, uri: str) -> list[str]:
+    """Say, in a line each, what of a study's files can't be read or is outdated; nothing is touched."""
+    try:
+        lines = [
+            f"{shown_path(found.path)} is damaged ({found.why}): when the study goes on, {found.remedy}"
+            for found in damaged_files(paths.root)
+        ]
+    except LaterVersion as error:
+        lines = [str(error)]
+    return [*lines, *_outdated(paths, uri)]
+
+
+def _outdated(paths: StudyPaths, uri: str) -> list[str]:
+    database = database_file(uri)
+    with suppress(sqlite3.Error):  # which is told as MLflow's trouble
+        old = [] if database is None else outdated_places(database, paths.artifacts)
+        return [f"MLflow's store names {place} for its files: the study's own command corrects that" for place in old]
+    return []
 
 
 def lost_in(

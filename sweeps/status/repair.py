@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from sweeps.config.schema import SweepConfig
+from sweeps.data import moved_store
 from sweeps.scorer import ScorerResult
 from sweeps.search.lost_outcomes import restore_outcomes
 from sweeps.search.storage import is_sound, make_database, open_study
@@ -12,7 +13,7 @@ from sweeps.search.trial_queue import reconcile
 from sweeps.state.job import MENDED, Outcome, read_job
 from sweeps.state.lock import only_driver
 from sweeps.state.paths import StudyPaths, TrialPaths
-from sweeps.state.record import StudyRecord
+from sweeps.state.record import StudyRecord, original
 from sweeps.state.retention import remove_leftovers
 from sweeps.status.damage import set_damaged_aside
 from sweeps.status.study_status import RunStatus, study_status
@@ -36,6 +37,8 @@ def repair(paths: StudyPaths, record: StudyRecord, config: SweepConfig, where: D
     Raises:
         UserError: a driver works on the study.
     """
+    if (other := original(record, paths)) is not None:
+        raise UserError(f"{paths.root} is a copy of {other}; go on with it by its own command, which gives it own runs")
     with only_driver(paths):
         done = [*_leftovers(paths), *set_damaged_aside(paths), *_database(paths, config), *_optuna(paths, config)]
         return [*done, *_mlflow(paths, record, config, where)]
@@ -107,4 +110,5 @@ def _uploader(paths: StudyPaths, record: StudyRecord, config: SweepConfig, where
     scorer = read_state(paths.scorer_result, ScorerResult, MENDED)
     if scorer is None:
         raise UserError(f"no {paths.scorer_result}: MLflow's runs can't be mended; the study's command makes it")
-    return make_uploader(config, record, ClipStore.open(record.store, config.rules), scorer, paths, where)
+    place = moved_store(record.store, record.store_hash, paths)
+    return make_uploader(config, record, ClipStore.open(place, config.rules), scorer, paths, where)

@@ -14,19 +14,18 @@ from sweeps.search.storage import trial_numbers
 from sweeps.state.job import Job, Outcome, read_job, scored_points
 from sweeps.state.lock import driver_of
 from sweeps.state.paths import StudyPaths, TrialPaths
-from sweeps.state.record import StudyRecord
+from sweeps.state.record import StudyRecord, original
 from sweeps.state.stage_at_work import StageAtWork
 from sweeps.state.uris import shown_uri
 from sweeps.status.consistency import UNKNOWN, by_mlflow, by_optuna, points_missing
-from sweeps.status.damage import damaged_files, lost_in
+from sweeps.status.damage import damage_lines, lost_in
 from sweeps.tracking.client import STATUS
 from sweeps.tracking.destination import Destination
 from sweeps.tracking.reader import NotTold, TrackedRun, tracked_runs
 from tsvan.checkpoint import list_checkpoints
 from tsvan.config import TrainConfig
-from tsvan.files import shown_path
 from tsvan.journal import Journal
-from tsvan.state_file import LaterVersion, read_text
+from tsvan.state_file import read_text
 from tsvan.validation import UserError
 
 T = TypeVar("T")
@@ -128,6 +127,8 @@ def study_status(
     driver = None if ours else driver_of(paths)
     optuna, problems = recorded_trials(paths)
     runs, problem = _asked_mlflow(where, record)
+    if (other := original(record, paths)) is not None:
+        runs, problem = None, f"this is a copy of {other}, whose runs those are; when it goes on it gets its own"
     numbers = sorted({*trial_numbers(paths), *(optuna or {})})
     trials = [
         _run(
@@ -167,16 +168,8 @@ def study_status(
         mlflow_uri=shown_uri(where.uri),
         mlflow_problem=problem,
         problems=problems,
-        damaged=_damaged(paths),
+        damaged=damage_lines(paths, where.uri),
     )
-
-
-def _damaged(paths: StudyPaths) -> list[str]:
-    try:
-        return [f"{shown_path(found.path)} is damaged ({found.why}): when the study goes on, {found.remedy}"
-                for found in damaged_files(paths.root)]
-    except LaterVersion as error:
-        return [str(error)]
 
 
 def _best(trials: list[RunStatus], config: SweepConfig) -> str | None:

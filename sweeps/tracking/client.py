@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeps.state.uris import shown_uri, without_secrets
+from sweeps.state.uris import database_file, shown_uri, without_secrets
+from sweeps.tracking.artifact_places import correct_places
 from sweeps.tracking.contents import Contents
 from sweeps.tracking.environment import quiet
 from sweeps.tracking.store import connect, experiment_of
@@ -70,6 +71,9 @@ class Tracker:
         """
         if self.experiment_id:
             return
+        database = database_file(self.uri)
+        if database is not None and self._artifacts is not None:
+            correct_places(database, self._artifacts)
         client = connect(self.uri)
         self.experiment_id = experiment_of(client, self.experiment, self._artifacts)
         self._client = client

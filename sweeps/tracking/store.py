@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sweeps.state.uris import database_file, shown_uri, sqlite_uri
 from sweeps.tracking.environment import quiet
-from tsvan.files import make_folder, publish
+from tsvan.files import NO_LOCKS, make_folder, publish
 from tsvan.validation import UserError
 
 if TYPE_CHECKING:
@@ -87,7 +87,11 @@ def _one_at_a_time(uri: str) -> Iterator[None]:
         return
     make_folder(database.parent)
     with open(database.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
         yield
 
 

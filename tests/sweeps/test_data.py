@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ from tsvan.data.datasets import rules
 from tsvan.data.raw.prepare import prepare
 from tsvan.data.store import INDEX
 from tsvan.validation import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_other_clips_for_a_study_that_goes_on_are_refused_before_they_are_made(tmp_path: Path) -> None:
@@ -64,3 +68,41 @@ def test_classes_that_are_left_to_be_found_are_found(tmp_path: Path) -> None:
     assert store.classes == found_classes(dataset, tmp_path / "store") == ("jump", "spin")
     request = Request(dataset, "smoke", data_root=tmp_path / "videos", out=tmp_path / "study", dry_run=True)
     assert resolve(request).config.rules.classes == ("jump", "spin")
+
+
+BUILD = """
+import fcntl, os, sys
+from pathlib import Path
+if sys.argv[2] == "none":
+    def no_locks(*_):
+        raise OSError(38, "none")
+    fcntl.flock = no_locks
+from sweeps.data import locate, open_store
+from sweeps.state.paths import StudyPaths
+from tsvan.data.datasets import rules
+paths = StudyPaths(Path(sys.argv[1]) / "runs" / sys.argv[3])
+plan = locate(rules("weizmann"), "smoke", None, True, paths)
+print("ready", flush=True)
+sys.stdin.readline()
+print(open_store(rules("weizmann"), plan, paths, None).content_hash, flush=True)
+"""
+
+
+@pytest.mark.parametrize("locks", ["locks", "none"])
+def test_three_drivers_of_one_second_use_what_the_quickest_made(locks: str, tmp_path: Path) -> None:
+    commands = [[sys.executable, "-c", BUILD, str(tmp_path), locks, name] for name in "abc"]
+    pipe = subprocess.PIPE
+    started = [subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) for command in commands]
+    for process in started:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    said = []
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in started:
+        said.append(process.communicate()[0])
+        assert process.returncode == 0
+    assert len(set(said)) == 1
+    assert [path.name for path in (tmp_path / "runs" / "stores").iterdir()] == ["weizmann-standin-small"]

@@ -170,9 +170,18 @@ class StoreWriter:
                 self.out.rmdir()
             os.replace(self.folder, self.out)
         except OSError as error:
+            if (self.out / INDEX).exists():  # another process was quicker
+                return self._theirs(index["content_hash"])
             raise self._cannot(error) from None
         self._made = []
         return ClipStore.open(self.out, self.rules)
+
+    def _theirs(self, content: str) -> ClipStore:
+        """The store that lies in the place of this one. Raises UserError when it holds other clips."""
+        store = ClipStore.open(self.out, self.rules)
+        if store.content_hash != content:
+            raise UserError(f"{self.out} is already there with other clips; choose another folder for the clip store")
+        return store
 
     def _count(self, source: Source) -> None:
         self.sources.append(source)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import signal
 import threading
 from pathlib import Path
@@ -16,7 +17,7 @@ from sweeps.config.schema import SweepConfig
 from sweeps.scorer import check_same_scorer
 from sweeps.state.lock import driver_of, only_driver
 from sweeps.state.paths import StudyPaths
-from sweeps.state.record import StudyRecord, read_record, write_record
+from sweeps.state.record import StudyRecord, original, read_record, write_record
 from sweeps.state.signals import StopSignals, StudyInterrupted
 from tests.sweeps.studies import open_queue
 from tsvan.validation import UserError
@@ -168,3 +169,35 @@ def test_a_study_can_be_read_again_whatever_its_id(
     store = SimpleNamespace(content_hash="abc", path=Path("store"), data_source="synthetic")
     written = write_record(paths, None, config.to_dict(), store)  # type: ignore[arg-type]
     assert read_record(paths) == written
+
+
+def test_a_copy_is_told_from_a_moved_study_and_gets_an_id_of_its_own(config: SweepConfig, paths: StudyPaths) -> None:
+    store = SimpleNamespace(content_hash="abc", path=Path("store"), data_source="synthetic")
+
+    def go_on(where: StudyPaths) -> StudyRecord:
+        return write_record(where, read_record(where), config.to_dict(), store)  # type: ignore[arg-type]
+
+    first = go_on(paths)
+    assert original(first, paths) is None
+    copy, moved = (StudyPaths(paths.holder / name) for name in ("copy", "moved"))
+    shutil.copytree(paths.root, copy.root)
+    found = read_record(copy)
+    assert found is not None
+    assert original(found, copy) == paths.root
+    assert go_on(copy).study_id != first.study_id
+    assert original(go_on(copy), copy) is None
+    assert go_on(paths) == first
+    paths.root.rename(moved.root)
+    assert original(first, moved) is None
+    assert go_on(moved).study_id == first.study_id
+
+
+def test_a_record_of_before_has_no_folder_and_goes_on(config: SweepConfig, paths: StudyPaths) -> None:
+    store = SimpleNamespace(content_hash="abc", path=Path("store"), data_source="synthetic")
+    written = write_record(paths, None, config.to_dict(), store)  # type: ignore[arg-type]
+    lines = [line for line in paths.config.read_text().splitlines() if not line.startswith("folder:")]
+    paths.config.write_text("\n".join(lines))
+    old = read_record(paths)
+    assert old is not None
+    assert (old.folder, original(old, paths)) == ("", None)
+    assert write_record(paths, old, config.to_dict(), store) == written  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from tsvan.data.raw.filenames import Identity
 from tsvan.data.raw.listing import Candidate
 from tsvan.data.raw.reading import Refusal
 from tsvan.data.splits import Source
-from tsvan.files import hash_json
+from tsvan.files import NO_LOCKS, hash_json
 from tsvan.validation import UserError
 
 NAME = "journal.jsonl"
@@ -50,7 +50,9 @@ class Journal:
         self._file = open(self._path, "a+", encoding="utf-8")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                return self
             self._file.close()
             raise UserError(
                 f"another process is preparing {self._path.parent}; wait for it, or choose another folder"
