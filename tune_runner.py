@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from typing import Any
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait must not spin: trials share the cores
 
 from sweeps.commands.arguments import reproduce_parser, status_parser, study_parser
 from tsvan.terminal import guard_output

@@ -1,0 +1,3 @@
+"""The study."""
+
+import tsvan  # noqa: F401 - sets how threads wait, before anything loads PyTorch

@@ -51,7 +51,7 @@ ORDER = {
         | {"cost", "interface", "roll_out", "step_result"},
         {"models", "data"},
         {"config", "files", "journal", "memory", "random_draws", "terminal", "validation", "video"}
-        | {"yaml_loader", "run_config", "registry", "state_file"},
+        | {"yaml_loader", "run_config", "registry", "state_file", "cores"},
     ),
 }
 """From top to bottom: a room imports what stands below it; rooms of one line are neighbours and may be files of one."""

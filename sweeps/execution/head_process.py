@@ -9,6 +9,7 @@ import fcntl
 import os
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,8 @@ from tsvan.validation import UserError
 HOST = "127.0.0.1"
 _START_S = 120.0
 _LOCK = "driver.lock"
-_SHORT = 40  # characters; Ray's sockets lie below its temporary folder, and a socket's path ends at 107
+_LONGEST_SOCKET = 107  # characters of a socket's path that Linux takes
+_BELOW = len("/tsvan-12345678/ray/session_2026-01-01_00-00-00_123456_1234567/sockets/plasma_store")
 _UP = "Ray runtime started"
 
 
@@ -91,17 +93,43 @@ def importable_in_workers() -> None:
 
 def own_folder() -> tuple[Path, IO[str]]:
     """A folder for Ray's sockets and logs, and the lock that says that its driver lives; folders of the dead go."""
-    base = tempfile.gettempdir()
-    base = base if len(base) < _SHORT else "/tmp"
-    for lock in Path(base).glob(f"tsvan-*/{_LOCK}"):
-        with suppress(OSError), open(lock) as file:  # held by a living driver, or somebody else's
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(lock.parent, ignore_errors=True)
+    base = _temporary_folder()
+    for folder in Path(base).glob("tsvan-*"):
+        _remove_dead(folder)
     folder = Path(tempfile.mkdtemp(prefix="tsvan-", dir=base))
     held = open(folder / f"{_LOCK}.new", "w")  # noqa: SIM115 - held as long as the cluster
     fcntl.flock(held, fcntl.LOCK_EX)
     os.rename(held.name, folder / _LOCK)
     return folder, held
+
+
+def _temporary_folder() -> str:
+    """Raises UserError: there is no folder in which Ray's sockets have short enough names."""
+    usable = [base for base in (tempfile.gettempdir(), "/tmp", "/dev/shm") if len(base) <= _LONGEST_SOCKET - _BELOW]
+    found = next((base for base in usable if os.access(base, os.W_OK | os.X_OK)), None)
+    if found is None:
+        raise UserError(
+            f"Ray needs a temporary folder that can be written and whose path has at most {_LONGEST_SOCKET - _BELOW} "
+            f"characters; set TMPDIR to one"
+        )
+    return found
+
+
+def _remove_dead(folder: Path) -> None:
+    """Remove what a dead driver of ours left. Others may put anything into a folder for all: a link, a pipe that blocks
+    whoever opens it, or folders of their own, which are left alone."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    with suppress(OSError):
+        found = os.lstat(folder)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            return
+        handle = os.open(folder / _LOCK, flags)
+        try:
+            if stat.S_ISREG(os.fstat(handle).st_mode) and os.fstat(handle).st_uid == os.geteuid():
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held by a living driver: raises
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(handle)
 
 
 def _command(slots: Slots, port: int, scratch: Path) -> list[str]:
@@ -110,7 +138,7 @@ def _command(slots: Slots, port: int, scratch: Path) -> list[str]:
         "node-ip-address": HOST,
         "num-cpus": slots.workers * slots.cpus,
         "object-store-memory": 100 * 2**20,
-        "temp-dir": scratch,
+        "temp-dir": scratch / "ray",  # which Ray opens to everybody; the folder around it stays ours alone
         "include-dashboard": "false",
         "include-log-monitor": "false",
     }

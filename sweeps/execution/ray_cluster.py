@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,11 +13,13 @@ from typing import Any
 from sweeps.execution.cluster_watch import ClusterWatch
 from sweeps.execution.head_process import HOST, Head, importable_in_workers, running_head
 from sweeps.execution.slots import Slots
+from tsvan.terminal import say
 from tsvan.validation import UserError, first_line
 
 import ray  # isort: skip
 
 _CONNECT_TIMEOUT_S = 10.0
+_JOIN_S = 60.0
 _QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
 
 
@@ -58,7 +62,8 @@ def joined_cluster(address: str) -> Iterator[ClusterWatch]:
     try:
         try:
             _knock(address)
-            ray.init(address=address, **_QUIET)
+            with _deadline(address):
+                ray.init(address=address, **_QUIET)
         except (OSError, ValueError) as error:
             text = first_line(error)
             raise UserError(f"no Ray cluster at '{address}' ({text}); start one, or leave --address out") from None
@@ -85,6 +90,25 @@ def _watched(own: bool) -> Iterator[ClusterWatch]:
         yield watch
     finally:
         watch.close()
+
+
+@contextmanager
+def _deadline(address: str) -> Iterator[None]:
+    """End this process where Ray waits for an answer without end: nothing has begun yet, and its waiting can't be
+    interrupted."""
+    answered = threading.Event()
+
+    def watch() -> None:
+        if not answered.wait(_JOIN_S):
+            text = f"no answer from a Ray cluster at '{address}' within {_JOIN_S:.0f} s"
+            say(f"error: {text}; see that it is one that this user may join, or leave --address and RAY_ADDRESS out")
+            os._exit(2)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        answered.set()
 
 
 def _knock(address: str) -> None:

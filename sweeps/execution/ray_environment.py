@@ -21,6 +21,9 @@ _ALWAYS = {
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
+_OF_OLD = ("TUNE_RESULT_DIR", "RAY_AIR_LOCAL_CACHE_DIR")
+"""Settings of earlier versions, with which Ray Tune refuses to run."""
+
 _SEVERAL_MACHINES = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Where it is 0, Ray takes 127.0.0.1 for what it is. Else it turns that into the address that others reach, and
 listens on all of them. What the name says is where Ray's makers turned it off."""
@@ -43,6 +46,8 @@ def prepare(*, joins: bool) -> None:
     if "ray" in sys.modules and not joins and os.environ.get(_SEVERAL_MACHINES) != "0":
         raise RuntimeError("ray was imported before sweeps.execution.ray_cluster; import that first")
     _prepared.append("joins" if joins else "own")
+    for name in _OF_OLD:
+        os.environ.pop(name, None)
     own = {_SEVERAL_MACHINES: "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     for name, value in {**_ALWAYS, **({} if joins else own)}.items():
         os.environ.setdefault(name, value)

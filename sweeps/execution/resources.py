@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from sweeps.state.signals import StopSignals
 from sweeps.state.uris import is_local, shown_uri
 from sweeps.tracking.uploader import Uploader
 from tsvan.config import TrainConfig
+from tsvan.cores import available_cores
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
 from tsvan.state_file import MADE_AGAIN, read_state
@@ -169,7 +169,7 @@ class Workers:
 
     def _local_slots(self) -> Slots:
         asked = self._config.resources
-        cores, gpus = os.cpu_count() or 1, torch.cuda.device_count()
+        cores, gpus = available_cores(), torch.cuda.device_count()
         share = _fraction(self._config, self._paths) if gpus else 0.0
         workers = asked.workers or (int(gpus // share) if share >= 1 else gpus * int(1 / share) if share else 1)
         return Slots(max(workers, 1), asked.cpus_per_trial or max(cores // max(workers, 1), 1), share)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
+import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -46,6 +50,13 @@ def test_our_cluster_starts_what_a_study_needs_in_a_session_of_its_own_and_leave
         lines = [" ".join(child.cmdline()) for child in started]
         assert watch.answers()
         assert {os.getsid(child.pid) for child in started} & {os.getsid(0)} == set()
+        option = next(word for line in lines for word in line.split() if word.startswith("--temp-dir="))
+        scratch = Path(option.partition("=")[2])
+        assert stat.S_IMODE(scratch.parent.stat().st_mode) == 0o700  # Ray opens its own folder, inside, to everybody
+        sockets = [len(str(file)) for file in scratch.rglob("*") if file.is_socket()]
+        assert sockets
+        assert max(sockets) - len(tempfile.gettempdir()) <= head_process._BELOW
+        assert not list(scratch.rglob("*token*"))
     assert any("gcs_server" in line for line in lines)
     assert not [line for line in lines if "monitor.py" in line]
     _, alive = psutil.wait_procs(started, timeout=30)
@@ -65,6 +76,84 @@ def test_folders_of_dead_drivers_are_removed_and_those_of_the_living_kept() -> N
             file.close()
             (folder / "driver.lock").unlink()
             folder.rmdir()
+
+
+@pytest.mark.parametrize("trap", ["pipe", "link", "file", "folder link", "of somebody else"])
+def test_what_others_put_beside_our_folders_is_left_alone(
+    trap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(head_process, "_BELOW", 0)  # the test's own folder has a long name
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "driver.lock").touch()
+    folder = tmp_path / "tsvan-trap"
+    if trap == "folder link":
+        folder.symlink_to(precious)
+    else:
+        folder.mkdir()
+    if trap == "pipe":
+        os.mkfifo(folder / "driver.lock")
+    elif trap == "link":
+        (folder / "driver.lock").symlink_to(precious / "driver.lock")
+    elif trap == "file":
+        folder.rmdir()
+        folder.touch()
+    elif trap == "of somebody else":
+        (folder / "driver.lock").touch()
+        monkeypatch.setattr("os.geteuid", lambda: 54321)
+    made, held = head_process.own_folder()  # and does not wait for whoever writes into the pipe
+    held.close()
+    assert made.is_dir()
+    assert os.path.lexists(folder)
+    assert (precious / "driver.lock").exists()
+
+
+@pytest.mark.parametrize("length", [10, 26, 27, 31, 35, 39, 40, 90])
+def test_a_temporary_folder_of_any_length_gives_sockets_that_fit(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as base:
+        longer = Path(base) / ("x" * (length - len(base) - 1)) if length > len(base) + 1 else Path("/tmp")
+        longer.mkdir(exist_ok=True)
+        monkeypatch.setattr("tempfile.tempdir", str(longer))
+        folder, held = head_process.own_folder()
+        held.close()
+        below = "ray/session_2026-01-01_00-00-00_123456_1234567/sockets/plasma_store"
+        assert len(f"{folder}/{below}") <= 107
+        (folder / "driver.lock").unlink()
+        folder.rmdir()
+
+
+def test_without_a_usable_temporary_folder_a_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(UserError, match="set TMPDIR to one"):
+        head_process.own_folder()
+
+
+def test_an_address_that_accepts_and_stays_silent_is_a_line_in_time(tmp_path: Path) -> None:
+    code = (
+        "from sweeps.execution import ray_environment; ray_environment.prepare(joins=True)\n"
+        "from sweeps.execution import ray_cluster; import sys\n"
+        "ray_cluster._JOIN_S = 3\n"
+        "with ray_cluster.joined_cluster(sys.argv[1]): pass\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        command = [sys.executable, "-c", code, address]
+        root = Path(head_process.__file__).parents[2]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert f"error: no answer from a Ray cluster at '{address}' within 3 s; see that" in done.stderr
+    assert done.stderr.count("error") == 1
+
+
+@pytest.mark.parametrize("name", ["TUNE_RESULT_DIR", "RAY_AIR_LOCAL_CACHE_DIR"])
+def test_settings_of_earlier_versions_of_ray_are_put_aside(name: str) -> None:
+    code = "from sweeps.execution import ray_environment as r; r.prepare(joins=False); import os; print({!r} in os.environ)"
+    root, environment = Path(head_process.__file__).parents[2], {**os.environ, name: "/somewhere"}
+    done = subprocess.run(
+        [sys.executable, "-c", code.format(name)], cwd=root, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
 
 
 def test_a_place_that_stays_silent_is_lost_after_a_while_and_one_that_comes_back_is_not(tmp_path: Path) -> None:
