@@ -148,7 +148,7 @@ def test_an_address_that_accepts_and_stays_silent_is_a_line_in_time(tmp_path: Pa
 
 @pytest.mark.parametrize("name", ["TUNE_RESULT_DIR", "RAY_AIR_LOCAL_CACHE_DIR"])
 def test_settings_of_earlier_versions_of_ray_are_put_aside(name: str) -> None:
-    code = "from sweeps.execution import ray_environment as r; r.prepare(joins=False); import os; print({!r} in os.environ)"
+    code = "from sweeps.execution import ray_environment as r; r.prepare(joins=False); print({!r} in r.os.environ)"
     root, environment = Path(head_process.__file__).parents[2], {**os.environ, name: "/somewhere"}
     done = subprocess.run(
         [sys.executable, "-c", code.format(name)], cwd=root, env=environment, capture_output=True, text=True, check=True
