@@ -1,4 +1,4 @@
-"""What a driver does with a queue, one step each."""
+"""What a driver does with a queue, one step each; and what becomes of its folder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from sweeps.search.trial_queue import SweepQueue
 from sweeps.state.job import Job, Outcome
+from sweeps.state.paths import StudyPaths
 
 
 def finish(queue: SweepQueue, job: Job, state: Any, value: float) -> None:
@@ -22,3 +23,10 @@ def take(queue: SweepQueue) -> Job:
     job = queue.next()
     assert job is not None
     return job
+
+
+def as_if_moved(paths: StudyPaths) -> StudyPaths:
+    """A copy that does not know of its original, as after a move."""
+    lines = paths.config.read_text().splitlines(keepends=True)
+    paths.config.write_text("".join(line for line in lines if not line.startswith("folder:")))
+    return paths

@@ -29,7 +29,7 @@ from sweeps.state.record import write_record
 from sweeps.state.uris import sqlite_uri
 from sweeps.tracking.destination import destination
 from sweeps.tracking.run_metadata import make_uploader
-from tests.sweeps.queue_steps import take
+from tests.sweeps.queue_steps import as_if_moved, take
 from tests.sweeps.studies import open_queue
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
@@ -99,7 +99,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory, weizmann_store: ClipStore) 
 def paths(killed: Path, tmp_path: Path) -> StudyPaths:
     """A copy, somewhere else: folders may be moved."""
     shutil.copytree(killed, tmp_path / "moved")
-    return StudyPaths(tmp_path / "moved" / "study")
+    return as_if_moved(StudyPaths(tmp_path / "moved" / "study"))
 
 
 def status(paths: StudyPaths, capsys: pytest.CaptureFixture[str], *options: str) -> str:

@@ -18,7 +18,7 @@ from sweeps.state.job import SCORE, Outcome, read_job
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import write_record
 from sweeps.status.damage import set_damaged_aside
-from tests.sweeps.queue_steps import take
+from tests.sweeps.queue_steps import as_if_moved, take
 from tests.sweeps.studies import open_queue
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
@@ -59,7 +59,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory, weizmann_store: ClipStore) -
 def paths(ended: Path, tmp_path: Path) -> StudyPaths:
     shutil.copytree(ended, tmp_path / "study")
     (tmp_path / "study" / "stages" / "scorer.json").unlink()
-    return StudyPaths(tmp_path / "study")
+    return as_if_moved(StudyPaths(tmp_path / "study"))
 
 
 FILES = [
