@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import textwrap
@@ -21,6 +20,7 @@ from sweeps.execution.resources import check_share
 from sweeps.search.early_stopping import rung_points, score_points
 from sweeps.state.retention import SizeBound, size_bound
 from sweeps.state.uris import shown_uri
+from tsvan.cores import available_cores
 from tsvan.data.store import INDEX, ClipStore
 from tsvan.interface import implementation
 from tsvan.run_config import Schedule
@@ -95,7 +95,7 @@ def plan(request: ResolvedRequest, allow_slow: bool, mlflow: str) -> bool:
 
 def counted_cost(request: ResolvedRequest) -> Cost:
     """Estimate the cost by counted operations, for a CPU."""
-    return _cost(request, counted_speed(request.config, os.cpu_count() or 1))
+    return _cost(request, counted_speed(request.config, available_cores()))
 
 
 def _cost(request: ResolvedRequest, speed: Speed) -> Cost:
