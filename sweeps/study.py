@@ -232,7 +232,7 @@ class StudyDriver:
         for trial in study.trials:
             outcome = Outcome.read(paths.trial(trial.number))
             if outcome is not None:
-                uploader.catch_up(_kept(make_job(trial.number, trial.params)), outcome)
+                uploader.catch_up(make_job(trial.number, trial.params).kept(), outcome)
         if queue.done >= queue.total:
             self.live_table.say(f"3 sweep: all {queue.total} trials are done")
         else:
@@ -258,7 +258,7 @@ class StudyDriver:
 
         def run(jobs: reruns.JobList) -> None:
             for job, outcome in jobs.ended:
-                uploader.catch_up(_kept(job), outcome)
+                uploader.catch_up(job.kept(), outcome)
                 if outcome.state != "complete":
                     drop_optimizer_state(job.paths)
             if jobs.waiting:
@@ -323,10 +323,3 @@ class StudyDriver:
         self.live_table.say(f"  {command if '--resume' in sys.argv or not begun else command + ' --resume'}")
         if left:
             self.live_table.say(f"  not yet delivered to MLflow: {', '.join(left)}")
-
-
-def _kept(job: Job) -> Job:
-    """A job that has ended, with its file: one that was lost or damaged is written again."""
-    if not job.paths.job.exists():
-        job.write()
-    return job

@@ -119,6 +119,12 @@ class Job:
         write_atomically(self.paths.job, json.dumps(self.to_dict(), indent=1))
         write_atomically(self.paths.config, yaml.safe_dump(self.config, sort_keys=False))
 
+    def kept(self) -> Job:
+        """Return a job that has ended, with its file: one that was lost or damaged is written again."""
+        if not self.paths.job.exists():
+            self.write()
+        return self
+
 
 @dataclass(frozen=True)
 class Point:
