@@ -25,7 +25,7 @@ from tsvan.data.raw.filenames import Identity, UnnamedError, identify
 from tsvan.data.raw.fingerprint import fingerprint
 from tsvan.data.raw.prepare import prepare
 from tsvan.data.splits import Source, cut
-from tsvan.data.store import ClipStore
+from tsvan.data.store import ClipStore, _rules_in
 from tsvan.validation import UserError
 
 PLAIN = "name: mine\nlayouts: ['<class>/**/<clip>']\n"
@@ -169,5 +169,7 @@ def test_its_store_knows_what_it_is(tmp_path: Path):
         ClipStore.open(tmp_path / "store", own(tmp_path, PLAIN + "side: 96\n"))
     with pytest.raises(UserError, match="a clip store of 'mine', not of 'vox'"):
         ClipStore.open(tmp_path / "store", "vox")
+    with pytest.raises(UserError, match=r"prepared by another version .*unknown key 'gone'.*; prepare it again"):
+        _rules_in(tmp_path / "store", {"name": "mine", "layouts": ["<class>/<clip>"], "gone": 1})
     other = own(tmp_path, PLAIN + "side: 96\n")
     assert fingerprint(found, tmp_path / "raw") != fingerprint(other, tmp_path / "raw")

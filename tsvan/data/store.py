@@ -226,7 +226,7 @@ def _rules_of(path: Path, index: dict[str, Any], dataset: str | DatasetRules | N
             f"{path} is a clip store of '{name}', not of '{wanted}'; give a store of '{wanted}', or "
             + (f"--dataset {name}" if name in DATASETS else f"the YAML of '{name}' as --dataset")
         )
-    made = rules(name) if "rules" not in index else build(DatasetRules, index["rules"], str(path / INDEX))
+    made = rules(name) if "rules" not in index else _rules_in(path, index["rules"])
     if not isinstance(dataset, DatasetRules):
         return made
     old, new = made.of_clips(), dataset.of_clips()
@@ -240,6 +240,16 @@ def _rules_of(path: Path, index: dict[str, Any], dataset: str | DatasetRules | N
                 f"again into another folder, or undo the change"
             )
     return dataset
+
+
+def _rules_in(path: Path, values: dict[str, Any]) -> DatasetRules:
+    """The rules that an index holds."""
+    try:
+        return build(DatasetRules, values, INDEX)
+    except UserError as error:
+        raise UserError(
+            f"{path} was prepared by another version of this program ({error}); prepare it again into another folder"
+        ) from None
 
 
 def _check(path: Path, index: dict[str, Any]) -> None:
