@@ -158,7 +158,10 @@ def test_training_learns_and_is_found_again(weizmann: ClipStore, weizmann_scorer
 def test_scorers_that_are_there_are_found_by_their_store(
     weizmann: ClipStore, vox: ClipStore, weizmann_scorer: Scorer, weizmann_cache: Path
 ) -> None:
+    reference = scorer_path(weizmann, TINY, weizmann_cache).with_suffix(".reference.pt")
+    reference.write_bytes(b"features of real clips, no scorer")
     assert trained_configs(weizmann, weizmann_cache)[0] == weizmann_scorer.config
+    reference.unlink()
     assert trained_configs(vox, weizmann_cache) == []
 
 

@@ -45,7 +45,7 @@ def trained_configs(store: ClipStore, cache_dir: Path) -> list[ScorerConfig]:
     Raises:
         UserError: a file is damaged.
     """
-    files = [file for file in cache_dir.glob("*.pt") if not file.name.endswith(".partial.pt")]
+    files = [file for file in cache_dir.glob("*.pt") if "." not in file.stem]  # not those under way, nor references
     files.sort(key=lambda file: -file.stat().st_mtime)
     scorers = (_read(file, torch.device("cpu")) for file in files)
     return [scorer.config for scorer in scorers if scorer.store_hash == store.content_hash]
