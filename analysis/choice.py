@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +13,7 @@ from analysis.reading import COMPLETE, Study, artifact
 from analysis.store import ROOT
 from sweeps.config.load import load
 from sweeps.state.paths import StudyPaths
-from sweeps.state.uris import is_local
+from sweeps.state.uris import database_file, shown_command, sqlite_uri
 from tsvan.config import TrainConfig
 from tsvan.files import write_atomically
 from tsvan.validation import UserError, flatten, load_yaml
@@ -78,9 +77,9 @@ def final_command(study: Study, choice: Path) -> str:
     for setting in _differences(study):
         command += ["--set", setting]
     command += ["--final-from", _shown(choice), "--out", _shown(_holder(study) / f"{study.name}-final")]
-    if study.uri != f"sqlite:///{_holder(study) / 'mlflow.db'}":
+    if study.uri != sqlite_uri(_holder(study) / "mlflow.db"):
         command += ["--tracking-uri", study.uri]
-    return shlex.join(command)
+    return shown_command(command)
 
 
 def _differences(study: Study) -> list[str]:
@@ -101,8 +100,8 @@ def _yaml(value: Any) -> str:
 
 def _holder(study: Study) -> Path:
     """The folder of the studies."""
-    if study.uri.startswith("sqlite:///") and is_local(study.uri):
-        return Path(study.uri.removeprefix("sqlite:///")).parent
+    if (database := database_file(study.uri)) is not None:
+        return database.parent
     return ROOT / "runs"
 
 

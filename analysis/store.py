@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 import sweeps.tracking.client  # noqa: F401 - sets MLflow's environment (no telemetry, no progress bars) before it is imported
+from sweeps.state.uris import database_file, sqlite_uri
 from tsvan.validation import UserError, first_line
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def connect(uri: str) -> MlflowClient:
     from mlflow import MlflowClient
 
     uri = absolute_uri(uri)
-    database = _database(uri)
+    database = database_file(uri)
     if database is not None and not database.exists():
         raise UserError(
             f"no MLflow store at {database}; set TSVAN_TRACKING_URI to the one that tune_runner.py printed at its end"
@@ -58,11 +59,11 @@ def connect(uri: str) -> MlflowClient:
 
 def absolute_uri(uri: str) -> str:
     """A relative SQLite path is meant from the working directory or, if nothing is there, from the repository."""
-    database = _database(uri)
+    database = database_file(uri)
     if database is None or database.is_absolute():
         return uri
     found = database if database.exists() else ROOT / database
-    return f"sqlite:///{found.resolve()}"
+    return sqlite_uri(found.resolve())
 
 
 def download(client: MlflowClient, run_id: str, name: str, folder: Path) -> Path:
@@ -114,10 +115,6 @@ def search(client: MlflowClient, experiments: list[str], query: str) -> list[Run
 
 
 def _studies(client: MlflowClient) -> list[Run]:
-    experiments = [found.experiment_id for found in client.search_experiments(filter_string="name LIKE 'tsvan-%'")]
+    experiments = [found.experiment_id for found in client.search_experiments()]
     found = search(client, experiments, "tags.stage = 'study'") if experiments else []
     return sorted(found, key=lambda run: -int(run.info.start_time))
-
-
-def _database(uri: str) -> Path | None:
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
