@@ -3,9 +3,10 @@
 python -m benchmarks.soak [--trials 200] [--minutes 20] [--seed N] [--out DIR]
 
 Real Ray, Optuna and MLflow, real checkpoints and files; what a trial trains is a random walk of tiny networks
-(`soak_trial.py`), whose end is known from its seed. For `--minutes` the driver or a worker is killed with SIGKILL some
-seconds after it went to work, again and again; should the trials be done before, the study grows. Then it is left to
-end. Exit code 1 when anything disagrees.
+(`soak_trial.py`), whose end is known from its seed. For `--minutes` something is done to it some seconds after it went
+to work, again and again: the driver, a worker or one of Ray's own processes is killed with SIGKILL, or another program
+takes the memory that Ray's monitor guards. Should the trials be done before, the study grows. Then it is left to end.
+Exit code 1 when anything disagrees.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ import torch
 
 from benchmarks import soak_trial
 from benchmarks.ledger import audit
+from sweeps.study import CLUSTER_LOST
 from tests.faults.harness import ROOT, Driver, at_work, title
+from tests.faults.memory import share_in_use, taking_memory
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.models.networks import Networks
@@ -61,7 +64,7 @@ class Soak:
         """Until the time is over and all trials are done."""
         while True:
             code = self._one_life()
-            if code is None:
+            if code is None or code == CLUSTER_LOST:  # it had no cluster left to try; the same command goes on
                 continue
             if code != 0:
                 self.wrong.append(f"a driver ended with code {code}")
@@ -118,18 +121,26 @@ class Soak:
     def _one_life(self) -> int | None:
         """Of a driver, up to its end (exit code) or its death (None)."""
         program = ("-m", "benchmarks.soak_trial")
-        driver = Driver(self.out, "--trials", str(self.trials), *SETTINGS, program=program)
+        guarded = share_in_use(beyond_gib=2)
+        environment = {"RAY_memory_usage_threshold": f"{guarded:.4f}"}
+        driver = Driver(
+            self.out, "--trials", str(self.trials), *SETTINGS, program=program, environment=environment
+        )
         self.counts["drivers started"] += 1
         try:
             while self._elapsed() < self.minutes and driver.wait_for(at_work(self.out), timeout_s=600):
                 end = time.monotonic() + self.chance.uniform(1, 60)
                 if driver.wait_for(lambda end=end: time.monotonic() > end):  # type: ignore[misc]
                     self.seen |= {process.pid: process for process in driver.family()}
-                    if self.chance.random() < 0.5:
+                    what = self.chance.choices(("driver", "worker", "ray", "memory"), (4, 4, 1, 1))[0]
+                    if what == "driver":
                         driver.kill()
                         self.counts["drivers killed"] += 1
                         return None
-                    self._kill_worker(driver)
+                    if what == "memory":
+                        self._take_memory(driver, guarded)
+                    else:
+                        self._kill_one(driver, what)
             code = driver.finish(timeout_s=3600)
             if "Traceback" in driver.text:
                 self.wrong.append(f"a driver showed a traceback: {driver.text[-500:]}")
@@ -137,11 +148,19 @@ class Soak:
         finally:
             driver.end()
 
-    def _kill_worker(self, driver: Driver) -> None:
-        workers = [process for process in driver.family() if "JobActor" in title(process)]
-        if workers:
-            self.chance.choice(workers).kill()
-            self.counts["workers killed"] += 1
+    def _kill_one(self, driver: Driver, what: str) -> None:
+        names = {"worker": ("JobActor",), "ray": ("raylet/raylet", "gcs_server")}[what]
+        found = [p for p in driver.family() if any(name in title(p).split(" ")[0] for name in names)]
+        if found:
+            self.chance.choice(found).kill()
+            self.counts["workers killed" if what == "worker" else "Ray's processes killed"] += 1
+
+    def _take_memory(self, driver: Driver, guarded: float) -> None:
+        before = driver.text.count("memory monitor")
+        with taking_memory(over=guarded):
+            end = time.monotonic() + 30
+            driver.wait_for(lambda: driver.text.count("memory monitor") > before or time.monotonic() > end)
+        self.counts["times that memory was taken"] += 1
 
     def _elapsed(self) -> float:
         return (time.monotonic() - self.began) / 60

@@ -7,7 +7,7 @@ import time
 import traceback
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweeps.commands import dry_run
 from sweeps.commands.request import Request, ResolvedRequest, resolve
@@ -44,9 +44,6 @@ from tsvan.models.precision import slow_bfloat16
 from tsvan.terminal import counted, duration, progress
 from tsvan.validation import UserError
 
-if TYPE_CHECKING:
-    from sweeps.execution.cluster_watch import ClusterWatch
-
 DONE, NO_USABLE_TRIAL, WRONG_USE, CLUSTER_LOST, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -81,7 +78,7 @@ class StudyDriver:
         self.page = LivePage(self.config, self.paths, self.live_table.progress, self.live_table.say)
         self.live_table.changed = self.page.renew
         self.uploader: Uploader | None = None
-        self.joined: ClusterWatch | None = None
+        self.joined: Any = None  # watches a cluster that is joined; its class knows Ray, which is not imported here
         self.started = time.monotonic()
 
     def run(self) -> int:
@@ -96,10 +93,7 @@ class StudyDriver:
                 self._goodbye(self.uploader.close("interrupted", timeout_s=15) if self.uploader is not None else [])
                 return INTERRUPTED
             except ClusterLost as lost:
-                left = self.uploader.close("interrupted", timeout_s=15) if self.uploader is not None else []
-                self.live_table.say(f"the Ray cluster is lost: {lost}")
-                self._goodbye(left)
-                return CLUSTER_LOST
+                return self._lost(str(lost))
             except BaseException as error:
                 line = storage_error(error, self.paths.root)
                 self.log.add(line or f"error: {error}" if isinstance(error, UserError) else traceback.format_exc())
@@ -132,7 +126,7 @@ class StudyDriver:
         uploader.start()
         if self.mlflow.is_there and not is_local(request.where.uri):
             uploader.open()  # that it may be read says not that it may be written
-        workers = Workers(self.config, self.joined, self.paths, uploader, self.live_table, stack)
+        workers = Workers(self.config, self.joined, self.paths, uploader, self.live_table, stack, self._lost)
         template = self._template(store, scorer, workers)
         self._calibrate(template, workers, uploader)
         study_done = self.sweep(template, workers, uploader)
@@ -314,6 +308,11 @@ class StudyDriver:
         if uploader.page:
             self.live_table.say(f"  and there the study: {page_address(self.request.where.uri, uploader.page)}")
         return code
+
+    def _lost(self, lost: str) -> int:
+        self.live_table.say(f"the Ray cluster is lost: {lost}")
+        self._goodbye(self.uploader.close("interrupted", timeout_s=15) if self.uploader is not None else [])
+        return INTERRUPTED if self.signals.asked else CLUSTER_LOST
 
     def _goodbye(self, left: list[str]) -> None:
         command = shown_command(["python", *sys.argv])

@@ -82,6 +82,7 @@ def reproduce_parser() -> argparse.ArgumentParser:
     parser.add_argument("run_id", metavar="RUN_ID", help="of a trial or a final rerun in MLflow")
     parser.add_argument("--out", type=_path, metavar="DIR", help="where to (default: runs/reproduce-RUN_ID)")
     parser.add_argument("--tracking-uri", metavar="URI", help="default: MLFLOW_TRACKING_URI, else runs/mlflow.db")
+    parser.add_argument("--device", metavar="NAME", help="auto, cpu or cuda (default: the run's own, else the CPU)")
     return parser
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,7 +29,8 @@ def reproduce(args: argparse.Namespace) -> int:
         Exit code: 0 when it completed, else 1.
 
     Raises:
-        UserError: no such run, its clips are gone or changed, or `--out` holds something else.
+        UserError: no such run, its clips are gone or changed, the device that was asked for is not here, or `--out`
+            holds something else.
     """
     if not args.run_id.isalnum():  # it names a folder
         raise UserError(f"'{args.run_id}' is no MLflow run id; copy it from MLflow")
@@ -37,6 +39,7 @@ def reproduce(args: argparse.Namespace) -> int:
     job, tags = _logged(args.run_id, uri, out)
     before = Outcome.read(TrialPaths(Path(job.folder)))
     job = replace(job, folder=str(out), stop_file=str(out / "stop"), seal=str(out / "choice.json"))
+    job = replace(job, device=_device(job, args.device))
     store = ClipStore.open(job.store, tags["dataset"])
     if store.content_hash != job.store_hash:
         raise UserError(
@@ -63,6 +66,19 @@ def reproduce(args: argparse.Namespace) -> int:
     return 0 if outcome.state == "complete" else 1
 
 
+def _device(job: Job, asked: str | None) -> str:
+    """The device that was asked for, else the run's own, else the CPU where there is no such."""
+    from tsvan.trainer import pick_device
+
+    if asked is not None:
+        return str(pick_device(asked))
+    try:
+        return str(pick_device(job.device))
+    except UserError:
+        say(f"the run was trained on {job.device}, which is not here: trained on the CPU, its scores will differ")
+        return "cpu"
+
+
 def _logged(run_id: str, uri: str, out: Path) -> tuple[Job, dict[str, str]]:
     import tempfile
 
@@ -86,13 +102,14 @@ def _points(job: Job) -> Iterator[Point]:
 
 @contextmanager
 def _own_stop_file(job: Job) -> Iterator[None]:
-    import signal
-
     stop = Path(job.stop_file)
     stop.unlink(missing_ok=True)
-    for number in ending_signals():
-        signal.signal(number, lambda *_: stop.touch())
-    yield
+    before = {number: signal.signal(number, lambda *_: stop.touch()) for number in ending_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _compare(job: Job, outcome: Outcome, before: Outcome | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from typing import Any
 
@@ -11,10 +12,15 @@ from sweeps.execution.scheduler import EarlyStoppingScheduler
 from sweeps.execution.worker import NOTES, read_point
 from sweeps.live_table import LiveTable
 from sweeps.state.job import Job, Outcome, Point
+from sweeps.state.signals import StudyInterrupted
 from sweeps.tracking.uploader import Uploader
 
 from ray import tune  # isort: skip
 from ray.tune.experiment import Trial  # isort: skip
+
+
+SAVE_S = 600.0
+"""How long a study that is to stop waits for its jobs to save; between two looks a job may score."""
 
 
 class JobCallback(tune.Callback):
@@ -120,10 +126,12 @@ class WatchCallback(tune.Callback):
     Args:
         watch: of the cluster.
         scheduler: sees why workers die.
+        registry: knows whether the study is to stop.
     """
 
-    def __init__(self, watch: ClusterWatch, scheduler: EarlyStoppingScheduler) -> None:
-        self._watch, self._scheduler = watch, scheduler
+    def __init__(self, watch: ClusterWatch, scheduler: EarlyStoppingScheduler, registry: JobRegistry) -> None:
+        self._watch, self._scheduler, self._registry = watch, scheduler, registry
+        self._stop_by: float | None = None
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Ray calls it ten times a second.
@@ -131,7 +139,16 @@ class WatchCallback(tune.Callback):
         Raises:
             ClusterLost: Ray's own processes are gone.
             MemoryPressure: a worker was killed for want of memory.
+            StudyInterrupted: the study is to stop, and jobs did not save in time.
         """
         self._watch.raise_if_lost()
         if self._scheduler.pressure is not None:
             raise self._scheduler.pressure
+        if not self._registry.stop.exists():
+            return
+        now = time.monotonic()
+        self._stop_by = self._stop_by or now + SAVE_S
+        if now > self._stop_by:
+            names = ", ".join(job.name for job in self._registry.running())
+            self._registry.say(f"  no answer within {SAVE_S / 60:.0f} min from {names}; left at the last checkpoint")
+            raise StudyInterrupted

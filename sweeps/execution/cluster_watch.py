@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from sweeps.execution import ray_environment
 from sweeps.state.errors import ClusterLost
@@ -19,6 +19,7 @@ import ray  # noqa: E402
 
 PATIENCE_S = {"own": 3.0, "joined": 20.0}
 """How long Ray's processes may be silent. Somebody's GCS may be started again in time; ours is not."""
+STUCK_S = 10.0
 _EVERY_S = 1.0
 _KNOCK_S = 5.0
 
@@ -38,6 +39,12 @@ class ClusterWatch:
         self._since: dict[str, float] = {}
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._work, name="cluster-watch", daemon=True)
+        self._heard = threading.Event()
+        self.in_use = False
+        """Somebody asks for `raise_if_lost` again and again."""
+        self.on_stuck: Callable[[str], None] = lambda lost: None
+        """Called in the thread when the cluster is lost while in use, and nobody asked for `STUCK_S`: Ray holds the
+        one who should, and would end the process a minute after the GCS died."""
         self.lost = ""
         """What is gone, in words; empty while all live."""
 
@@ -62,6 +69,10 @@ class ClusterWatch:
         """Ask no more."""
         self._closed.set()
 
+    def join(self) -> None:
+        """Wait until the thread has ended: the cluster is lost, or `close` was called."""
+        self._thread.join()
+
     def answers(self) -> bool:
         """Ask all now; False: one does not answer."""
         return not self.lost and all(_answers(place) for place in self._places.values())
@@ -69,13 +80,25 @@ class ClusterWatch:
     def raise_if_lost(self) -> None:
         """Raises ClusterLost."""
         if self.lost:
+            self._heard.set()
+            raise ClusterLost(self.lost)
+
+    def check(self) -> None:
+        """Ask all now, and wait until a silence has lasted long enough or is over.
+
+        Raises:
+            ClusterLost: it lasted.
+        """
+        if self.await_verdict():
             raise ClusterLost(self.lost)
 
     def await_verdict(self) -> bool:
-        """Wait until the silence has lasted long enough or is over; True: the cluster is lost."""
+        """As `check`; True: the cluster is lost."""
         deadline = time.monotonic() + self._patience_s + 2 * _KNOCK_S
         while not self.lost and not self.answers() and time.monotonic() < deadline:
             time.sleep(0.1)
+        if self.lost:
+            self._heard.set()
         return bool(self.lost)
 
     def _work(self) -> None:
@@ -87,6 +110,8 @@ class ClusterWatch:
                 since = self._since.setdefault(name, time.monotonic())
                 if time.monotonic() - since >= self._patience_s:
                     self.lost = f"{name} at {place[0]}:{place[1]} does not answer"
+        if self.lost and self.in_use and not self._heard.wait(STUCK_S):
+            self.on_stuck(self.lost)
 
 
 def _answers(place: Place) -> bool:

@@ -40,13 +40,14 @@ class JobRegistry:
     Args:
         stop: a file; while it exists, nothing more is handed out.
         say: told, in a line, what a person should know.
-        cluster_answers: whether Ray's own processes live; where they don't, a dead worker says nothing of its job.
+        check_cluster: raises ClusterLost where Ray's own processes are gone; there a dead worker says nothing of its
+            job, and whoever asks Ray for another waits for a minute, and ends.
     """
 
     def __init__(
-        self, stop: Path, say: Callable[[str], None], cluster_answers: Callable[[], bool] = lambda: True
+        self, stop: Path, say: Callable[[str], None], check_cluster: Callable[[], None] = lambda: None
     ) -> None:
-        self.stop, self.say, self.cluster_answers = stop, say, cluster_answers
+        self.stop, self.say, self.check_cluster = stop, say, check_cluster
         self.again: list[Job] = []
         """Jobs to hand out before any other."""
         self.aside: list[Job] = []
@@ -120,7 +121,12 @@ class JobRegistry:
 
         Returns:
             Its end; None: it has none yet, and is handed out again now or by the next start.
+
+        Raises:
+            ClusterLost: Ray's own processes are gone; the job stays in hand, for `put_back`.
         """
+        if error and not self._running[trial_id].blameless:
+            self.check_cluster()
         entry = self._running.pop(trial_id)
         job, result = entry.job, result or {}
         if problem := result.get(PROBLEM):
@@ -202,7 +208,7 @@ class JobRegistry:
             return None
         if self.problem or (self.stop.exists() and not error):
             return None
-        if entry.blameless or (error and not self.cluster_answers()) or self._may_begin_again(entry):
+        if entry.blameless or self._may_begin_again(entry):
             self.again.append(job)
             return None
         reason = f"also with a device to itself: {faults[-1]}" if len(faults) > 1 else why(job, error)

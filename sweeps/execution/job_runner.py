@@ -73,10 +73,15 @@ class JobRunner:
         Raises:
             StorageError: the study can't be written; the running jobs have been stopped.
             ClusterLost: Ray's own processes are gone; the registry holds what ran.
+            StudyInterrupted: the study was to stop, and jobs did not save in time.
         """
         registry = self._registry
         while True:
-            self._run_once()
+            self._watch.in_use = True
+            try:
+                self._run_once()
+            finally:
+                self._watch.in_use = False
             if registry.closed():
                 break
             if not registry.again:
@@ -123,7 +128,7 @@ class JobRunner:
                     search_alg=self._searcher,
                     max_concurrent_trials=slots.workers,
                     scheduler=scheduler,
-                    callbacks=[WatchCallback(self._watch, scheduler), *self._callbacks],
+                    callbacks=[WatchCallback(self._watch, scheduler, self._registry), *self._callbacks],
                     resources_per_trial={"cpu": slots.cpus, "gpu": slots.gpus},
                     reuse_actors=True,
                     max_failures=self._retries,

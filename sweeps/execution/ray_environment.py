@@ -19,6 +19,7 @@ _ALWAYS = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_MAX_PENDING_TRIALS_PG": "200",  # the searcher says how many run; else one worker starts after the other
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "TUNE_STATE_REFRESH_PERIOD": "1000000000",  # asks the GCS, and would hang for a minute where that is dead
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 _OF_OLD = ("TUNE_RESULT_DIR", "RAY_AIR_LOCAL_CACHE_DIR")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,6 +13,7 @@ import torch
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import largest
 from sweeps.execution import ray_environment
+from sweeps.execution.restart import num_restarts, run_again
 from sweeps.execution.slots import Slots
 from sweeps.live_table import LiveTable
 from sweeps.state.errors import ClusterLost
@@ -74,6 +75,7 @@ class Workers:
     Args:
         joined: watches a cluster of somebody's; None: there will be one of our own on this machine.
         stack: ends our cluster.
+        give_up: says that the cluster is lost, and returns the exit code.
     """
 
     def __init__(
@@ -84,10 +86,11 @@ class Workers:
         uploader: Uploader,
         live_table: LiveTable,
         stack: ExitStack,
+        give_up: Callable[[str], int],
     ) -> None:
         self._config, self._paths, self._watch = config, paths, joined
-        self._uploader, self._live_table = uploader, live_table
-        self._cluster, self._clusters = stack.enter_context(ExitStack()), 0
+        self._uploader, self._live_table, self._give_up = uploader, live_table, give_up
+        self._cluster, self._clusters = stack.enter_context(ExitStack()), num_restarts()
         self.slots = self._local_slots() if joined is None else self._cluster_slots()
 
     def run_sweep(self, queue: SweepQueue, rule: EarlyStoppingRule, signals: StopSignals) -> None:
@@ -130,7 +133,7 @@ class Workers:
         try:
             with signals.patient():
                 while True:
-                    registry.cluster_answers = watch.answers
+                    registry.check_cluster = watch.check
                     runner = JobRunner(searcher, rule, callbacks, watch, self.slots, self._paths.ray, retries)
                     try:
                         return runner.run()
@@ -156,6 +159,7 @@ class Workers:
             self._watch = self._cluster.enter_context(ray_cluster.connected_to(head))
             self._clusters += 1
         signals.install()  # Ray takes SIGTERM when it starts
+        self._watch.on_stuck = self._leave
         return self._watch
 
     def _disconnect(self, lost: BaseException | None = None) -> None:
@@ -165,7 +169,17 @@ class Workers:
             raise lost
         self._live_table.say(f"  Ray's processes died ({self._watch.lost}); the study goes on in a new cluster")
         self._watch = None
-        self._cluster.close()
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # Ray prints what its daemons log
+            self._cluster.close()
+
+    def _leave(self, lost: str) -> None:
+        """Leave the main thread to Ray, which holds it since the cluster is lost."""
+        assert self._watch is not None
+        if self._watch.own and self._clusters < MAX_CLUSTERS and not self._paths.stop.exists():
+            self._live_table.end()
+            self._live_table.say(f"  Ray's processes died ({lost}); the study goes on in a new cluster")
+            run_again()
+        os._exit(self._give_up(lost))
 
     def _local_slots(self) -> Slots:
         asked = self._config.resources

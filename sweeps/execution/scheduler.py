@@ -45,17 +45,22 @@ class EarlyStoppingScheduler(FIFOScheduler):
         return str(TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Look at why a worker died, before Ray starts it again."""
+        """Look at why a worker died, before Ray starts it again.
+
+        Raises:
+            ClusterLost: with Ray's own processes.
+        """
         registry = self._registry
         if not registry.is_running(trial.trial_id):
             return
+        registry.check_cluster()
         if trial.status == Trial.PENDING:
             # A worker that dies between two jobs: Ray would fail the next one without ever having started it.
             registry.note_not_begun(trial.trial_id)
         if pressure := read_pressure(_last_error(trial)):
             registry.excuse(trial.trial_id)
             self.pressure = pressure
-        elif trial.should_recover() and registry.cluster_answers():  # type: ignore[no-untyped-call]
+        elif trial.should_recover():  # type: ignore[no-untyped-call]
             job = registry.job(trial.trial_id)
             registry.say(f"  {job.name}: {why(job, error=True)}; it starts again from its checkpoint")
 

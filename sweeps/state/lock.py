@@ -154,7 +154,7 @@ def _locked(lock: IO[str]) -> bool | None:
 def _lives(before: Holder, without_locks: bool, file: Path, say: Callable[[str], None], silent_s: float) -> bool:
     """Whether the holder in the file is alive, though its lock does not stand in the way."""
     if before.is_here:
-        return without_locks and before.lives_here()
+        return without_locks and before.lives_here() and not before.same(Holder.this_process())
     say(f"a driver (process {before}) worked on this study; waiting up to {silent_s:.0f} s for a sign of it")
     deadline = time.monotonic() + silent_s
     while time.monotonic() < deadline:

@@ -19,6 +19,7 @@ from sweeps.execution.scheduler import EarlyStoppingScheduler
 from sweeps.execution.searchers import JobSearcher, QueueSearcher, RerunSearcher
 from sweeps.execution.worker import NOTES, OUTCOME, POINT
 from sweeps.search.early_stopping import EarlyStoppingRule
+from sweeps.state.errors import ClusterLost
 from sweeps.state.job import Job, Outcome, Point
 from sweeps.state.paths import StudyPaths
 from tests.sweeps.studies import job_maker, open_queue
@@ -167,11 +168,19 @@ def test_a_job_that_was_interrupted_has_no_end_and_nothing_more_is_handed_out(
 
 
 def test_a_dead_cluster_is_no_jobs_fault(searcher: JobSearcher) -> None:
-    searcher.registry.cluster_answers = lambda: False
-    job = suggested(searcher, "a")
-    searcher.on_trial_complete("a", error=True)
+    def lost() -> None:
+        raise ClusterLost("the GCS does not answer")
+
+    searcher.registry.check_cluster = lost
+    job, scheduler = suggested(searcher, "a"), EarlyStoppingScheduler(searcher.registry, None)
+    for hook in (
+        lambda: scheduler.on_trial_error(None, ray_trial("a")),  # before Ray asks the dead for another worker
+        lambda: searcher.on_trial_complete("a", error=True),
+    ):
+        with pytest.raises(ClusterLost):
+            hook()
+    assert searcher.registry.put_back(excused=True) == []
     assert not job.paths.outcome.exists()
-    searcher.registry.cluster_answers = lambda: True
     assert suggested(searcher, "b").name == job.name
 
 

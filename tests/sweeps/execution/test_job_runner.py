@@ -93,7 +93,7 @@ def sweep(
         queue = open_queue(config, paths, faults)
         rule = EarlyStoppingRule(rungs, 2, Objective())
         rule.recall(queue.known_scores())
-        registry = JobRegistry(paths.stop, swept.said.append, cluster.answers)
+        registry = JobRegistry(paths.stop, swept.said.append, cluster.check)
         swept.watchers.append(Watcher(registry, stop_after))
         searcher = QueueSearcher(registry, queue)
         JobRunner(searcher, rule, [swept.watchers[-1]], cluster, SLOTS, paths.ray, retries=2).run()

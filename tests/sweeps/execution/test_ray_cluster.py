@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sweeps.execution import head_process, ray_cluster
+from sweeps.execution import cluster_watch, head_process, ray_cluster
 from sweeps.execution.cluster_watch import ClusterWatch
 from sweeps.execution.slots import Slots
 from sweeps.state.errors import ClusterLost
@@ -170,3 +170,15 @@ def test_a_place_that_stays_silent_is_lost_after_a_while_and_one_that_comes_back
     assert time.monotonic() - begun >= 2
     with pytest.raises(ClusterLost, match=rf"the raylet at 127.0.0.1:{place[1]} does not answer"):
         watch.raise_if_lost()
+
+
+def test_a_main_thread_that_ray_holds_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_watch, "STUCK_S", 0.1)
+    monkeypatch.setitem(cluster_watch.PATIENCE_S, "own", 0.0)
+    for in_use in (False, True):
+        told: list[str] = []
+        watch = ClusterWatch({"the GCS": ("127.0.0.1", 9)}, own=True)
+        watch.in_use, watch.on_stuck = in_use, told.append
+        watch.start()
+        watch.join()
+        assert told == (["the GCS at 127.0.0.1:9 does not answer"] if in_use else [])
