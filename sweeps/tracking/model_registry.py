@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -89,7 +90,9 @@ def _log_model(tracker: Tracker, run_id: str, checkpoint: Path) -> LoggedModel:
     model = client.create_logged_model(tracker.experiment_id, name="model", source_run_id=run_id)
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
     with TemporaryDirectory() as folder:
-        _save(Path(folder) / "model", model, run_id, checkpoint)
+        # MLflow takes a path for an address, so that it can't read from folders with `?` or `#` in their names.
+        copied = Path(shutil.copy(checkpoint, folder))
+        _save(Path(folder) / "model", model, run_id, copied)
         client.log_model_artifacts(model.model_id, str(Path(folder) / "model"))
     return client.finalize_logged_model(model.model_id, "READY")
 

@@ -21,8 +21,9 @@ def tracker(uri: str, tmp_path: Path) -> Tracker:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    (tmp_path / "networks.pt").write_bytes(b"weights")
-    return tmp_path / "networks.pt"
+    (tmp_path / "odd ?#%20'x").mkdir()
+    (tmp_path / "odd ?#%20'x" / "networks.pt").write_bytes(b"weights")
+    return tmp_path / "odd ?#%20'x" / "networks.pt"
 
 
 def logged(tracker: Tracker, run_id: str) -> list[tuple[str, str]]:
@@ -31,7 +32,7 @@ def logged(tracker: Tracker, run_id: str) -> list[tuple[str, str]]:
 
 
 def test_a_model_that_a_killed_driver_left_pending_is_replaced_and_registered_once(
-    tracker: Tracker, checkpoint: Path, capfd: pytest.CaptureFixture[str]
+    tracker: Tracker, checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run_id, client = tracker.run("s/final/report-0", "winner", {}), tracker.client
     tracker.end(run_id, "complete")
@@ -47,6 +48,9 @@ def test_a_model_that_a_killed_driver_left_pending_is_replaced_and_registered_on
     assert client.get_registered_model("tsvan-test").description == "what it is"
     run = client.get_run(run_id)
     assert (run.info.status, run.data.tags["model"]) == ("FINISHED", "models:/tsvan-test/1")
+    assert [file.read_bytes() for file in (tmp_path / "artifacts").rglob("networks.pt") if not file.is_symlink()] == [
+        b"weights"
+    ]
     assert [output.model_id for output in run.outputs.model_outputs][-1] == logged(tracker, run_id)[0][0]
 
 
