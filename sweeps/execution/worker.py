@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import gc
 import importlib
@@ -20,6 +19,7 @@ from typing import IO, Any
 from sweeps.execution.prefetch import Ahead, Body
 from sweeps.state.errors import memory_error, storage_error
 from sweeps.state.job import Interrupted, Job, Outcome, Point, memory_faults
+from tsvan.files import NO_LOCKS
 from tsvan.validation import UserError
 
 from ray import tune  # isort: skip
@@ -147,7 +147,7 @@ def claim(job: Job, patience_s: float = _ORPHAN_S) -> IO[str]:
                 raise RuntimeError(f"another process still works in {job.paths.folder}; end it") from None
             time.sleep(0.1)
         except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
+            if error.errno not in NO_LOCKS:
                 raise
             return _signed(lock)  # a file system without locks
 
