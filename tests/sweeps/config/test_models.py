@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.config.load import load
+from sweeps.config.schema import PRESETS
 from sweeps.config.space import derived, describe, distributions, largest, published_params, train_config
 from tsvan.data.datasets import DATASETS
 from tsvan.registry import MODELS
@@ -78,3 +79,10 @@ def test_a_file_of_another_model_is_refused_with_what_to_give():
         load("mug", file=Path(file))
     with pytest.raises(UserError, match="unknown model 'mocogen'; did you mean 'mocogan'"):
         load("mug", model="mocogen")
+
+
+@pytest.mark.parametrize("preset", [preset for preset in PRESETS if preset != "paper"])
+@pytest.mark.parametrize("model", MODELS)
+def test_a_short_preset_is_short_for_every_model(model, preset):
+    config, _ = load("weizmann", preset, model=model)
+    assert config.base.schedule.total <= config.published.schedule.total / 50
