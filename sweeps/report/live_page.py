@@ -1,4 +1,4 @@
-"""`report.html` while a study is at work: there from the first score on, renewed at every score, for 2% of the time.
+"""`report.html` while a study is at work: from the first score on, renewed at every score, at most a minute later.
 
 A thread of its own makes the page from the trials' folders; whatever goes wrong there costs the page, never the study.
 """
@@ -19,6 +19,7 @@ from tsvan.validation import first_line
 RENEW_S = 15
 """Seconds after which an open browser loads the page again."""
 _LEAST_S = 5.0
+_MOST_S = 60.0  # between two pages, however long one took: the first one loads the plots' code
 _SHARE = 50  # one second of work on the page in so many
 
 
@@ -63,7 +64,7 @@ class LivePage:
             self._wake.clear()
             start = time.monotonic()
             self._write()
-            self._closing.wait(max(_LEAST_S, _SHARE * (time.monotonic() - start)))
+            self._closing.wait(min(max(_LEAST_S, _SHARE * (time.monotonic() - start)), _MOST_S))
 
     def _write(self) -> None:
         try:

@@ -44,7 +44,8 @@ def plot_best_so_far(study: PlottedStudy) -> go.Figure:
         marker={"symbol": "star", "size": 15, "color": ORANGE},
         hoverinfo="skip",
     )
-    figure.update_xaxes(title="trial", tickformat="d", rangemode="tozero")
+    step = max(1, len(study.trials) // 16)
+    figure.update_xaxes(title="trial", tick0=0, dtick=step, range=(-0.5, max(len(study.trials), 2) - 0.5))
     figure.update_yaxes(title=study.score_title, range=(low, high))
     return styled(figure)
 
