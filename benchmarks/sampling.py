@@ -53,6 +53,7 @@ class Row:
     ngf: int
     batch: int
     clips: int
+    architecture: str = "paper"
     chosen: bool = False
     clips_per_s: float = 0.0
     clips_per_cpu_s: float = 0.0
@@ -104,7 +105,8 @@ def measure(row: Row) -> Row:
     torch.manual_seed(0)
     device = torch.device(row.device)
     if row.work == "sampling":
-        networks = Networks(ModelConfig(ngf=row.ngf, content_dim=512), CLASSES).to(device)
+        config = ModelConfig(architecture=row.architecture, ngf=row.ngf, content_dim=512)
+        networks = Networks(config, CLASSES).to(device)
         batch = row.batch or fitting_batch(networks, device)
 
         def work(clips: int) -> None:
@@ -112,8 +114,8 @@ def measure(row: Row) -> Row:
             for _ in generate(networks, seeds, seeds % CLASSES, batch_size=batch, precision=row.precision):
                 pass
     else:
-        config, batch = ScorerConfig(), row.batch
-        classifier = Classifier(SCHEME, config.widths).to(device).eval()
+        batch = row.batch
+        classifier = Classifier(SCHEME, ScorerConfig().widths).to(device).eval()
         held = torch.rand(batch, 3, 10, 64, 64, device=device)
 
         def work(clips: int) -> None:

@@ -43,6 +43,7 @@ class Spec:
         step: `content`, `one-step` or `sequence`.
         epsilon: of a sequence.
         update: whether the optimisers step, too.
+        graphs: whether a CUDA device replays captured steps.
     """
 
     trainer: str
@@ -55,6 +56,7 @@ class Spec:
     batch: int = 16
     device: str = "cpu"
     update: bool = True
+    graphs: bool = True
 
 
 class FixedTime(Draws):
@@ -100,7 +102,7 @@ def whole_step(spec: Spec, networks: Networks) -> Callable[[Tensor, Tensor], obj
         if spec.update:
             update(networks, optimisers, result)
 
-    if spec.trainer == "tsvan" and spec.device == "cuda":
+    if spec.trainer == "tsvan" and spec.device == "cuda" and spec.graphs:
         for optimiser in optimisers.values():
             make_capturable(optimiser)
         graphs = Graphs(networks, torch.device(spec.device), updated)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from sweeps.state.errors import memory_error
 from tests.graph_streams import Stream, entered, streams
 from tsvan import graphs
+from tsvan.out_of_memory import memory_error
 from tsvan.random_draws import Draws
 from tsvan.step_result import StepResult
 
@@ -139,12 +139,21 @@ def test_without_captures_steps_run_as_they_are(captures, monkeypatch, caplog):
 
 
 @pytest.mark.parametrize("at_its_end", [None, RuntimeError("capture invalidated")])
-def test_memory_that_runs_out_is_not_taken_for_a_failed_capture(captures, monkeypatch, at_its_end):
-    refused(monkeypatch, torch.OutOfMemoryError("CUDA out of memory"), at_its_end)
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("Triton Error [CUDA]: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+    ids=["PyTorch", "Triton", "cuBLAS"],
+)
+def test_memory_that_runs_out_is_not_taken_for_a_failed_capture(captures, monkeypatch, error, at_its_end):
+    refused(monkeypatch, error, at_its_end)
     norm, main = nn.BatchNorm2d(3), Stream.current
     run = graphs.Graphs(norm, CPU, do_nothing)
-    with pytest.raises(RuntimeError) as error:
+    with pytest.raises(RuntimeError) as raised:
         run("content", make_step(norm), CLIPS, LABELS, DRAW, host(DRAW), {"kl_weight": 1.0})
-    assert str(memory_error(error.value)).startswith("OutOfMemoryError")
+    assert memory_error(raised.value)
     assert Stream.current is main
     assert int(norm.num_batches_tracked) == 0

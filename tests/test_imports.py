@@ -48,9 +48,9 @@ ORDER = {
         {"scoring"},
         {"mocogan"},
         {"trainer", "sampling", "checkpoint", "graphs", "optimisers", "steps", "adversarial", "losses", "schedules"}
-        | {"cost", "interface", "roll_out", "step_result"},
+        | {"cost", "interface", "lockstep", "roll_out", "step_result"},
         {"models", "data"},
-        {"config", "files", "journal", "memory", "random_draws", "terminal", "validation", "video"}
+        {"config", "files", "journal", "memory", "out_of_memory", "random_draws", "terminal", "validation", "video"}
         | {"yaml_loader", "run_config", "registry", "state_file", "cores"},
     ),
 }

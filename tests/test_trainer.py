@@ -209,6 +209,7 @@ def test_a_cuda_device_has_its_index_and_becomes_the_current_one(name, index, mo
         pick_device("cuda:2")
 
 
+@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_graphs_train_as_steps_without_them(precision, tiny_config, weizmann_store, tmp_path):
@@ -227,6 +228,7 @@ def test_graphs_train_as_steps_without_them(precision, tiny_config, weizmann_sto
                 assert value == pytest.approx(other.values[key], rel=0.02, abs=1e-3), (one.iteration, key)
 
 
+@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_one_graph_serves_scheduled_sampling(tiny_config, weizmann_store, tmp_path):
     config = tiny_config.with_settings({"iterations": 40, "ramp_start": 0.1, "sequence_share_start": 0.5})

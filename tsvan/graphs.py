@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tsvan.memory import sent
+from tsvan.out_of_memory import memory_error
 from tsvan.random_draws import Draws
 from tsvan.step_result import Step, StepResult
 
@@ -138,9 +139,9 @@ class Graphs:
             try:
                 self._graphs[key] = self._capture(step, clips, labels, host, scalars)
             except RuntimeError as error:
-                cause = error.__context__ or error  # a capture that broke fails again at its end, and says less
-                if isinstance(error, torch.OutOfMemoryError) or isinstance(cause, torch.OutOfMemoryError):
+                if memory_error(error):
                     raise
+                cause = error.__context__ or error  # a capture that broke fails again at its end, and says less
                 self._broken = True
                 reason = next(iter(str(cause).splitlines()), repr(cause))
                 _log.warning("training goes on without CUDA graphs, more slowly: %s", reason)

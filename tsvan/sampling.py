@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tsvan.interface import implementation_of
+from tsvan.out_of_memory import memory_error
 
 CPU_BATCH = 64  # the fastest on average over widths and precisions: `python -m benchmarks.sampling`
 CUDA_BATCH = 4096  # beyond it a kernel's 32-bit index of the widest layer could overflow
@@ -48,8 +49,8 @@ def generate(
         part = slice(start, start + size)
         try:
             clips = _sample(networks, seeds[part], labels[part], num_frames, weight, precision)
-        except torch.OutOfMemoryError:
-            if batch_size is not None or size == 1:
+        except (RuntimeError, MemoryError) as error:
+            if batch_size is not None or size == 1 or not memory_error(error):
                 raise
             size //= 2
             continue

@@ -7,8 +7,6 @@ All are taken at the weights before the step; then the optimisers step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -17,9 +15,8 @@ from torch import Tensor, nn
 from tsvan import losses
 from tsvan.adversarial import Judgement, judge_clips, judge_frames
 from tsvan.config import LossConfig
-from tsvan.models.joint import GatheredWeight
-from tsvan.models.layout import as_clips, by_time, in_time
-from tsvan.models.motion import LstmState
+from tsvan.lockstep import roll_out_pair
+from tsvan.models.layout import as_clips, by_time
 from tsvan.models.networks import Content, Networks, difference
 from tsvan.models.precision import full
 from tsvan.random_draws import Draws, TeacherCoins
@@ -132,23 +129,21 @@ def sequence_step(
     batch, steps = len(clips), clips.shape[2] - 1
     onehot = networks.one_hot(labels)
     with torch.no_grad():
-        real = _real_contents(networks, clips, onehot)
+        everything = networks.content(by_time(clips), onehot.repeat(steps + 1, 1))  # no batch statistics in there
+        real = everything.split(batch)
         first = full(networks.content_decoder.render(real[0].map))
-        targets = [networks.scale_targets(content) for content in real[1:]]
+        targets = networks.scale_targets(everything.rows(slice(batch, None)))
     maps = _difference_maps(networks, clips)
     mean, logvar = networks.motion_encoder.posterior(torch.cat(maps), onehot.repeat(steps, 1))
     z_posterior = losses.reparameterise(mean, logvar, draws.noise(*mean.shape)).view(steps, batch, -1)
     z_prior = _prior(draws, z_posterior)
     coins = TeacherCoins.draw(draws, steps, epsilon), TeacherCoins.draw(draws, steps, epsilon)
     Content.contract([real[t] for t in range(steps) if all(coin.content[t] is True for coin in coins)])
-    joint = networks.motion_decoder.joint
-    weight = None if joint is None else joint.gathered()
-    fake, features = _roll_out(networks, first, real, maps, z_posterior, coins[0], onehot, weight)
-    # No encoder gradient comes from x_p, so its real history needs no graph.
-    prior, _ = _roll_out(networks, first, real, [item.detach() for item in maps], z_prior, coins[1], onehot, weight)
+    made = roll_out_pair(networks, first, real, maps, (z_posterior, z_prior), coins, onehot)
+    fake, prior = made.fake, made.prior
 
     reconstruction, kl = losses.mse(fake, clips), losses.gaussian_kl(mean, logvar)
-    scales = sum((losses.feature_distance(*pair) for pair in zip(features, targets, strict=True)), start=0.0) / steps
+    scales = losses.feature_distance(made.features, targets)  # its mean over frames is F / (T - 1)
     judged = judge_clips(networks, fake, prior, clips, labels, loss)
     matched = loss.lambda4 * reconstruction + loss.lambda3 * scales
     gradients, gates = _generator_gradients(
@@ -186,79 +181,6 @@ def _difference_maps(networks: Networks, clips: Tensor) -> tuple[Tensor, ...]:
     batch, _, count = differences.shape[:3]
     maps = networks.motion_encoder.maps(by_time(differences))  # (n B, C, 8, 8)
     return torch.split(maps, batch) if count else ()
-
-
-def _real_contents(networks: Networks, clips: Tensor, onehot: Tensor) -> list[Content]:
-    """The content of every real frame, encoded as one batch (the content stream has no batch statistics)."""
-    batch, count = len(clips), clips.shape[2]
-    return networks.content(by_time(clips), onehot.repeat(count, 1)).split(batch)
-
-
-def _roll_out(
-    networks: Networks,
-    first: Tensor,
-    real: Sequence[Content],
-    maps: Sequence[Tensor],
-    z_m: Tensor,
-    coins: TeacherCoins,
-    onehot: Tensor,
-    joint_weight: GatheredWeight | None,
-) -> tuple[Tensor, list[list[Tensor]]]:
-    """Generate frames 1..T-1 from frame 0 (section 4, "Sequence").
-
-    Args:
-        first: frame 0, (B, 3, 64, 64).
-        real: contents of the real frames.
-        maps: difference maps of the real frames.
-        z_m: (T - 1, B, motion_dim).
-
-    Returns:
-        Clips (B, 3, T, 64, 64), and for each generated frame its fused maps.
-    """
-    state: LstmState = networks.no_history(len(first), first.device)
-    frames, features = [first], []
-    for t in range(len(z_m)):
-        if t > 0:
-            state = networks.advance(_history(networks, coins.history[t], maps[t - 1], frames[t - 1], frames[t]), state)
-        content = _previous(networks, coins.content[t], real[t], frames[t], onehot)
-        frame, fused = networks.next_frame(content, z_m[t], state, onehot, joint_weight)
-        frames.append(frame)
-        features.append(fused)
-    return in_time(frames), features
-
-
-def _history(networks: Networks, coin: bool | Tensor, real: Tensor, before: Tensor, now: Tensor) -> Tensor:
-    """The difference map that the LSTM is given: the real one, or that of the generated frames `before` and `now`."""
-    if coin is True:
-        return real
-    with _statistics_kept(networks.motion_encoder, coin):
-        own = networks.motion_encoder.maps(difference(before, now))
-    return own if coin is False else torch.where(coin, real, own)
-
-
-def _previous(networks: Networks, coin: bool | Tensor, real: Content, frame: Tensor, onehot: Tensor) -> Content:
-    """The content that the next frame starts from: that of the real frame, or of the generated one."""
-    if coin is True:
-        return real
-    own = networks.content(frame, onehot)
-    return own if coin is False else own.unless(coin, real)
-
-
-@contextmanager
-def _statistics_kept(module: nn.Module, coin: bool | Tensor) -> Iterator[None]:
-    """Where the coin (a tensor) is true, the block leaves the module's running statistics as they were."""
-    if isinstance(coin, bool):
-        yield
-        return
-    buffers = list(module.buffers())
-    moments = [buffer for buffer in buffers if buffer.is_floating_point()]
-    counts = [buffer for buffer in buffers if not buffer.is_floating_point()]
-    before = torch.cat(moments), torch.stack(counts)
-    yield
-    kept = torch.where(coin, before[0], torch.cat(moments)), torch.where(coin, before[1], torch.stack(counts))
-    # Past autograd: PyTorch's norms save their running statistics, though their gradient in training never reads them.
-    torch._foreach_copy_([buffer.data for buffer in moments], torch.split(kept[0], [len(buffer) for buffer in moments]))
-    torch._foreach_copy_([buffer.data for buffer in counts], kept[1].unbind())
 
 
 def _generator_gradients(

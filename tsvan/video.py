@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -63,6 +62,8 @@ def write_gif(path: Path, clip: Pixels, fps: int = FPS, scale: int = 1) -> None:
 
 def write_mp4(path: Path, clip: Pixels, fps: int = FPS, scale: int = 1) -> None:
     """(T, H, W, 3) uint8 -> H.264 in MP4, which browsers play. Odd sides lose their last row or column."""
+    import av  # only this needs it: pictures are made where there is no PyAV, too
+
     clip = _enlarge(clip, scale)
     height, width = clip.shape[1] // 2 * 2, clip.shape[2] // 2 * 2
     options = {"movflags": "+faststart"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 from collections.abc import Callable
 from contextlib import ExitStack, redirect_stdout
@@ -12,8 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from sweeps.config.schema import SweepConfig
-from sweeps.config.space import largest
 from sweeps.execution import ray_environment
+from sweeps.execution.gpu_share import gpu_share
 from sweeps.execution.restart import num_restarts, run_again
 from sweeps.execution.slots import Slots
 from sweeps.live_table import LiveTable
@@ -22,11 +20,7 @@ from sweeps.state.paths import StudyPaths
 from sweeps.state.signals import StopSignals
 from sweeps.state.uris import is_local, shown_uri
 from sweeps.tracking.uploader import Uploader
-from tsvan.config import TrainConfig
 from tsvan.cores import available_cores
-from tsvan.data.store import ClipStore
-from tsvan.files import write_atomically
-from tsvan.state_file import MADE_AGAIN, read_state
 from tsvan.validation import UserError
 
 if TYPE_CHECKING:
@@ -39,9 +33,6 @@ if TYPE_CHECKING:
 
 MAX_CLUSTERS = 5
 """Clusters of our own that a study starts, one after the other, before it gives up."""
-
-_MARGIN = 1.15  # of the measured peak: the graphs and the gaps of a longer run
-_CONTEXT_BYTES = 600 * 2**20  # of a process on a GPU before it allocates anything
 
 
 def join(address: str, config: SweepConfig, uri: str, stack: ExitStack) -> ClusterWatch:
@@ -185,7 +176,7 @@ class Workers:
     def _local_slots(self) -> Slots:
         asked = self._config.resources
         cores, gpus = available_cores(), torch.cuda.device_count()
-        share = _fraction(self._config, self._paths) if gpus else 0.0
+        share = gpu_share(self._config, self._paths) if gpus else 0.0
         workers = asked.workers or (int(gpus // share) if share >= 1 else gpus * int(1 / share) if share else 1)
         return Slots(max(workers, 1), asked.cpus_per_trial or max(cores // max(workers, 1), 1), share)
 
@@ -199,41 +190,3 @@ class Workers:
         by_cpu = int(found["CPU"] // cpus)
         workers = asked.workers or max(1, min(by_cpu, int(found["GPU"] / gpus)) if gpus else by_cpu)
         return Slots(workers, cpus, gpus)
-
-
-def _fraction(config: SweepConfig, paths: StudyPaths) -> float:
-    """GPU share of a trial: as asked for, or 1/n such that n of the largest configuration fit."""
-    asked = config.resources.gpus_per_trial
-    if not isinstance(asked, str):
-        return asked
-    measured = read_state(paths.memory, dict[str, int], MADE_AGAIN)
-    if measured is None:
-        measured = {"peak_bytes": _measure(largest(config), paths)}
-        write_atomically(paths.memory, json.dumps(measured))
-    peak = measured["peak_bytes"] * _MARGIN + _CONTEXT_BYTES
-    total = int(torch.cuda.get_device_properties(0).total_memory) - _CONTEXT_BYTES  # this process has one as well
-    return float(1 / max(1, math.floor(total / peak)))
-
-
-def _measure(train: TrainConfig, paths: StudyPaths) -> int:
-    """Peak bytes that PyTorch takes for a short run of a configuration, which has each kind of step once."""
-    import tempfile
-    from pathlib import Path
-
-    from sweeps.state.record import read_record
-    from tsvan.trainer import Trainer
-
-    record = read_record(paths)
-    assert record is not None
-    short = train.shortest
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_reserved()
-    with tempfile.TemporaryDirectory(prefix="tsvan-memory-") as folder:
-        trainer = Trainer.open(short, ClipStore.open(record.store), Path(folder), "cuda")
-        for _ in trainer.run(short.schedule.total):
-            pass
-        del trainer
-    peak = torch.cuda.max_memory_reserved() - before  # with the gaps: what is allocated alone would not fit
-    torch.cuda.empty_cache()
-    return peak

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from sweeps.execution.prefetch import Ahead, Body
-from sweeps.state.errors import memory_error, storage_error
+from sweeps.state.errors import storage_error
 from sweeps.state.job import Interrupted, Job, Outcome, Point, memory_faults
 from tsvan.files import NO_LOCKS
+from tsvan.out_of_memory import memory_error
 from tsvan.validation import UserError
 
 from ray import tune  # isort: skip

@@ -1,27 +1,18 @@
-"""Troubles that are no bug and no result: storage that is full, read-only or locked, memory that is too small."""
+"""Troubles that are no bug and no result: storage that is full, read-only or locked."""
 
 from __future__ import annotations
 
 import errno
 import re
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
+from tsvan.out_of_memory import causes
 from tsvan.validation import UserError
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_WRITING = (errno.EROFS, errno.EACCES, errno.EPERM)
 _TORCH_CANNOT_WRITE = ("PytorchStreamWriter failed", "file write failed", "iostream error")
-_NO_MEMORY = (
-    "CUDA error: out of memory",
-    "Triton Error [CUDA]: out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUBLAS_STATUS_NOT_INITIALIZED",  # its handle found no room
-    "CUDNN_STATUS_ALLOC_FAILED",
-    "DEVICE_ALLOCATION_FAILED",  # the end of cuDNN's later name for it
-    "DefaultCPUAllocator: can't allocate memory",
-)
 _DATABASE = {
     "full": "free space",
     "readonly": "allow writing",
@@ -49,7 +40,7 @@ def storage_error(error: BaseException, folder: Path) -> str | None:
         error: as it was caught; what caused it is looked at, too.
         folder: named where the error names no file.
     """
-    for link in _chain(error):
+    for link in causes(error):
         if isinstance(link, StorageError):
             return str(link)
         if isinstance(link, sqlite3.Error) and (line := _database(link, folder)):
@@ -59,28 +50,6 @@ def storage_error(error: BaseException, folder: Path) -> str | None:
         if isinstance(link, RuntimeError) and any(words in str(link) for words in _TORCH_CANNOT_WRITE):
             return _line(str(folder), "no space left, or no permission", "free space")
     return None
-
-
-def memory_error(error: BaseException) -> str | None:
-    """The reason in a line, if memory was too small."""
-    import torch
-
-    for link in _chain(error):
-        if isinstance(link, (torch.OutOfMemoryError, MemoryError)):
-            text = " ".join(str(link).split())
-            return f"{type(link).__name__}: {text.split('. ')[0]}"[:200] if text else type(link).__name__
-        if isinstance(link, RuntimeError) and (words := next((w for w in _NO_MEMORY if w in str(link)), None)):
-            return f"{type(link).__name__}: {words}"
-    return None
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        yield link
-        link = link.__cause__ or link.__context__
 
 
 def _database(error: sqlite3.Error, folder: Path) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import av
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
@@ -17,6 +16,8 @@ from tsvan.data.store_writer import StoreWriter
 
 def write_video(path: Path, num_frames: int, *, rate: int = 25, size: tuple[int, int] = (96, 80)) -> Path:
     """Lossless video of (width, height) `size`; each of frame t's pixels is (4 t, 128, 255 - 4 t)."""
+    import av  # stores are tested where there is no PyAV, too
+
     path.parent.mkdir(parents=True, exist_ok=True)
     codec, pixels = ("ffv1", "bgr0") if path.suffix in (".avi", ".mkv") else ("libx264rgb", "rgb24")
     with av.open(str(path), "w") as container:
@@ -46,6 +47,8 @@ def write_store(dataset: str, out: Path, files: dict[str, int]) -> ClipStore:
 
 def write_frames(path: Path, frames: np.ndarray, *, rate: int = 25) -> Path:
     """Encode frames (T, H, W, 3): FFV1 in .avi, H.264 in .mp4."""
+    import av
+
     path.parent.mkdir(parents=True, exist_ok=True)
     codec, pixels = ("ffv1", "bgr0") if path.suffix == ".avi" else ("libx264", "yuv420p")
     with av.open(str(path), "w") as container:

@@ -131,6 +131,7 @@ def test_a_window_longer_than_a_clip_is_refused(store: ClipStore):
         Batches(store, DataConfig(num_frames=41), 2, 0, "cpu")
 
 
+@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("resident_share", [0.0, 0.1])
 def test_a_gpu_gives_the_same_batches(store: ClipStore, resident_share: float):

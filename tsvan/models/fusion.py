@@ -15,7 +15,9 @@ from torch.autograd.function import once_differentiable
 from tsvan.models.kernels import adaptive_torch
 from tsvan.models.precision import full
 from tsvan.models.stack import Stack
+from tsvan.models.statistics import Apart
 from tsvan.models.tables import KERNEL_SIZE, Architecture
+from tsvan.out_of_memory import memory_error
 from tsvan.validation import first_line
 
 _log = logging.getLogger(__name__)
@@ -88,9 +90,9 @@ def _triton_kernels() -> ModuleType | None:
 
         pixel, taps = torch.zeros(1, 1, 1, 1, device="cuda"), torch.zeros(1, 1, 1, KERNEL_SIZE, device="cuda")
         adaptive_cuda.forward(pixel, taps, taps, pixel[..., 0])
-    except torch.OutOfMemoryError:
-        raise
     except Exception as error:
+        if memory_error(error):
+            raise
         reason = first_line(error)
         _log.warning("motion is fused without Triton, more slowly: %s; it needs a C compiler such as gcc", reason)
         return None
@@ -110,14 +112,15 @@ class Subnet(nn.Module):
         self.horizontal = _branch(width, KERNEL_SIZE, KERNEL_SIZE, deep)
         self.mask = Stack(*_branch(width, width, 1, deep), nn.Tanh()) if mask else None
 
-    def forward(self, motion: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    def forward(self, motion: Tensor, apart: Apart | None = None) -> tuple[Tensor, Tensor, Tensor | None]:
         branches = [self.vertical, self.horizontal, *([] if self.mask is None else [self.mask])]
         # The branches' first convolutions read the same map: one convolution of all their filters reads it once.
         first: list[Any] = [branch[0] for branch in branches]
         weight, bias = torch.cat([conv.weight for conv in first]), torch.cat([conv.bias for conv in first])
-        together = self.trunk(motion, then=lambda trunk: F.conv2d(trunk, weight, bias, padding=1))
+        together = self.trunk(motion, then=lambda trunk: F.conv2d(trunk, weight, bias, padding=1), apart=apart)
         outputs = together.split([conv.out_channels for conv in first], dim=1)
-        vertical, horizontal, *mask = (branch(part, first=1) for branch, part in zip(branches, outputs, strict=True))
+        pairs = zip(branches, outputs, strict=True)
+        vertical, horizontal, *mask = (branch(part, first=1, apart=apart) for branch, part in pairs)
         return vertical, horizontal, (mask[0] + 1) / 2 if mask else None
 
 

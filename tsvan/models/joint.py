@@ -50,12 +50,14 @@ class Joint(nn.Module):
         Args:
             motion_map: the LSTM's output.
             content_hidden: (B, H).
-            contracted: `contract(content_hidden)`, if it is shared.
+            contracted: `contract` of contents that are shared, (outputs, B / n, width of m): `motion_map` holds n
+                batches of motions, each with these contents.
             weight: `gathered()`, where a step has several own contents.
         """
         motion = self.motion(motion_map.flatten(1))  # (B, width of m)
         if contracted is not None:
-            mixed = torch.bmm(contracted.transpose(0, 1), motion.to(contracted.dtype)[:, :, None])[:, :, 0]
+            batches = motion.to(contracted.dtype).unflatten(0, (-1, contracted.shape[1]))  # (n, B / n, width of m)
+            mixed = torch.bmm(contracted.transpose(0, 1), batches.permute(1, 2, 0)).permute(2, 0, 1).flatten(0, 1)
         elif weight is not None:
             mixed = weight(content_hidden, motion)
         else:

@@ -11,6 +11,7 @@ from tsvan.models.fusion import Subnet
 from tsvan.models.joint import Joint
 from tsvan.models.layout import as_map
 from tsvan.models.stack import Stack
+from tsvan.models.statistics import Apart
 from tsvan.models.tables import MAP_SIZE, Architecture
 
 LstmState = tuple[Tensor, Tensor]
@@ -38,9 +39,9 @@ class MotionEncoder(nn.Module):
         self.mean = nn.Linear(table.motion_hidden + num_classes, config.motion_dim)
         self.logvar = nn.Linear(table.motion_hidden + num_classes, config.motion_dim)
 
-    def maps(self, differences: Tensor) -> Tensor:
-        """(B, 3, 64, 64) -> difference maps (B, C, 8, 8)."""
-        return self.convs(differences)
+    def maps(self, differences: Tensor, apart: Apart | None = None) -> Tensor:
+        """(B, 3, 64, 64) -> difference maps (B, C, 8, 8); `apart`: the batches that these are."""
+        return self.convs(differences, apart=apart)
 
     def posterior(self, maps: Tensor, onehot: Tensor) -> tuple[Tensor, Tensor]:
         """Difference maps (B, C, 8, 8), one-hot labels (B, K) -> mean and log-variance of z_m, (B, motion_dim) each."""
@@ -98,14 +99,21 @@ class MotionDecoder(nn.Module):
         """z_m (B, motion_dim), one-hot labels (B, K) -> (B, C, 8, 8)."""
         return as_map(self.latent(torch.cat([z_m, onehot.to(z_m.dtype)], dim=1)), self.shape)
 
-    def kernels(self, motion: Tensor) -> dict[int, tuple[Tensor, Tensor, Tensor | None]]:
-        """Motion map (B, C, 8, 8) -> for each fused scale its vertical and horizontal kernels and its mask."""
+    def kernels(
+        self, motion: Tensor, apart: Apart | None = None
+    ) -> dict[int, tuple[Tensor, Tensor, Tensor | None]]:
+        """Motion map (B, C, 8, 8) -> for each fused scale its vertical and horizontal kernels and its mask.
+
+        Args:
+            apart: the batches that these are.
+        """
         result = {}
         for scale, layers in enumerate(self.scales):
-            features = layers(motion)
+            taken = self.kernel_channels[scale]
+            features = layers(motion, apart=apart)
+            mine, motion = features.split([taken, features.shape[1] - taken], dim=1)
             if scale >= self.first_scale:
-                result[scale] = self.subnets[str(scale)](features[:, : self.kernel_channels[scale]])
-            motion = features[:, self.kernel_channels[scale] :]
+                result[scale] = self.subnets[str(scale)](mine, apart)
         return result
 
 

@@ -15,6 +15,7 @@ from tsvan.models.initialise import initialise, start_kernels_as_identity
 from tsvan.models.joint import GatheredWeight
 from tsvan.models.motion import LstmState, MotionDecoder, MotionEncoder
 from tsvan.models.precision import full
+from tsvan.models.statistics import Apart
 from tsvan.models.tables import ARCHITECTURES
 
 OWNERS = (
@@ -87,23 +88,34 @@ class Networks(nn.Module):
         onehot: Tensor,
         joint_weight: GatheredWeight | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
+        """The frame after the one whose content is given, from a motion latent z_m (B, motion_dim); see `frame_of`."""
+        return self.frame_of(content, self.motion_decoder.latent_map(z_m, onehot), state, joint_weight)
+
+    def frame_of(
+        self,
+        content: Content,
+        latent_map: Tensor,
+        state: LstmState,
+        joint_weight: GatheredWeight | None = None,
+        apart: Apart | None = None,
+    ) -> tuple[Tensor, list[Tensor]]:
         """The frame after the one whose content is given.
 
         Args:
             content: of the previous frame.
-            z_m: motion latent (B, motion_dim).
+            latent_map: of the motion, (B, C, 8, 8).
             state: of the LSTM, after the history; the state that the latent map would leave is dropped.
-            onehot: (B, K).
             joint_weight: of the joint layer, where a step makes many frames.
+            apart: the batches that these are.
 
         Returns:
             The frame (B, 3, 64, 64) float32, and the fused maps at the fused scales below 64 pixels.
         """
         decoder = self.motion_decoder
-        motion, _ = decoder.lstm(decoder.latent_map(z_m, onehot), state)
+        motion, _ = decoder.lstm(latent_map, state)
         if decoder.joint is not None:
             motion = decoder.joint(motion, content.hidden, content.contracted, joint_weight)
-        kernels = decoder.kernels(motion)
+        kernels = decoder.kernels(motion, apart)
         fused: list[Tensor] = []
 
         def fuse_scale(scale: int, features: Tensor) -> Tensor:
@@ -144,9 +156,20 @@ class Content:
         pairs = zip(self.hidden.split(batch), self.map.split(batch), strict=True)
         return [Content(self._networks, hidden, content_map) for hidden, content_map in pairs]
 
-    def unless(self, coin: Tensor, other: Content) -> Content:
-        """`other` where the coin () is true, else this; for coins that only the device knows."""
-        hidden, content_map = torch.where(coin, other.hidden, self.hidden), torch.where(coin, other.map, self.map)
+    def rows(self, which: slice) -> Content:
+        """The content of some of the frames."""
+        return Content(self._networks, self.hidden[which], self.map[which])
+
+    def times(self, count: int) -> Content:
+        """This content for so many batches of motions, one behind the other; what is contracted serves all."""
+        if count == 1:
+            return self
+        repeated = Content(self._networks, self.hidden.repeat(count, 1), torch.cat([self.map] * count))
+        repeated.contracted = self.contracted
+        return repeated
+
+    def with_tensors(self, hidden: Tensor, content_map: Tensor) -> Content:
+        """A content of the same networks."""
         return Content(self._networks, hidden, content_map)
 
     @staticmethod

@@ -12,6 +12,8 @@ from torch.autograd.function import once_differentiable
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from tsvan.models.statistics import Apart
+
 Layer = Callable[[Tensor], Tensor]
 
 
@@ -23,8 +25,14 @@ class Stack(nn.Sequential):
     memory.
     """
 
-    def forward(self, inputs: Tensor, first: int = 0, then: Layer | None = None) -> Tensor:
-        """Apply the layers from number `first` on, and last `then`."""
+    def forward(
+        self, inputs: Tensor, first: int = 0, then: Layer | None = None, apart: Apart | None = None
+    ) -> Tensor:
+        """Apply the layers from number `first` on, and last `then`.
+
+        Args:
+            apart: the batches that `inputs` hold, whose statistics norms in training take apart; None: it is one.
+        """
         result, again = inputs, None
         layers: list[Layer] = [*list(self)[first:], *([] if then is None else [then])]
         place = 0
@@ -32,8 +40,11 @@ class Stack(nn.Sequential):
             layer, slope = layers[place], _slope(layers[place + 1] if place + 1 < len(layers) else None)
             place += 1
             if isinstance(layer, _BatchNorm) and slope is not None and _fusable(layer, result):
-                result, again = _normalised(layer, result, slope)
+                result, again = _normalised(layer, result, slope, apart)
                 place += 1
+                continue
+            if isinstance(layer, _BatchNorm) and apart is not None and layer.training:
+                result, again = _each(layer, result, apart), None
                 continue
             result, again = _applied(layer, result, again, in_place=result is not inputs), None
         return result
@@ -68,22 +79,28 @@ def _fusable(norm: _BatchNorm, inputs: Tensor) -> bool:
     return norm.training and inputs.device.type == "cpu" and inputs.dtype in (torch.float32, torch.float64)
 
 
-def _normalised(norm: _BatchNorm, inputs: Tensor, slope: float) -> tuple[Tensor, Callable[[], Tensor]]:
+def _each(norm: _BatchNorm, inputs: Tensor, apart: Apart) -> Tensor:
+    """The norm in training mode of each batch alone, by PyTorch."""
+    moments, parts = apart.moments.of(norm), []
+    for part, place in zip(inputs.chunk(len(apart.places)), apart.places, strict=True):
+        mean, variance = moments[place].unbind()
+        # A momentum of 1 leaves the batch's own moments where running statistics would be.
+        parts.append(F.batch_norm(part, mean, variance, norm.weight, norm.bias, True, 1.0, norm.eps))
+    return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+
+def _normalised(
+    norm: _BatchNorm, inputs: Tensor, slope: float, apart: Apart | None
+) -> tuple[Tensor, Callable[[], Tensor]]:
     """The norm in training mode and the activation, and how to compute them again.
 
-    Running statistics move as the norm's own would.
+    Running statistics move as the norm's own would, or those who move them are told.
     """
     rows = inputs.movedim(1, -1)
-    flat = rows.reshape(-1, rows.shape[-1])
+    batches = 1 if apart is None else len(apart.places)
+    flat = rows.reshape(batches, -1, rows.shape[-1])
     result, mean, variance = _Normalised.apply(flat, norm.weight, norm.bias, norm.eps, slope)
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.momentum is not None
-    with torch.no_grad():
-        norm.num_batches_tracked.add_(1)  # type: ignore[union-attr]
-        norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), norm.momentum)
-        unbiased = variance * (len(flat) / (len(flat) - 1))
-        norm.running_var.lerp_(unbiased.to(norm.running_var.dtype), norm.momentum)
+    _note(norm, mean, variance * (flat.shape[1] / (flat.shape[1] - 1)), apart)
     flat = flat.detach()
 
     def again() -> Tensor:
@@ -93,6 +110,20 @@ def _normalised(norm: _BatchNorm, inputs: Tensor, slope: float) -> tuple[Tensor,
         return once_more.view(rows.shape).movedim(-1, 1)
 
     return result.view(rows.shape).movedim(-1, 1), again
+
+
+@torch.no_grad()
+def _note(norm: _BatchNorm, mean: Tensor, unbiased: Tensor, apart: Apart | None) -> None:
+    """Take the moments of batches, (G, C) each, to where they belong."""
+    if apart is not None:
+        apart.moments.of(norm)[list(apart.places)] = torch.stack([mean, unbiased], dim=1).to(norm.weight.dtype)
+        return
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.momentum is not None
+    norm.num_batches_tracked.add_(1)  # type: ignore[union-attr]
+    norm.running_mean.lerp_(mean[0].to(norm.running_mean.dtype), norm.momentum)
+    norm.running_var.lerp_(unbiased[0].to(norm.running_var.dtype), norm.momentum)
 
 
 class _Normalised(torch.autograd.Function):

@@ -14,11 +14,12 @@ from optuna.exceptions import StorageInternalError
 
 from sweeps.config.schema import SweepConfig
 from sweeps.search.storage import load_study
-from sweeps.state.errors import StorageError, memory_error, storage_error
+from sweeps.state.errors import StorageError, storage_error
 from sweeps.state.job import Outcome, Point
 from sweeps.state.paths import StudyPaths
 from tests.sweeps.queue_steps import finish, take
 from tests.sweeps.studies import open_queue
+from tsvan.out_of_memory import memory_error
 
 HERE = Path("/study")
 

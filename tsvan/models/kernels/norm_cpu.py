@@ -18,31 +18,30 @@ WIDE = 256  # values of a row: narrow rows are looked at several at a time, sinc
 
 
 def forward(rows: Tensor, weight: Tensor, bias: Tensor, eps: float, slope: float) -> tuple[Tensor, Tensor, Tensor]:
-    """max(z, slope z) with z = weight (x - mean) / sqrt(variance + eps) + bias.
+    """max(z, slope z) with z = weight (x - mean) / sqrt(variance + eps) + bias, by the moments of each batch.
 
     Args:
-        rows: x, (R, C) contiguous: every value of every channel; float32 or float64.
+        rows: x, (G, R, C) contiguous: every value of every channel of G batches; float32 or float64.
         weight: (C,).
         bias: (C,).
 
     Returns:
-        The result (R, C), and the mean and the biased variance of each channel, (C,) float64.
+        The result (G, R, C), and the mean and the biased variance of each channel, (G, C) float64.
     """
-    source, kind, count = _wide(rows), _kind(rows), len(rows)
-    mean = _by_channel(sum(in_threads(_sum, [source])), rows) / count
-    variance = _by_channel(sum(in_threads(_spread, [source], _tiled(mean.astype(kind), source))), rows) / count
-    moments = torch.from_numpy(mean), torch.from_numpy(variance)
-    return apply(rows, weight, bias, *moments, eps, slope), *moments
+    moments = [_moments(batch) for batch in rows]
+    mean, variance = (torch.from_numpy(np.stack(kind)) for kind in zip(*moments, strict=True))
+    return apply(rows, weight, bias, mean, variance, eps, slope), mean, variance
 
 
 def apply(
     rows: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, eps: float, slope: float
 ) -> Tensor:
     """The result of `forward`, with the moments that it returned."""
-    scale, shift = _affine(weight, bias, mean.numpy(), variance.numpy(), eps)
-    source, kind, result = _wide(rows), _kind(rows), torch.empty_like(rows)
-    constants = [_tiled(item.astype(kind), source) for item in (scale, shift)]
-    in_threads(_apply, [source, _wide(result)], *constants, kind.type(slope))
+    result, kind = torch.empty_like(rows), _kind(rows)
+    for batch, out, average, spread in zip(rows, result, mean.numpy(), variance.numpy(), strict=True):
+        source = _wide(batch)
+        constants = [_tiled(item.astype(kind), source) for item in _affine(weight, bias, average, spread, eps)]
+        in_threads(_apply, [source, _wide(out)], *constants, kind.type(slope))
     return result
 
 
@@ -56,17 +55,42 @@ def backward(
     eps: float,
     slope: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of rows (R, C), weight (C,) and bias (C,); mean and variance as `forward` returned them."""
+    """Gradients of rows (G, R, C), weight (C,) and bias (C,); mean and variance as `forward` returned them."""
+    result, totals = torch.empty_like(rows), np.zeros((2, rows.shape[-1]))
+    parts = zip(gradient, rows, result, mean.numpy(), variance.numpy(), strict=True)
+    for arriving, batch, out, average, spread in parts:
+        totals += _backward(arriving, batch, out, weight, bias, average, spread, eps, slope)
+    return result, torch.from_numpy(totals[1]).to(weight.dtype), torch.from_numpy(totals[0]).to(bias.dtype)
+
+
+def _backward(
+    gradient: Tensor,
+    rows: Tensor,
+    result: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    mean: Array,
+    variance: Array,
+    eps: float,
+    slope: float,
+) -> Array:
+    """Fill the gradient in one batch's rows (R, C); the sums (2, C) that make those in bias and weight."""
     source, arriving, kind = _wide(rows), _wide(gradient), _kind(rows)
-    scale, shift = _affine(weight, bias, mean.numpy(), variance.numpy(), eps)
-    inverse = 1 / np.sqrt(variance.numpy() + eps)
-    constants = [_tiled(item.astype(kind), source) for item in (scale, shift, mean.numpy(), inverse)]
+    scale, shift = _affine(weight, bias, mean, variance, eps)
+    constants = [_tiled(item.astype(kind), source) for item in (scale, shift, mean, 1 / np.sqrt(variance + eps))]
     plain, product = sum(in_threads(_sums_back, [arriving, source], *constants, kind.type(slope)))
-    sums = _by_channel(plain, rows), _by_channel(product, rows)
+    sums = np.stack([_by_channel(plain, rows), _by_channel(product, rows)])
     means = [_tiled((item / len(rows)).astype(kind), source) for item in sums]
-    result = torch.empty_like(rows)
     in_threads(_apply_back, [arriving, source, _wide(result)], *constants, *means, kind.type(slope))
-    return result, torch.from_numpy(sums[1]).to(weight.dtype), torch.from_numpy(sums[0]).to(bias.dtype)
+    return sums
+
+
+def _moments(rows: Tensor) -> tuple[Array, Array]:
+    """Mean and biased variance of each channel of rows (R, C), (C,) float64 each."""
+    source, kind, count = _wide(rows), _kind(rows), len(rows)
+    mean = _by_channel(sum(in_threads(_sum, [source])), rows) / count
+    variance = _by_channel(sum(in_threads(_spread, [source], _tiled(mean.astype(kind), source))), rows) / count
+    return mean, variance
 
 
 def _wide(rows: Tensor) -> Array:
