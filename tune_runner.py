@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None, body: dict[str, Any] | None = None,
             from sweeps.status.command import status
 
             return status(status_parser().parse_args(arguments[1:]))
-        return _study(study_parser().parse_args(arguments), body or {}, driver)
+        return _study(study_parser().parse_args(arguments), arguments, body or {}, driver)
     except UserError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None, body: dict[str, Any] | None = None,
         return 130
 
 
-def _study(args: argparse.Namespace, body: dict[str, Any], driver: Any) -> int:
+def _study(args: argparse.Namespace, arguments: list[str], body: dict[str, Any], driver: Any) -> int:
     from sweeps.config.load import check_names
 
     dataset = check_names(args.dataset, args.preset)  # before torch and Ray are imported, which takes seconds
@@ -75,6 +75,8 @@ def _study(args: argparse.Namespace, body: dict[str, Any], driver: Any) -> int:
             final_from=args.final_from,
             rival=args.rival,
             address=args.address,
+            allow_weak_objective=args.allow_weak_objective,
+            arguments=tuple(arguments),
             body=body,
         ),
         driver,

@@ -11,9 +11,10 @@ import pandas as pd
 
 from analysis.rows import PREFIX, RERUNS, rerun_row, trial_row
 from analysis.store import absolute_uri, connect, download, find_study, search
+from sweeps.config.same_study import config_of
 from sweeps.config.schema import SweepConfig
 from sweeps.state.record import StudyRecord
-from tsvan.validation import build, load_yaml
+from tsvan.validation import load_yaml
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -83,7 +84,7 @@ def read_study(uri: str, study: str | None = None) -> Study:
     parent = find_study(client, uri, study)
     run_id = str(parent.info.run_id)
     record = _record(client, run_id)
-    config = build(SweepConfig, record.config, f"study.yaml of run {run_id}")
+    config = config_of(record.config, f"study.yaml of run {run_id}")
     children = search(client, [parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'")
     return Study(
         uri=uri,

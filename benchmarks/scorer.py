@@ -25,7 +25,7 @@ from tsvan.data.store import ClipStore
 from tsvan.scoring.classifier import Scorer
 from tsvan.scoring.config import ScorerConfig, published, quick
 from tsvan.scoring.evaluator import Evaluator
-from tsvan.scoring.labels import Head, Scheme, scheme
+from tsvan.scoring.labels import UNASKED, Head, Scheme, scheme
 from tsvan.scoring.training import train
 from tsvan.scoring.windows import held_out_windows, load
 from tsvan.validation import build, parse_value
@@ -85,7 +85,7 @@ def settings(args: argparse.Namespace, seed: int) -> ScorerConfig:
 def accuracies(scorer: Scorer, store: ClipStore) -> dict[str, float]:
     """Share of right windows by head; for person x action also of the action alone, for the step also within one."""
     reader = FrameReader(store, "cpu")
-    windows = held_out_windows(store, scorer.scheme.playback)
+    windows = held_out_windows(store, scorer.scheme)
     right: dict[str, list[bool]] = {}
     for start in range(0, len(windows), 64):
         some = windows[start : start + 64]
@@ -93,13 +93,14 @@ def accuracies(scorer: Scorer, store: ClipStore) -> dict[str, float]:
             _, logits = scorer.network(load(reader, some))
         for place, (head, values) in enumerate(zip(scorer.scheme.heads, logits, strict=True)):
             said = values.argmax(dim=1).numpy()
-            wanted = np.array([scorer.scheme.labels(window.clip, window.playback)[place] for window in some])
+            wanted = np.array([scorer.scheme.labels(window.clip, window.step)[place] for window in some])
+            said, wanted = said[wanted != UNASKED], wanted[wanted != UNASKED]
             right.setdefault(head.name, []).extend(said == wanted)
             if head.name == "person x action":
                 count = scorer.scheme.num_classes
                 right.setdefault("action of the two", []).extend(said % count == wanted % count)
-            if head.name == "playback step":
-                right.setdefault("playback step within one", []).extend(abs(said - wanted) <= 1)
+            if head.of_time:
+                right.setdefault(f"{head.name} within one", []).extend(abs(said - wanted) <= 1)
     return {"windows": float(len(windows)), **{name: float(np.mean(hits)) for name, hits in right.items()}}
 
 

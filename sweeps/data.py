@@ -18,7 +18,8 @@ from tsvan.data.splits import rule_of
 from tsvan.data.standin.config import Size
 from tsvan.data.standin.drawing import draw
 from tsvan.data.store import INDEX, ClipStore
-from tsvan.files import Progress, one_at_a_time
+from tsvan.files import Progress, one_at_a_time, shown_path
+from tsvan.terminal import counted
 from tsvan.validation import UserError
 
 
@@ -113,6 +114,16 @@ def open_store(
             with suppress(OSError):
                 folder.rmdir()
         raise
+
+
+def store_line(store: ClipStore) -> str:
+    """Say in a line what the clips are, for the terminal."""
+    split = {name: len(store.split(name)) for name in ("train", "test")}
+    source = "stand-in clips" if store.data_source == "synthetic" else "clips"
+    return (
+        f"{split['train']} {source} to train on, {split['test']} held out, {counted(store.num_classes, 'class')}, in "
+        f"{shown_path(store.path)}"
+    )
 
 
 def clips_summary(store: ClipStore) -> dict[str, Any]:

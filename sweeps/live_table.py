@@ -38,7 +38,7 @@ class LiveTable:
 
     def __init__(self, objective: Objective, console: Console | None = None, log: StudyLog | None = None) -> None:
         self._console = console or Console(file=sys.stdout, highlight=False, soft_wrap=True)
-        self._objective, self._log = objective, log
+        self.objective, self._log = objective, log
         self._rows: dict[str, dict[str, Any]] = {}
         self._live: Live | None = None
         self._title = ""
@@ -83,17 +83,17 @@ class LiveTable:
         """A score came in."""
         with self._lock:
             row = self._rows[job.name]
-            row["iteration"], row["score"] = point.iteration, point.values.get(self._objective.metric)
+            row["iteration"], row["score"] = point.iteration, point.values.get(self.objective.metric)
         self.changed()
 
     def ended(self, job: Job, outcome: Outcome) -> None:
         """A job has ended."""
         self._done += 1
-        score = outcome.values.get(self._objective.metric)
+        score = outcome.values.get(self.objective.metric)
         with self._lock:
             row = self._rows[job.name]
             row.update(state=outcome.state, iteration=outcome.iteration, score=score)
-        shown = f"{self._objective.metric} {score:.4g}" if score is not None else "no score"
+        shown = f"{self.objective.metric} {score:.4g}" if score is not None else "no score"
         reason = f" ({outcome.reason})" if outcome.reason else ""
         line = f"  {job.name} {outcome.state} at iteration {outcome.iteration}: {shown}{reason}"
         self.say(f"{line} [{self._done}/{self._total}, {self._left()}]")
@@ -126,14 +126,14 @@ class LiveTable:
     def _best(self) -> str | None:
         with self._lock:
             scores = {name: row["score"] for name, row in self._rows.items() if row["state"] == "complete"}
-        name = self._objective.best(scores, lambda key: scores[key])
+        name = self.objective.best(scores, lambda key: scores[key])
         return None if name is None else f"best so far {name}: {scores[name]:.4g}"
 
     def _table(self) -> Table:
         self._look()
         table = Table(box=None, pad_edge=False, caption=", ".join(filter(None, [self._left(), self._best()])))
         table.caption_justify = "left"
-        for name in ("trial", "settings", "iteration", self._objective.metric, "state"):
+        for name in ("trial", "settings", "iteration", self.objective.metric, "state"):
             table.add_column(name, no_wrap=True)
         with self._lock:
             shown = [(name, dict(row)) for name, row in self._rows.items()][-_ROWS:]

@@ -6,29 +6,31 @@ import sys
 import time
 import traceback
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sweeps.commands import dry_run
 from sweeps.commands.request import Request, ResolvedRequest, resolve
 from sweeps.config.same_study import check_same
+from sweeps.config.schema import Objective
 from sweeps.config.space import train_config
-from sweeps.data import DataPlan, open_store
+from sweeps.data import DataPlan, open_store, store_line
 from sweeps.execution.resources import Workers, join
 from sweeps.final import candidates, reruns
 from sweeps.final.seed_noise import study_noise
 from sweeps.live_table import LiveTable
 from sweeps.report.live_page import LivePage
-from sweeps.scorer import ScorerResult, check_same_scorer, scorer_stage
+from sweeps.scorer import ScorerResult, check_same_scorer, scorer_stage, write_scorer_result
 from sweeps.search.early_stopping import EarlyStoppingRule, rung_points, save_points, score_points
 from sweeps.search.lost_outcomes import restore_outcomes
 from sweeps.search.storage import load_study, open_study, trial_numbers
 from sweeps.search.trial_queue import SweepQueue, derive_seed
 from sweeps.state.errors import ClusterLost, StorageError, storage_error
 from sweeps.state.job import Job, Outcome
-from sweeps.state.lock import only_driver
+from sweeps.state.lock import leave_no_trace, only_driver
 from sweeps.state.log import StudyLog
-from sweeps.state.record import original, read_record, write_record
+from sweeps.state.record import check_same_clips, original, read_record, write_record
 from sweeps.state.retention import delete_unfinished_checkpoints, drop_optimizer_state, remove_leftovers
 from sweeps.state.signals import StopSignals, StudyInterrupted
 from sweeps.state.stage_at_work import StageAtWork
@@ -87,8 +89,10 @@ class StudyDriver:
             stack.callback(self.page.close)
             try:
                 store = self._prepare(stack)
-                self._begin(store)
-                return self._stages(store, stack)
+                scorer = self._scorer(store)
+                self.record_now = write_record(self.paths, read_record(self.paths), self.config.to_dict(), store)
+                write_scorer_result(self.paths, scorer)
+                return self._stages(store, scorer, stack)
             except StudyInterrupted:
                 self._goodbye(self.uploader.close("interrupted", timeout_s=15) if self.uploader is not None else [])
                 return INTERRUPTED
@@ -114,11 +118,25 @@ class StudyDriver:
         began_with = None if request.record is None else Path(request.record.store)
         with progress("clips") as bar:
             store = open_store(self.config.rules, request.data, self.paths, began_with, bar)
+        stack.callback(leave_no_trace, self.paths)
         stack.enter_context(only_driver(self.paths, self.live_table.say))
+        store.verify()
+        record = read_record(self.paths)  # again, as now no other driver can write it
+        if record is not None and request.record is None:
+            raise UserError(f"another driver has begun {self.paths.root} meanwhile; go on with it by the same command")
+        if record is not None:
+            check_same(record, self.config, self.paths)
+            check_same_clips(self.paths, record, store)
+            remove_leftovers(self.paths)
+            for line in set_damaged_aside(self.paths):
+                self.live_table.say(line)
+            if (other := original(record, self.paths)) is not None:
+                self.live_table.say(f"this folder is a copy of the study in {other}: it gets runs of its own in MLflow")
+        self._say_beginning(store, record is None)
         return store
 
-    def _stages(self, store: ClipStore, stack: ExitStack) -> int:
-        request, scorer = self.request, self._scorer(store)
+    def _stages(self, store: ClipStore, scorer: ScorerResult, stack: ExitStack) -> int:
+        request = self.request
         request.check_rival(store, scorer.hash)
         self.uploader = uploader = make_uploader(
             self.config, self.record_now, store, scorer, self.paths, request.where, self.live_table.say
@@ -133,29 +151,13 @@ class StudyDriver:
         result = self._final(template, workers, uploader) if study_done else None
         return self.report(result, scorer, uploader)
 
-    def _begin(self, store: ClipStore) -> None:
-        store.verify()
-        record = read_record(self.paths)  # again, as now no other driver can write it
-        if record is not None:
-            check_same(record, self.config, self.paths)
-            remove_leftovers(self.paths)
-            for line in set_damaged_aside(self.paths):
-                self.live_table.say(line)
-            if (other := original(record, self.paths)) is not None:
-                self.live_table.say(f"this folder is a copy of the study in {other}: it gets runs of its own in MLflow")
-        new = record is None
-        self.record_now = write_record(self.paths, record, self.config.to_dict(), store)
-        source = "stand-in clips" if store.data_source == "synthetic" else "clips"
+    def _say_beginning(self, store: ClipStore, new: bool) -> None:
         verb = "new study" if new else "going on with the study"
-        where = shown_path(self.paths.root)
-        self.live_table.say(f"{verb} in {where}: {self.config.dataset}, preset {self.config.preset}")
+        what = f"{self.config.dataset}, preset {self.config.preset}"
+        self.live_table.say(f"{verb} in {shown_path(self.paths.root)}: {what}")
         for line in self.request.kept:
             self.live_table.say(f"  {line}")
-        split = {name: len(store.split(name)) for name in ("train", "test")}
-        self.live_table.say(
-            f"1 prepare: {split['train']} {source} to train on, {split['test']} held out, "
-            f"{counted(store.num_classes, 'class')}, in {shown_path(store.path)}"
-        )
+        self.live_table.say(f"1 prepare: {store_line(store)}")
         if not self.request.cuda and (warning := slow_bfloat16(self.config.base.precision)):
             self.live_table.say(f"  warning: {warning}")
         self.live_table.say(f"MLflow: {self.mlflow.text}")
@@ -165,17 +167,15 @@ class StudyDriver:
         self.live_table.say(f"see it in MLflow: {see(self.request.where.uri)}")
 
     def _scorer(self, store: ClipStore) -> ScorerResult:
-        before = self.paths.scorer_result.read_text() if self.paths.scorer_result.exists() else None
+        """Find or train the scorer; the objective `auto` becomes the metric that it allows."""
         with progress("scorer") as bar:
-            result = scorer_stage(self.config, store, self.paths, bar)
-        if before is not None and trial_numbers(self.paths):
-            check_same_scorer(self.paths, before, result.hash)
-        accuracies = ", ".join(f"{name} {value:.3f}" for name, value in result.accuracies.items())
-        self.live_table.say(
-            f"2 scorer: held-out accuracy {accuracies} ({'trained' if result.trained else 'found'}, {result.hash[:12]})"
-        )
-        for warning in result.warnings:
-            self.live_table.say(f"  warning: {warning}")
+            result = scorer_stage(self.config, store, self.paths, self.request.terms, bar)
+        if trial_numbers(self.paths):
+            check_same_scorer(self.paths, result.hash)
+        self.config = replace(self.config, objective=Objective(**result.objectives[0]))
+        self.live_table.objective, self.page.config = self.config.objective, self.config
+        for line in result.lines():
+            self.live_table.say(line)
         return result
 
     def _template(self, store: ClipStore, scorer: ScorerResult, workers: Workers) -> Job:

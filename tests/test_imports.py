@@ -38,6 +38,7 @@ ORDER = {
         {"final"},
         {"search"},
         {"data", "scorer", "live_table"},
+        {"objective"},
         {"config"},
         {"state"},
     ),

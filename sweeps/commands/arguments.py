@@ -72,6 +72,11 @@ def study_parser() -> argparse.ArgumentParser:
     add("--address", metavar="ADDRESS", help="an existing Ray cluster (default: RAY_ADDRESS, else one of its own)")
     add("--workers", metavar="N", help="trials at a time (default: as many as fit)")
     add("--gpus-per-trial", metavar="SHARE", help="a fraction of a GPU, or auto")
+    add(
+        "--allow-weak-objective",
+        action="store_true",
+        help="start though the objective hardly tells broken clips from real ones; it is said wherever its scores are",
+    )
     add("--allow-slow", action="store_true", help="start a paper's budget on a CPU all the same")
     return parser
 

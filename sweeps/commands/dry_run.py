@@ -17,6 +17,8 @@ from sweeps.config.schema import SweepConfig
 from sweeps.config.space import grid_size, largest
 from sweeps.data import DataPlan
 from sweeps.execution.resources import check_share
+from sweeps.objective import candidates_line
+from sweeps.scorer import choices_without_training
 from sweeps.search.early_stopping import rung_points, score_points
 from sweeps.state.retention import SizeBound, size_bound
 from sweeps.state.uris import shown_uri
@@ -87,7 +89,10 @@ def plan(request: ResolvedRequest, allow_slow: bool, mlflow: str) -> bool:
     with _collected(problems):
         refuse_slow(request, allow_slow)
     measurable = len(problems) == before and (request.address is None or not request.cuda)
-    show(request, (_measured(request) if measurable else None) or counted_cost(request), mlflow)
+    objective = "the scorer that is there refuses it"
+    with _collected(problems):
+        objective = _objective(request)
+    show(request, (_measured(request) if measurable else None) or counted_cost(request), mlflow, objective)
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
     return not problems
@@ -141,9 +146,9 @@ def refuse_slow(request: ResolvedRequest, allowed: bool) -> None:
     )
 
 
-def show(request: ResolvedRequest, cost: Cost, mlflow: str) -> None:
+def show(request: ResolvedRequest, cost: Cost, mlflow: str, objective: str) -> None:
     """Print the plan (`--dry-run`), one line a row."""
-    rows = _rows(request, cost, mlflow)
+    rows = _rows(request, cost, mlflow, objective)
     width = max(len(name) for name, _ in rows)
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     for name, value in rows:
@@ -155,18 +160,32 @@ def show(request: ResolvedRequest, cost: Cost, mlflow: str) -> None:
 
 def _wrapped(line: str, columns: int, indent: int) -> str:
     """Wrap a row; paths and commands stay whole, so that they can be copied."""
-    return textwrap.fill(
-        line, columns, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
-    )
+    return textwrap.fill(line, columns, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
 
 
-def _rows(request: ResolvedRequest, cost: Cost, mlflow: str) -> list[tuple[str, str]]:
+def _objective(request: ResolvedRequest) -> str:
+    """What the study is judged by, as far as that is known without training.
+
+    Raises:
+        UserError: the scorer is there already, and the study could not begin with it.
+    """
+    config, data = request.config, request.data
+    if isinstance(data, DataPlan) and data.store is not None and (data.store / INDEX).exists():
+        store = ClipStore.open(data.store, config.rules)
+        choices = choices_without_training(config, store, request.paths, request.terms)
+        if choices is not None:
+            weak = [f"weak: {choice.weak}" for choice in choices if choice.weak]
+            return "; ".join([*(choice.why for choice in choices), *weak])
+    named = [f"{objective.metric} ({objective.direction})" for objective in config.objectives if not objective.auto]
+    return ", ".join(named) or candidates_line(config.rules.objectives)
+
+
+def _rows(request: ResolvedRequest, cost: Cost, mlflow: str, objective: str) -> list[tuple[str, str]]:
     config, paths, chosen = request.config, request.paths, request.chosen
     data = f"MISSING: {request.data}" if isinstance(request.data, str) else _data(request.data)
     base = config.base
     n = base.schedule.iterations
     rungs = rung_points(base.schedule, config.scheduler)
-    objectives = ", ".join(f"{objective.metric} ({objective.direction})" for objective in config.objectives)
     stopping = f"{config.scheduler.kind} at {', '.join(f'{rung:,}' for rung in rungs)}" if rungs else "none"
     confirm = config.final.confirm
     every = max(n // 10, 1)
@@ -178,7 +197,7 @@ def _rows(request: ResolvedRequest, cost: Cost, mlflow: str) -> list[tuple[str, 
         ("  calibrate", calibrate),
         ("3 sweep", f"{config.trials} trials x {base.schedule.total:,} iterations, batch {base.optimiser.batch_size}"),
         ("  space", grid_size(config)),
-        ("  objective", objectives),
+        ("  objective", objective),
         ("  sampler", config.sampler.kind),
         ("  stopping", stopping),
         ("  scores", f"every {counted(every, 'iteration')}, {scored}"),

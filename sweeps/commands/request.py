@@ -16,8 +16,10 @@ from sweeps.data import DataPlan, found_classes, locate, moved_store
 from sweeps.execution.resources import check_share
 from sweeps.final import candidates
 from sweeps.final.rival import Rival, check_fair, read_rival
+from sweeps.scorer import Terms
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord, check_out, read_record
+from sweeps.state.uris import shown_command
 from sweeps.tracking.destination import Destination, destination
 from tsvan.data.datasets import DatasetRules
 from tsvan.data.store import ClipStore
@@ -46,7 +48,14 @@ class Request:
     final_from: Path | None = None
     rival: Path | None = None
     address: str | None = None
+    allow_weak_objective: bool = False
+    arguments: tuple[str, ...] = ()
     body: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def command(self) -> str:
+        """The command line as it was given, to be pasted with something more; a dry run's, to be run."""
+        return shown_command(["python", "tune_runner.py", *(part for part in self.arguments if part != "--dry-run")])
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,7 @@ class ResolvedRequest:
         address: of somebody's Ray cluster.
         cuda: there will be GPUs.
         kept: settings of a study that goes on which a new one would not have, a line each.
+        terms: on which the scorer is accepted.
         body: fields of a job that say what trains in place of the trainer (`body`, `body_options`); for tests and
             benchmarks.
         rival: another study that this one is set beside.
@@ -78,6 +88,7 @@ class ResolvedRequest:
     chosen: candidates.Candidate | None
     address: str | None
     cuda: bool
+    terms: Terms
     kept: tuple[str, ...] = ()
     body: dict[str, Any] = field(default_factory=dict)
     rival: Rival | None = None
@@ -108,13 +119,16 @@ def resolve(request: Request) -> ResolvedRequest:
         config, kept = continued(record, config, asked_keys(request.overrides, request.config_file), paths)
     chosen = candidates.candidate_from_file(config, request.final_from) if request.final_from else None
     rival = read_rival(request.rival, config) if request.rival else None
+    if rival is not None and config.objective.auto:
+        config = replace(config, objective=rival.objective)
     where = destination(request.tracking_uri, config, paths, request.experiment, request.model_name)
     address = request.address or os.environ.get("RAY_ADDRESS") or None
     data = _data(request, config, record, paths)
     if address is None and not request.dry_run:
         check_share(config, torch.cuda.device_count(), "this machine")
     cuda = torch.cuda.is_available() or address is not None
-    rest = cuda, tuple(kept), request.body, rival
+    terms = Terms(request.command, request.allow_weak_objective, begun=record is not None)
+    rest = cuda, terms, tuple(kept), request.body, rival
     return ResolvedRequest(config, file, paths, record, data, where, chosen, address, *rest)
 
 

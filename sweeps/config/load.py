@@ -64,20 +64,18 @@ def load(
         raise UserError(f"{shown_path(source)}: model is '{named}', but --model is '{model}'; give --model {named}")
     if isinstance(values, dict) and model != FIRST_MODEL:
         values = {"dataset": found.name, **values, "model": model}
-    if isinstance(values, dict) and "objective" not in values:
-        values = {**values, "objective": _usual_objective(found)}
     if isinstance(values, dict) and not found.ships:
         values = {"dataset": found.name, **values, "own_dataset": asdict(found)}
-    config = checked(build(SweepConfig, values, shown_path(source)), shown_path(source))
+    config = checked(build(SweepConfig, _with_directions(values), shown_path(source)), shown_path(source))
     if config.dataset != found.name:
         raise UserError(
             f"{shown_path(source)}: dataset is '{config.dataset}', but --dataset is '{found.name}'; change one of them"
         )
     presets = SHIPPED / "presets"
     for overlay in filter(Path.exists, (presets / f"{preset}.yaml", presets / model / f"{preset}.yaml")):
-        config = build(SweepConfig, _merge(config.to_dict(), load_yaml(overlay)), shown_path(overlay))
+        config = build(SweepConfig, _merge(config.to_dict(), _with_directions(load_yaml(overlay))), shown_path(overlay))
     for where, layer in map(_override, overrides or []):
-        config = build(SweepConfig, _merge(config.to_dict(), layer), where)
+        config = build(SweepConfig, _merge(config.to_dict(), _with_directions(layer)), where)
     # Rules between keys hold for the whole: two overrides may be right only together.
     where = " ".join(f"--set {text}" for text in overrides or []) or shown_path(overlay)
     return checked(config, where), shown_path(source)
@@ -97,10 +95,17 @@ def _shipped(dataset: DatasetRules, model: str) -> Path:
     return SHIPPED / f"{dataset.name if dataset.ships else OWN}.yaml"
 
 
-def _usual_objective(dataset: DatasetRules) -> dict[str, str]:
-    """The metric that the dataset prefers."""
-    metric = dataset.objectives[0]
-    return {"metric": metric, "direction": METRICS[metric].direction}
+def _with_directions(values: Any) -> Any:
+    """Objectives may be given by their metric's name alone: its entry knows the direction."""
+    if not isinstance(values, dict):
+        return values  # wrong: validation names it
+    named = dict(values)
+    for key in ("objective", "second_objective"):
+        given = {"metric": named[key]} if isinstance(named.get(key), str) else named.get(key)
+        if isinstance(given, dict) and isinstance(given.get("metric"), str):
+            entry = METRICS.get(given["metric"])
+            named[key] = {"direction": "maximize" if entry is None else entry.direction, **given}
+    return named
 
 
 def _override(text: str) -> tuple[str, dict[str, Any]]:
@@ -112,6 +117,8 @@ def _override(text: str) -> tuple[str, dict[str, Any]]:
         raise UserError(f"--set {text}: use --{parts[0].removeprefix('own_')}")
     if parts[0] == "train" or parts[0] == "fixed":  # a training setting, by its own name or with its section
         parts = ["fixed", ".".join(parts[1:])]
+    if parts[0] == "scorer":  # as one would say it
+        parts = ["scoring", *parts[1:]]
     if len(parts) > _DEEPEST:
         raise UserError(f"--set {text}: no key has more than {_DEEPEST} parts; see {SHIPPED.name}/*.yaml for keys")
     layer: Any = parse_value(value)

@@ -103,7 +103,11 @@ def _check_prior(name: str, prior: Prior, row: TrainConfig, where: str) -> None:
 
 def _check_objectives(config: SweepConfig, where: str) -> None:
     usable = list(METRICS)
+    if config.second_objective is not None and any(objective.auto for objective in config.objectives):
+        raise UserError(f"{where}: a study of two objectives names both, got 'auto'; {nearest('', usable)}")
     for objective in config.objectives:
+        if objective.auto:
+            continue
         if objective.metric not in usable:
             raise UserError(f"{where}: unknown metric '{objective.metric}'; {nearest(objective.metric, usable)}")
         right = METRICS[objective.metric].direction

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from sweeps.config.schema import SweepConfig
@@ -37,7 +38,10 @@ def continued(
     Raises:
         UserError: names the first key that was asked for and differs, or a key of a later version.
     """
-    own, new = recorded_config(record, paths), config.to_dict()
+    own = recorded_config(record, paths)
+    if config.objective.auto:  # what it came to when the study began
+        config = replace(config, objective=own.objective)
+    new = config.to_dict()
     named, kept = (*_NAMED, *asked), []
     for key, old, now in _differences(own.to_dict(), new):
         if any(key == name or f"{key}.".startswith(f"{name}.") for name in named):
@@ -83,7 +87,26 @@ def recorded_config(record: StudyRecord, paths: StudyPaths) -> SweepConfig:
     Raises:
         UserError: a key or a value of it is of another version of this program.
     """
+    return config_of(record.config, str(paths.config))
+
+
+def config_of(recorded: dict[str, Any], where: str) -> SweepConfig:
+    """Build the config that a study has recorded.
+
+    A key that the study's own version did not have has today's default, but for the scorer's heads: before there was a
+    choice they were the published ones.
+
+    Args:
+        recorded: plain values of the record.
+        where: its file, named in errors.
+
+    Raises:
+        UserError: a key or a value of it is of another version of this program.
+    """
+    scoring = recorded.get("scoring")
+    if isinstance(scoring, dict):
+        recorded = {**recorded, "scoring": {"heads": "published", **scoring}}
     try:
-        return build(SweepConfig, record.config, str(paths.config))
+        return build(SweepConfig, recorded, where)
     except UserError as error:
         raise UserError(f"{error}; another version of this program wrote it: use that version") from None

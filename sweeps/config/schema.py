@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from tsvan.data.datasets import DatasetRules, rules
 from tsvan.data.published import published
 from tsvan.run_config import FIRST_MODEL, LARGEST_SEED, MOST_CLIPS_A_BATCH, MOST_ITERATIONS, TrainConfig
-from tsvan.scoring.config import ScorerConfig
+from tsvan.scoring.config import Heads, ScorerConfig
 from tsvan.scoring.config import published as published_scorer
 from tsvan.scoring.groups import group_size
 from tsvan.validation import STRICT, build
@@ -20,6 +20,9 @@ from tsvan.validation import STRICT, build
 PRESETS = ("paper", "dev", "smoke", "demo")
 STAND_INS = ("smoke", "demo")
 """Presets that draw small stand-in videos where no data is given."""
+AUTO = "auto"
+"""The objective that is chosen when the scorer is there."""
+
 MOST_TRIALS, MOST_CLIPS, MOST_SEEDS = 100_000, 1_000_000, 1000
 """Far beyond what anybody asks for: a slip of the keyboard is told before it fills memory or disk."""
 
@@ -40,10 +43,19 @@ class Prior:
 
 @dataclass(frozen=True, config=STRICT)
 class Objective:
-    """What a trial is judged by: which of two scores is better is decided here, and nowhere else."""
+    """What a trial is judged by: which of two scores is better is decided here, and nowhere else.
 
-    metric: str = "inception_score"
+    The metric `auto` stands for the first of the dataset's own order that sees motion; once the scorer is there, that
+    one takes its place (sweeps/objective.py).
+    """
+
+    metric: str = AUTO
     direction: Direction = "maximize"
+
+    @property
+    def auto(self) -> bool:
+        """Whether the metric is still to be chosen."""
+        return self.metric == AUTO
 
     @property
     def sign(self) -> int:
@@ -101,13 +113,17 @@ class ResourcesConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class ScoringConfig:
-    """Sizes of the sample groups (null: the specification's), and the classifier's training where it differs."""
+    """Sizes of the sample groups (null: the specification's), and what differs of the classifier.
+
+    `heads`: see ScorerConfig; the classifier's other settings are under `classifier`.
+    """
 
     validation_clips: int | None = Field(default=None, ge=2, le=MOST_CLIPS)
     confirm_clips: int | None = Field(default=None, ge=2, le=MOST_CLIPS)
     report_clips: int | None = Field(default=None, ge=2, le=MOST_CLIPS)
     batch_size: int | None = Field(default=None, ge=2, le=MOST_CLIPS_A_BATCH)
     accuracy_floor: float | Literal["twice_chance"] = 0.8
+    heads: Heads = "timed"
     i3d: str | None = None
     classifier: dict[str, Any] = field(default_factory=dict)
 
@@ -155,7 +171,7 @@ class SweepConfig:
         seed: of the study; trial seeds and the sampler's follow from it.
         space: setting -> prior.
         fixed: training settings that differ from the published ones in every trial, as `kernel_layers: 2`.
-        objective: metric and direction.
+        objective: metric and direction; `auto`: see Objective.
         second_objective: makes it a Pareto study.
     """
 
@@ -203,7 +219,7 @@ class SweepConfig:
     @property
     def scorer(self) -> ScorerConfig:
         """The published training of the dataset's scorer with this study's changes."""
-        row = cast(dict[str, Any], _plain(asdict(published_scorer(self.rules))))
+        row = cast(dict[str, Any], _plain(asdict(published_scorer(self.rules, self.scoring.heads))))
         return build(ScorerConfig, {**row, **self.scoring.classifier}, "scoring.classifier")
 
     def num_clips(self, group: str, num_classes: int) -> int:

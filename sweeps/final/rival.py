@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Rival:
         num_clips: N of its report group.
         scorer_hash: of what scored it.
         store_hash: of the clips that it was trained on.
+        objective: what it was tuned for.
     """
 
     folder: Path
@@ -36,6 +37,7 @@ class Rival:
     num_clips: int
     scorer_hash: str
     store_hash: str
+    objective: Objective = field(default_factory=Objective)
 
 
 def read_rival(folder: Path, config: SweepConfig) -> Rival:
@@ -46,7 +48,8 @@ def read_rival(folder: Path, config: SweepConfig) -> Rival:
         config: of the study that it is to be set beside.
 
     Raises:
-        UserError: there is no finished study, or it is of another dataset, or judged by another objective.
+        UserError: there is no finished study, or it is of another dataset, or judged by another objective than the one
+            that is asked for.
     """
     paths = StudyPaths(folder.resolve())
     record = read_record(paths) if folder.is_dir() else None
@@ -57,7 +60,7 @@ def read_rival(folder: Path, config: SweepConfig) -> Rival:
         raise UserError(
             f"--rival {folder} is a study of '{theirs.dataset}', not of '{config.dataset}'; give one of that dataset"
         )
-    if theirs.objective != config.objective:
+    if not config.objective.auto and theirs.objective != config.objective:
         raise UserError(
             f"--rival {folder} was tuned for {theirs.objective.metric}, not for {config.objective.metric}; give one "
             f"with --set objective.metric={config.objective.metric}"
@@ -71,7 +74,7 @@ def read_rival(folder: Path, config: SweepConfig) -> Rival:
     if final is None or scorer is None or not final.winner.scores:
         raise UserError(f"--rival {folder} has no final run that completed; give another study")
     title = theirs.published.title
-    return Rival(folder, title, final.winner, final.num_clips, str(scorer["hash"]), record.store_hash)
+    return Rival(folder, title, final.winner, final.num_clips, str(scorer["hash"]), record.store_hash, theirs.objective)
 
 
 _LOST = "run that study's command again, which makes it anew"

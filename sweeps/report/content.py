@@ -123,6 +123,7 @@ def _result(final: FinalResult | None, summary: dict[str, Any], config: SweepCon
         f"Preset {config.preset}, seed {config.seed}, data {summary['data_source']} "
         f"(`{summary['store']['content_hash'][:12]}`), scorer `{summary['scorer']['hash'][:12]}`. "
         f"Objective: {config.objective.metric} ({config.objective.direction}).",
+        *([f"Why that one: {why}."] if (why := summary["scorer"].get("objective_why")) else []),
         "",
         clips_line(summary["store"]),
         "",
@@ -164,5 +165,5 @@ def _caution(config: SweepConfig, summary: dict[str, Any]) -> str:
         notes.append(f"{config.base.schedule.total:,} iterations, far from the paper's budget")
     refused = summary["scorer"].get("objective_refused")
     if refused:
-        notes.append(f"the objective fails its sensitivity check ({refused})")
+        notes.append(f"the objective is weak: {refused}")
     return f"**Take care:** {'; '.join(notes)}." if notes else ""

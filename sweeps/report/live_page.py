@@ -36,7 +36,7 @@ class LivePage:
     def __init__(
         self, config: SweepConfig, paths: StudyPaths, progress: Callable[[], str], say: Callable[[str], None]
     ) -> None:
-        self._config, self._paths, self._progress, self._say = config, paths, progress, say
+        self.config, self._paths, self._progress, self._say = config, paths, progress, say
         self._ended: dict[Path, PlottedTrial] = {}
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
@@ -70,9 +70,9 @@ class LivePage:
         try:
             from sweeps.report.html import write_page
 
-            study = read_trials(self._paths, self._config, self._ended)
+            study = read_trials(self._paths, self.config, self._ended)
             if any(trial.curve for trial in study.trials):
-                title = f"{self._config.dataset}: study {self._paths.root.name}, at work"
+                title = f"{self.config.dataset}: study {self._paths.root.name}, at work"
                 write_page(title, live_sections(study, self._progress(), self._paths), self._paths.page, RENEW_S)
         except Exception as error:  # a full disk, a folder that is being repaired: the study itself meets what matters
             if not self._complained:

@@ -105,6 +105,14 @@ def only_driver(
             yield
 
 
+def leave_no_trace(paths: StudyPaths) -> None:
+    """Take away the folder of a study that did not begin, with its lock that nobody holds any more."""
+    if not paths.config.exists() and driver_of(paths) is None:
+        with suppress(OSError):  # the folder stays where something else is in it
+            paths.lock.unlink(missing_ok=True)
+            paths.root.rmdir()
+
+
 def driver_of(paths: StudyPaths) -> str | None:
     """Process id of the driver that works on the study now, with its host if that is another; None: nobody does."""
     try:

@@ -50,8 +50,10 @@ class StudyPaths:
 
     @property
     def scorer(self) -> Path:
-        """Where the scorer is kept when the clip store's folder can't be written."""
-        return self.root / "scorer"
+        """Where the scorer is kept when the clip store's folder can't be written: beside the studies, so that a study
+        that does not begin leaves it to the next. Studies of earlier versions have it in their folder."""
+        own = self.root / "scorer"
+        return own if own.exists() else self.root.parent / "scorers"
 
     @property
     def stages(self) -> Path:

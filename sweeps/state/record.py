@@ -101,6 +101,14 @@ def original(record: StudyRecord, paths: StudyPaths) -> Path | None:
     return before.root if other is not None and other.study_id == record.study_id else None
 
 
+def check_same_clips(paths: StudyPaths, record: StudyRecord, store: ClipStore) -> None:
+    """Refuse other clips than those that the study began with, with a UserError."""
+    if record.store_hash != store.content_hash:
+        raise UserError(
+            f"the study in {paths.root} began with other clips than {store.path}; give those, or another --out"
+        )
+
+
 def write_record(
     paths: StudyPaths, record: StudyRecord | None, config: dict[str, Any], store: ClipStore
 ) -> StudyRecord:
@@ -109,10 +117,8 @@ def write_record(
     Raises:
         UserError: the clips are not those that the study began with.
     """
-    if record is not None and record.store_hash != store.content_hash:
-        raise UserError(
-            f"the study in {paths.root} began with other clips than {store.path}; give those, or another --out"
-        )
+    if record is not None:
+        check_same_clips(paths, record, store)
     # A letter first: twelve digits with an e among them would be read as a number.
     own = record is not None and original(record, paths) is None
     study_id = record.study_id if record is not None and own else f"s{uuid.uuid4().hex[:11]}"

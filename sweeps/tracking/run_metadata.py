@@ -47,6 +47,8 @@ def make_uploader(
         "data.hash": store.content_hash,
         "data.split": store.split_rule,
         "scorer.hash": scorer.hash,
+        "objective": ", ".join(objective.metric for objective in config.objectives),
+        "objective.why": scorer.objective_why,
         "code.version": code_version(),
         "model.name": config.model,
         "preset": config.preset,
@@ -57,6 +59,8 @@ def make_uploader(
     }
     if config.space != load(config.rules, model=config.model)[0].space:
         tags["space.narrowed"] = "true"  # not the dataset's own, as of preset paper
+    if scorer.objective_refused:
+        tags["objective.weak"] = scorer.objective_refused
     split = {name: len(store.split(name)) for name in ("train", "test")}
     profile = f'{{"train_clips": {split["train"]}, "test_clips": {split["test"]}, "classes": {store.num_classes}}}'
     data = DataInput(f"{config.dataset}-{store.data_source}", store.content_hash[:32], str(store.path), profile)

@@ -63,7 +63,7 @@ def write_study(
     experiment = found.experiment_id if found else client.create_experiment(
         "tsvan-weizmann", artifact_location=(folder / "artifacts").as_uri()
     )
-    config = load("weizmann", "paper", ["budget.iterations=1000"])[0]
+    config = load("weizmann", "paper", ["budget.iterations=1000", "objective=inception_score"])[0]
     tags = {"study": name, "dataset": "weizmann", "preset": "paper", "data.source": "real"}
     parent = client.create_run(experiment, tags={**tags, "stage": "study"}, run_name=name).info.run_id
     record = {"study_id": name, "config": config.to_dict(), "store": str(folder / "clips"), "store_hash": "0" * 8}

@@ -43,7 +43,7 @@ def test_the_command_repeats_what_the_study_set(study: Study, tmp_path: Path) ->
     words = shlex.split(final_command(study, tmp_path / "choice.yaml"))
     assert words[:6] == ["python", "tune_runner.py", "--dataset", "weizmann", "--preset", "paper"]
     sets = [words[place + 1] for place, word in enumerate(words) if word == "--set"]
-    assert sets == ["budget.iterations=1000"]
+    assert sets == ["objective.metric=inception_score", "budget.iterations=1000"]
     assert words[words.index("--data-root") + 1] == study.record.store
     assert words[words.index("--out") + 1] == str(choice_path(study).parent / "made-final")
     assert "--tracking-uri" not in words

@@ -21,4 +21,4 @@ def paths(tmp_path: Path) -> StudyPaths:
 @pytest.fixture
 def config() -> SweepConfig:
     """Six trials of 100 iterations, scored every 10; no pre-training."""
-    return load("weizmann", "smoke", ["trials=6", "budget.iterations=100"])[0]
+    return load("weizmann", "smoke", ["trials=6", "budget.iterations=100", "objective=inception_score"])[0]

@@ -15,7 +15,7 @@ from tsvan.journal import Journal
 def play(config: SweepConfig, paths: StudyPaths, terminal: bool) -> str:
     text = StringIO()
     console = Console(file=text, force_terminal=terminal, width=120, highlight=False)
-    live_table = LiveTable(Objective(), console)
+    live_table = LiveTable(Objective("inception_score"), console)
     make = job_maker(config, paths)
     live_table.begin("3 sweep: 2 trials", total=2)
     for number, score in ((0, 1.5), (1, 2.5)):

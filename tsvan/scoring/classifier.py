@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tsvan.models.discriminators import VideoDiscriminator
 from tsvan.models.initialise import initialise
-from tsvan.scoring.config import ScorerConfig
+from tsvan.scoring.config import ScorerConfig, identity
 from tsvan.scoring.labels import Head, Scheme
 
 
@@ -96,10 +96,11 @@ def check_floor(scorer: Scorer, floor: float | None) -> str | None:
     """Why a scorer is not good enough to score with, or None.
 
     Args:
-        scorer: the scorer; each of its heads must reach the floor.
+        scorer: the scorer; each of its heads must reach the floor, but for those that only time can answer: the step at
+            which a still face is played cannot be seen by anyone.
         floor: the least accuracy; None: twice chance (or half way from chance to 1, where that is less).
     """
-    for head in scorer.scheme.heads:
+    for head in (head for head in scorer.scheme.heads if not head.of_time):
         least = min(2 * head.chance, (1 + head.chance) / 2) if floor is None else floor
         found = scorer.accuracies[head.name]
         if found < least:
@@ -122,7 +123,10 @@ def new_classifier(scheme: Scheme, config: ScorerConfig) -> Classifier:
 
 def weights_hash(weights: Mapping[str, Tensor], scheme: Scheme, config: ScorerConfig) -> str:
     """SHA-256 over weights, heads and settings, hex."""
-    digest = hashlib.sha256(json.dumps([asdict(config), asdict(scheme)], sort_keys=True).encode())
+    heads = asdict(scheme)
+    if not scheme.frame_steps:
+        del heads["frame_steps"]  # as scorers were hashed before there were any
+    digest = hashlib.sha256(json.dumps([identity(config), heads], sort_keys=True).encode())
     for name in sorted(weights):
         digest.update(name.encode())
         digest.update(weights[name].cpu().contiguous().numpy().tobytes())
@@ -145,7 +149,7 @@ def from_state(state: dict[str, Any], device: torch.device) -> Scorer:
     config = ScorerConfig(**{**state["config"], **{name: tuple(state["config"][name]) for name in _TUPLES}})
     saved = state["scheme"]
     heads = tuple(Head(**head) for head in saved["heads"])
-    scheme = Scheme(heads, saved["num_classes"], tuple(saved["playback"]))
+    scheme = Scheme(heads, saved["num_classes"], tuple(saved["playback"]), tuple(saved.get("frame_steps", ())))
     if weights_hash(state["weights"], scheme, config) != state["hash"]:
         raise ValueError("its weights do not match its hash")
     network = Classifier(scheme, config.widths)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -13,6 +13,12 @@ from tsvan.data.datasets import DatasetRules, rules
 from tsvan.validation import STRICT, UserError
 
 _WIDEST, _FASTEST = 8192, 1000
+
+
+Heads = Literal["timed", "published"]
+
+PLAYBACK_STEP, FRAME_STEP = "playback step", "frame step"
+"""Heads that only time can answer: the multiple of a clip's own step, or the step in frames, at which it is played."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -30,9 +36,12 @@ class ScorerConfig:
         widths: channels of the four layers of D_V's body; the last is the dimension of the features.
         eval_every: iterations between two looks at the held-out accuracy.
         seed: of weights, windows and crops.
-        playback_steps: multiples of a clip's own step that a head for it tells apart, as far as clips are long enough.
+        playback_steps: multiples of a clip's own step, or for the head `frame step` steps in frames, to tell apart, as
+            far as clips are long enough.
         backward_share: share of the training windows that are played backwards.
         precision: of the training's matrix products; clips are always measured in fp32.
+        heads: `timed` adds the head `frame step` where the dataset has no head that only time can answer, so that the
+            features see motion; `published` leaves it out (scorers that were trained before it existed).
     """
 
     iterations: int = Field(default=100_000, ge=1, le=MOST_ITERATIONS)
@@ -49,6 +58,7 @@ class ScorerConfig:
     playback_steps: tuple[int, ...] = Field(default=(1, 2, 4, 8), max_length=16)
     backward_share: float = Field(default=0.0, ge=0, le=1)
     precision: Literal["fp32", "bf16"] = "fp32"
+    heads: Heads = "published"
 
     def __post_init__(self) -> None:
         if min(self.widths) < 1 or max(self.widths) > _WIDEST:
@@ -59,24 +69,38 @@ class ScorerConfig:
             raise UserError(f"playback_steps must start with 1 and grow, got {self.playback_steps}")
 
 
-def quick(dataset: str | DatasetRules) -> ScorerConfig:
+def identity(config: ScorerConfig) -> dict[str, Any]:
+    """The settings as they are hashed: without a key that says what all scorers were before it existed."""
+    values = asdict(config)
+    if config.heads == "published":
+        del values["heads"]
+    return values
+
+
+def quick(dataset: str | DatasetRules, heads: Heads = "timed") -> ScorerConfig:
     """A narrow scorer that a CPU trains in seconds: for a first look, not for comparing with published numbers.
 
     Raises:
         UserError: unknown dataset.
     """
-    iterations = 400 if len(rules(dataset).heads) > 1 else 300
-    backward = published(dataset).backward_share
-    return ScorerConfig(
-        iterations=iterations, batch_size=16, widths=(16, 32, 64, 128), eval_every=50, backward_share=backward
+    return replace(
+        published(dataset, heads),
+        iterations=400 if PLAYBACK_STEP in rules(dataset).heads else 300,
+        batch_size=16,
+        lr=ScorerConfig.lr,
+        lr_decay=ScorerConfig.lr_decay,
+        widths=(16, 32, 64, 128),
+        eval_every=50,
     )
 
 
-def published(dataset: str | DatasetRules) -> ScorerConfig:
-    """The published scorer of a dataset.
+def published(dataset: str | DatasetRules, heads: Heads = "timed") -> ScorerConfig:
+    """The published training of a dataset's scorer, as a rule with a head more, by which its features see motion.
 
     Raises:
         UserError: unknown dataset.
     """
-    changes = asdict(rules(dataset).scorer)
-    return replace(ScorerConfig(), **{name: value for name, value in changes.items() if value is not None})
+    found = rules(dataset)
+    changes = {name: value for name, value in asdict(found.scorer).items() if value is not None}
+    # A dataset with a head of its own for time needs no other.
+    return replace(ScorerConfig(), **changes, heads="published" if PLAYBACK_STEP in found.heads else heads)

@@ -185,6 +185,12 @@ class Evaluator:
         """The scores of real, static, time-shuffled and noise clips, and how sure their rank is; measured once."""
         return self._kept("sensitivity", self._sensitivity, Sensitivity.from_dict)
 
+    @property
+    def knows_sensitivity(self) -> bool:
+        """Whether that was measured before."""
+        file = self._file("sensitivity")
+        return file is not None and file.exists()
+
     def growth(self, marked: Sequence[int]) -> Growth:
         """The metrics of real clips at several N, among them the sizes `marked`; measured once."""
         sizes = growth_sizes(marked)
@@ -193,13 +199,16 @@ class Evaluator:
 
     def _kept(self, name: str, make: Callable[[], Table], read: Callable[[Mapping[str, Any]], Table]) -> Table:
         """A table from its file, or made and written there."""
-        file = None if self._cache is None else self._cache.with_suffix(f".{name}.json")
+        file = self._file(name)
         if file is not None and file.exists():
             return read_table(file, read)
         table = make()
         if file is not None:
             write_atomically(file, json.dumps(table.to_dict(), indent=2))
         return table
+
+    def _file(self, name: str) -> Path | None:
+        return None if self._cache is None else self._cache.with_suffix(f".{name}.json")
 
     @property
     def reference(self) -> Measured:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from tsvan.data.datasets import MIN_FRAMES, span
 from tsvan.data.store import Clip, ClipStore
-from tsvan.scoring.config import ScorerConfig
+from tsvan.scoring.config import FRAME_STEP, PLAYBACK_STEP, ScorerConfig
 from tsvan.validation import UserError
+
+UNASKED = -100
+"""Label of a window of which a head is not asked; PyTorch's cross-entropy leaves it out."""
 
 
 @dataclass(frozen=True)
@@ -23,36 +26,51 @@ class Head:
         """Accuracy of a blind guess, each answer counting the same."""
         return 1 / self.size
 
+    @property
+    def of_time(self) -> bool:
+        """Whether only time can answer: no single frame shows at which step a window is played."""
+        return self.name in (PLAYBACK_STEP, FRAME_STEP)
+
 
 @dataclass(frozen=True)
 class Scheme:
     """The heads of a store's classifier. The first one's answer is the y of p(y|v).
 
     Args:
-        heads: as the dataset names them; `person x action` has the label action + K * person.
+        heads: as the dataset names them, and `frame step`; `person x action` has the label action + K * person.
         num_classes: K, the classes that networks are asked for.
-        playback: multiples of a clip's own step at which windows are drawn; (1,) unless the step is a question.
+        playback: multiples of a clip's own step at which windows are drawn; (1,) unless the multiple is a question.
+        frame_steps: steps in frames at which windows are drawn beside those at the clips' own steps, of which alone the
+            other heads are asked; empty unless the step is a question.
     """
 
     heads: tuple[Head, ...]
     num_classes: int
     playback: tuple[int, ...] = (1,)
+    frame_steps: tuple[int, ...] = ()
 
-    def labels(self, clip: Clip, playback: int) -> tuple[int, ...]:
-        """The right answer of each head for a window of `clip` at a multiple of its step."""
+    def labels(self, clip: Clip, step: int) -> tuple[int, ...]:
+        """The right answer of each head for a window of `clip` at a step in frames; UNASKED where it is not asked."""
+        of_class = clip.label + self.num_classes * clip.person
         answers = {
             "class": clip.label,
-            "class x subject": clip.label + self.num_classes * clip.person,
-            "person x action": clip.label + self.num_classes * clip.person,
+            "class x subject": of_class,
+            "person x action": of_class,
             "subject": clip.person,
             "speaker": clip.person,
-            "playback step": self.playback.index(playback),
         }
+        if self.frame_steps and step != clip.frame_step:
+            answers = dict.fromkeys(answers, UNASKED)
+        multiples = [multiple * clip.frame_step for multiple in self.playback]
+        answers[PLAYBACK_STEP] = multiples.index(step) if step in multiples else UNASKED
+        answers[FRAME_STEP] = self.frame_steps.index(step) if step in self.frame_steps else UNASKED
         return tuple(answers[head.name] for head in self.heads)
 
-    def fits(self, clip: Clip) -> list[int]:
-        """The multiples at which `clip` has a whole window; 1 always is one."""
-        return [step for step in self.playback if _long_enough(clip, step)]
+    def steps(self, clip: Clip) -> list[int]:
+        """The steps in frames at which heads are asked about whole windows of `clip`; its own always is one."""
+        wanted = [multiple * clip.frame_step for multiple in self.playback]
+        wanted += [step for step in self.frame_steps if step not in wanted]
+        return [step for step in wanted if _long_enough(clip, step)]
 
 
 def scheme(store: ClipStore, config: ScorerConfig) -> Scheme:
@@ -66,32 +84,41 @@ def scheme(store: ClipStore, config: ScorerConfig) -> Scheme:
         missing = "held-out" if train else "training"
         raise UserError(f"{store.path}: no {missing} clips, so no scorer can be trained; add longer or more videos")
     classes, people = store.num_classes, len(store.people)
-    steps: tuple[int, ...] = (1,)
-    if "playback step" in store.rules.heads:
-        steps = tuple(step for step in config.playback_steps if step == 1 or _allowed(train, test, step))
+    multiples: tuple[int, ...] = (1,)
+    frame_steps: tuple[int, ...] = ()
+    if PLAYBACK_STEP in store.rules.heads:
+        multiples = (1, *(step for step in config.playback_steps if step > 1 and _allowed(train, test, step, True)))
+    elif config.heads == "timed":
+        frame_steps = tuple(step for step in config.playback_steps if _allowed(train, test, step, False))
     sizes = {
         "class": classes,
         "class x subject": classes * people,
         "person x action": classes * people,
         "subject": people,
         "speaker": people,
-        "playback step": len(steps),
+        PLAYBACK_STEP: len(multiples),
+        FRAME_STEP: len(frame_steps),
     }
-    heads = tuple(Head(name, sizes[name]) for name in store.rules.heads if name != "playback step" or len(steps) > 1)
+    all_heads = [Head(name, sizes[name]) for name in (*store.rules.heads, FRAME_STEP)]
+    heads = tuple(head for head in all_heads if head.size > 1 or not head.of_time)
     if not heads:
         raise UserError(
             f"{store.path}: no clip is long enough for a second playback step, the only thing that the scorer tells "
             f"apart; give longer videos, or name classes or subjects"
         )
-    return Scheme(heads, classes, steps)
+    return Scheme(heads, classes, multiples, frame_steps if len(frame_steps) > 1 else ())
 
 
-def _allowed(train: Sequence[Clip], test: Sequence[Clip], step: int) -> bool:
-    """Whether clips allow windows at a multiple of their step: some held-out clip, to measure by, and clips of at least
-    half of the training speakers, as otherwise the speaker would give the step away."""
-    able = {clip.person for clip in train if _long_enough(clip, step)}
-    return 2 * len(able) >= len({clip.person for clip in train}) and any(_long_enough(clip, step) for clip in test)
+def _allowed(train: Sequence[Clip], test: Sequence[Clip], step: int, multiple: bool) -> bool:
+    """Whether clips allow windows at a step in frames, or at a multiple of their own step: some held-out clip, to
+    measure by, and clips of at least half of the people with their classes, as otherwise these would give it away."""
+
+    def long_enough(clip: Clip) -> bool:
+        return _long_enough(clip, step * clip.frame_step if multiple else step)
+
+    able = {(clip.label, clip.person) for clip in train if long_enough(clip)}
+    return 2 * len(able) >= len({(clip.label, clip.person) for clip in train}) and any(map(long_enough, test))
 
 
 def _long_enough(clip: Clip, step: int) -> bool:
-    return span(MIN_FRAMES, step * clip.frame_step) <= clip.num_frames
+    return span(MIN_FRAMES, step) <= clip.num_frames

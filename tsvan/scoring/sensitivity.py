@@ -68,14 +68,14 @@ class Sensitivity:
                 f"{metric} cannot be tested: {self.num_blocks} held-out {self.unit}"
                 f"{'' if self.num_blocks == 1 else 's' if self.unit == 'video' else 'es'}, {MIN_BLOCKS} are needed"
             )
-        return (
-            f"{metric} does not tell broken clips from real ones: {self.describe(metric)} standard errors worse, "
-            f"{MIN_ERRORS:g} are needed"
-        )
+        return f"{metric} does not tell broken clips from real ones: {self.describe(metric)}, {MIN_ERRORS:g} are needed"
 
     def describe(self, metric: str) -> str:
-        """The gaps of a metric in standard errors, in words."""
-        return ", ".join(f"{kind} clips {self.gaps[metric][kind].errors:.1f}" for kind in MUST_BE_BELOW_REAL)
+        """How much worse broken clips are by a metric, in words."""
+        if metric not in self.gaps:
+            return "not tested"
+        errors = " and ".join(f"{self.gaps[metric][kind].errors:.1f} ({kind})" for kind in MUST_BE_BELOW_REAL)
+        return f"broken clips are worse by {errors} standard errors"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, with each metric's refusal."""

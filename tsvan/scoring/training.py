@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ from tsvan.scoring.classifier import (
     to_state,
     weights_hash,
 )
-from tsvan.scoring.config import ScorerConfig
-from tsvan.scoring.labels import Scheme, scheme
+from tsvan.scoring.config import ScorerConfig, identity
+from tsvan.scoring.labels import UNASKED, Scheme, scheme
 from tsvan.scoring.windows import Window, held_out_windows, iterations_per_epoch, load, training_windows
 from tsvan.validation import UserError, first_line
 
@@ -35,7 +35,7 @@ FORMAT_VERSION = 2
 
 def scorer_path(store: ClipStore, config: ScorerConfig, cache_dir: Path) -> Path:
     """Where the scorer of a store and config is, or will be."""
-    key = hash_json({"format": FORMAT_VERSION, "store": store.content_hash, "config": asdict(config)})
+    key = hash_json({"format": FORMAT_VERSION, "store": store.content_hash, "config": identity(config)})
     return cache_dir / f"{key[:32]}.pt"
 
 
@@ -131,7 +131,7 @@ class _Run:
     def __init__(self, store: ClipStore, config: ScorerConfig, questions: Scheme, device: torch.device) -> None:
         self.store, self.config, self.scheme, self.device = store, config, questions, device
         self.clips = store.split("train")
-        self.held_out = held_out_windows(store, self.scheme.playback)
+        self.held_out = held_out_windows(store, self.scheme)
         self.reader = FrameReader(store, device)
         self.network = new_classifier(self.scheme, config).to(device).train()
         self.optimiser = torch.optim.Adam(
@@ -248,7 +248,8 @@ def _held_out(run: _Run) -> tuple[dict[str, float], float]:
             for found, head_logits, wanted in zip(right, logits, answers, strict=True):
                 hits = head_logits.argmax(dim=1) == wanted
                 for answer, hit in zip(wanted.tolist(), hits.tolist(), strict=True):
-                    found[answer].append(hit)
+                    if answer != UNASKED:
+                        found[answer].append(hit)
     run.network.train()
     accuracies = {
         head.name: sum(sum(hits) / len(hits) for hits in found.values()) / len(found)
@@ -258,15 +259,20 @@ def _held_out(run: _Run) -> tuple[dict[str, float], float]:
 
 
 def _answers(scheme: Scheme, windows: Sequence[Window], device: torch.device) -> list[Tensor]:
-    """One (B,) tensor of right answers a head."""
-    rows = [scheme.labels(window.clip, window.playback) for window in windows]
+    """One (B,) tensor of right answers a head, UNASKED where there is none."""
+    rows = [scheme.labels(window.clip, window.step) for window in windows]
     return list(torch.tensor(rows, device=device).unbind(dim=1))
 
 
 def _loss(logits: Sequence[Tensor], answers: Sequence[Tensor]) -> Tensor:
-    """Sum over heads of the mean cross-entropy."""
+    """Sum over heads of the mean cross-entropy of the windows that they are asked of."""
     pairs = zip(logits, answers, strict=True)
-    return torch.stack([functional.cross_entropy(values, wanted) for values, wanted in pairs]).sum()
+    sums = [
+        functional.cross_entropy(values, wanted, ignore_index=UNASKED, reduction="sum")
+        / (wanted != UNASKED).sum().clamp(min=1)
+        for values, wanted in pairs
+    ]
+    return torch.stack(sums).sum()
 
 
 def _read(path: Path, device: torch.device) -> Scorer:

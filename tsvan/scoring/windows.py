@@ -24,14 +24,14 @@ class Window:
     Args:
         clip: whose frames.
         first: row of the first one in the store's frames.
-        playback: multiple of the clip's own step.
+        step: rows between two of its frames.
         top, left: corner of the crop, pixels.
         backwards: the last frame comes first.
     """
 
     clip: Clip
     first: int
-    playback: int
+    step: int
     top: int
     left: int
     backwards: bool = False
@@ -47,12 +47,14 @@ def training_windows(
 ) -> list[Window]:
     """The windows of one training batch: a pure function of seed and iteration, so that going on needs no state.
 
-    Clips come without replacement within an epoch; playback step, window, crop and direction are drawn for each.
+    Clips come without replacement within an epoch; step, window, crop and direction are drawn for each. Where the step
+    in frames is a question, the batch is as without it, at the clips' own steps, of which alone the other heads are
+    asked; behind it come as many windows at other steps.
 
     Args:
         clips: the train split.
         side: pixels, side of the stored frames.
-        scheme: which playback steps are drawn.
+        scheme: which steps are drawn.
         config: seed, batch size and the share that is played backwards.
         iteration: from 0.
     """
@@ -62,25 +64,28 @@ def training_windows(
     chosen = order[position * config.batch_size : (position + 1) * config.batch_size]
     generator = np.random.default_rng([config.seed, _DRAWS, iteration])
     windows = []
-    for index in chosen:
-        clip = clips[index]
-        playback = int(generator.choice(scheme.fits(clip)))
-        room = clip.num_frames - span(MIN_FRAMES, playback * clip.frame_step)
+    asked = [(clips[index], scheme.steps(clips[index])) for index in chosen]
+    if scheme.frame_steps:
+        asked = [(clip, steps[:1]) for clip, steps in asked] + [(clip, steps[1:] or steps) for clip, steps in asked]
+    for clip, steps in asked:
+        step = int(generator.choice(steps))
+        room = clip.num_frames - span(MIN_FRAMES, step)
         first = clip.start + int(generator.integers(room + 1))
         top, left = (int(offset) for offset in generator.integers(side - CROP + 1, size=2))
         backwards = bool(generator.random() < config.backward_share)
-        windows.append(Window(clip, first, playback, top, left, backwards))
+        windows.append(Window(clip, first, step, top, left, backwards))
     return windows
 
 
-def held_out_windows(store: ClipStore, playback: Sequence[int] = (1,)) -> list[Window]:
-    """All non-overlapping windows of the test split, central crop, at each multiple of the clips' own steps."""
+def held_out_windows(store: ClipStore, scheme: Scheme | None = None) -> list[Window]:
+    """All non-overlapping windows of the test split, central crop, at the clips' own steps, or at all steps that a
+    scheme asks about."""
     corner = (store.side - CROP) // 2
     return [
         Window(clip, first, step, corner, corner)
-        for step in playback
         for clip in store.split("test")
-        for first in _starts(clip, span(MIN_FRAMES, step * clip.frame_step))
+        for step in ([clip.frame_step] if scheme is None else scheme.steps(clip))
+        for first in _starts(clip, span(MIN_FRAMES, step))
     ]
 
 
@@ -88,7 +93,7 @@ def all_windows(store: ClipStore) -> list[Window]:
     """Every window of the test split at the clips' own steps, central crop; neighbours overlap."""
     corner = (store.side - CROP) // 2
     return [
-        Window(clip, clip.start + first, 1, corner, corner)
+        Window(clip, clip.start + first, clip.frame_step, corner, corner)
         for clip in store.split("test")
         for first in range(clip.num_frames - span(MIN_FRAMES, clip.frame_step) + 1)
     ]
@@ -96,9 +101,7 @@ def all_windows(store: ClipStore) -> list[Window]:
 
 def load(reader: FrameReader, windows: Sequence[Window]) -> Tensor:
     """(B, 3, 10, 64, 64) float32 in [-1, 1] on the reader's device."""
-    first, step, top, left = np.array(
-        [(w.first, w.playback * w.clip.frame_step, w.top, w.left) for w in windows], dtype=np.int64
-    ).T
+    first, step, top, left = np.array([(w.first, w.step, w.top, w.left) for w in windows], dtype=np.int64).T
     frames = np.array([np.arange(MIN_FRAMES)[:: -1 if w.backwards else 1] for w in windows])  # (B, 10)
     rows = first[:, None] + step[:, None] * frames
     return reader.read(rows, top, left)

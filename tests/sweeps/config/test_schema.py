@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.config.load import load
-from sweeps.config.schema import PRESETS, SweepConfig
+from sweeps.config.schema import PRESETS, Objective, SweepConfig
 from tsvan.data.datasets import DATASETS
 from tsvan.validation import UserError, build
 
@@ -26,7 +26,8 @@ def test_a_dataset_of_ones_own_is_as_good(preset: str, tmp_path: Path) -> None:
     config, source = load(str(file), preset)
     assert Path(source).name == "own.yaml"
     assert (config.dataset, config.rules.classes, config.base.dataset) == ("mine", ("a", "b"), "mine")
-    assert config.objective.metric == "kernel_distance"
+    assert config.objective.auto
+    assert config.rules.objectives == ("kernel_distance",)
     assert load(config.rules, preset)[0] == config
     again = build(SweepConfig, config.to_dict(), "study.yaml")
     assert again == config
@@ -39,7 +40,8 @@ def test_paper_is_the_published_budget() -> None:
     assert (config.trials, schedule.iterations, schedule.pretrain_iterations) == (32, 500_000, 300_000)
     assert (config.base.optimiser.batch_size, config.final.report.seeds) == (16, 5)
     assert config.base.loss.lambda1 == config.base.loss.lambda4 == 1e4
-    assert config.objective.metric == "kernel_distance"
+    assert config.objective.auto
+    assert config.scorer.heads == "published"  # its scorer has a head for time of its own
 
 
 def test_smoke_narrows_the_space_and_scales_pretraining() -> None:
@@ -67,7 +69,7 @@ WRONG = {
     "train.ngf=32": "'ngf' is in both space and fixed",
     "train.iterations=5": "decided by budget.iterations",
     "objective.metric=fid": "unknown metric 'fid'",
-    "objective.metric=inception_score": "direction of inception_score must be maximize, got minimize",
+    "objective={metric: inception_score, direction: minimize}": "inception_score must be maximize, got minimize",
     "space.lambda5_upper.low=3": "lambda5_upper needs values, or low and high",
     "space.ngf.values=[]": "ngf.values must be different and not empty",
     "nonsense": "expected key=value",
@@ -122,11 +124,13 @@ def test_a_misspelt_key_names_the_file(tmp_path: Path) -> None:
 
 
 def test_two_objectives_are_valid_only_together_with_their_scheduler() -> None:
-    both = ["second_objective.metric=frechet_distance", "second_objective.direction=minimize"]
+    both = ["objective=kernel_distance", "second_objective=frechet_distance"]
     with pytest.raises(UserError, match=r"set scheduler.kind=none"):
         load("vox", "smoke", both)
     config = load("vox", "smoke", [*both, "scheduler.kind=none"])[0]
     assert [objective.metric for objective in config.objectives] == ["kernel_distance", "frechet_distance"]
+    with pytest.raises(UserError, match="two objectives names both, got 'auto'"):
+        load("vox", "smoke", ["second_objective=frechet_distance", "scheduler.kind=none"])
 
 
 def test_a_key_that_comes_twice_is_refused(tmp_path: Path) -> None:
@@ -136,11 +140,29 @@ def test_a_key_that_comes_twice_is_refused(tmp_path: Path) -> None:
         load("vox", file=file)
 
 
-@pytest.mark.parametrize(("dataset", "metric"), [("vox", "kernel_distance"), ("mug", "inception_score")])
-def test_a_config_without_objective_gets_the_datasets(tmp_path: Path, dataset: str, metric: str) -> None:
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_a_config_without_objective_leaves_the_choice_to_the_scorer(tmp_path: Path, dataset: str) -> None:
     file = tmp_path / "own.yaml"
     file.write_text(f"dataset: {dataset}\n")
-    assert load(dataset, file=file)[0].objective.metric == metric
+    assert load(dataset, file=file)[0].objective == load(dataset)[0].objective == Objective("auto", "maximize")
+
+
+@pytest.mark.parametrize("way", ["objective=kernel_distance", "objective.metric=kernel_distance"])
+def test_an_objective_is_named_by_its_metric_whose_entry_knows_the_direction(way: str, tmp_path: Path) -> None:
+    assert load("mug", "smoke", [way])[0].objective == Objective("kernel_distance", "minimize")
+    file = tmp_path / "own.yaml"
+    file.write_text("dataset: mug\nobjective: kernel_distance\n")
+    config = load("mug", file=file)[0]
+    assert config.objective == Objective("kernel_distance", "minimize")
+    assert load("mug", "smoke", ["objective=auto"], file)[0].objective.auto
+
+
+def test_the_scorers_heads_can_be_the_published_ones() -> None:
+    assert load("weizmann")[0].scorer.heads == "timed"
+    assert load("weizmann", overrides=["scoring.heads=published"])[0].scorer.heads == "published"
+    assert load("weizmann", overrides=["scorer.heads=published"])[0].scorer.heads == "published"
+    with pytest.raises(UserError, match=r"scoring\.heads: .*'timed' or 'published'"):
+        load("weizmann", overrides=["scoring.heads=none"])
 
 
 def test_both_bounds_of_lambda5_are_checked_together(tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def test_keys_tell_settings_apart_and_not_seeds(config: SweepConfig, paths: Stud
 
 
 def test_the_best_is_by_direction(paths: StudyPaths) -> None:
-    config = load("vox", "smoke", ["trials=3"])[0]
+    config = load("vox", "smoke", ["trials=3", "objective=kernel_distance"])[0]
     queue = open_queue(config, paths)
     for value in (3.0, 1.0, 2.0):
         finish(queue, take(queue), "complete", value)
@@ -257,7 +257,8 @@ def test_more_trials_run_the_final_stage_again_only_for_another_winner(
 
     first = best_candidates(config, load_study(paths), 1)[0]
     assert final_runs(config, {first.key: [5.0], rival.key: [4.0]}) == ([first.key, rival.key], "trial 5")
-    worse, better = (load("weizmann", "smoke", [f"trials={n}", "budget.iterations=100"])[0] for n in (7, 8))
+    same = ["budget.iterations=100", "objective=inception_score"]
+    worse, better = (load("weizmann", "smoke", [f"trials={n}", *same])[0] for n in (7, 8))
     queue = open_queue(worse, paths)
     finish(queue, take(queue), "complete", 0.5)
     assert queue.next() is None

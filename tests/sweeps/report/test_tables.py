@@ -17,7 +17,7 @@ from sweeps.report.tables import (
 from tests.sweeps.report.final_results import final
 from tests.sweeps.report.scorer_results import SCORER
 
-CONFIG = load("weizmann", "smoke")[0]
+CONFIG = load("weizmann", "smoke", ["objective=inception_score"])[0]
 REAL = {"scorer": SCORER, "data_source": "real"}
 
 

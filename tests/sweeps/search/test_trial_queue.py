@@ -204,7 +204,7 @@ def test_more_trials_are_added_to_a_finished_study(config: SweepConfig, paths: S
     queue = open_queue(config, paths)
     while (job := queue.next()) is not None:
         finish(queue, job, "complete", 1.0)
-    more = load("weizmann", "smoke", ["trials=8", "budget.iterations=100"])[0]
+    more = load("weizmann", "smoke", ["trials=8", "budget.iterations=100", "objective=inception_score"])[0]
     queue = open_queue(more, paths)
     assert (queue.total, queue.done) == (8, 6)
     assert take(queue).number == 6
@@ -213,11 +213,11 @@ def test_more_trials_are_added_to_a_finished_study(config: SweepConfig, paths: S
 def test_another_direction_is_refused(config: SweepConfig, paths: StudyPaths) -> None:
     open_study(paths, config)
     with pytest.raises(UserError, match="choose another --out"):
-        open_study(paths, load("vox", "smoke")[0])
+        open_study(paths, load("vox", "smoke", ["objective=kernel_distance"])[0])
 
 
 def test_two_objectives_make_a_front(paths: StudyPaths) -> None:
-    both = ["second_objective.metric=kernel_distance", "second_objective.direction=minimize", "scheduler.kind=none"]
+    both = ["objective=inception_score", "second_objective=kernel_distance", "scheduler.kind=none"]
     config = load("weizmann", "smoke", [*both, "trials=3"])[0]
     queue = open_queue(config, paths)
     for first, second in ((1.0, 5.0), (2.0, 6.0), (0.5, 7.0)):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.state.lock import driver_of
+from sweeps.state.lock import driver_of, leave_no_trace, only_driver
 from sweeps.state.paths import StudyPaths
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -157,3 +157,15 @@ def test_whatever_an_old_or_damaged_lock_says_a_free_one_is_free(text: str, hold
     (tmp_path / "study" / "study.lock").write_text(text)
     assert driver_of(StudyPaths(tmp_path / "study")) is None
     assert said(hold()) == "holds"
+
+
+def test_a_study_that_did_not_begin_leaves_no_trace(paths: StudyPaths) -> None:
+    with only_driver(paths):
+        leave_no_trace(paths)
+        assert paths.lock.exists()  # somebody holds it
+    leave_no_trace(paths)
+    assert not paths.root.exists()
+    with only_driver(paths):
+        paths.config.touch()
+    leave_no_trace(paths)
+    assert paths.lock.exists()

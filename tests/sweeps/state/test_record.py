@@ -13,7 +13,7 @@ import pytest
 
 from sweeps.config.load import asked_keys, load
 from sweeps.config.same_study import check_same, continued
-from sweeps.config.schema import SweepConfig
+from sweeps.config.schema import Objective, SweepConfig
 from sweeps.scorer import check_same_scorer
 from sweeps.state.lock import driver_of, only_driver
 from sweeps.state.paths import StudyPaths
@@ -103,13 +103,36 @@ def test_a_second_driver_is_refused_and_the_first_ones_stop_file_is_cleared(path
         pass
 
 
+def test_a_study_keeps_the_objective_that_auto_came_to(paths: StudyPaths) -> None:
+    begun = record("objective=frechet_distance")
+    config, kept = continued(begun, load("weizmann", "smoke")[0], [], paths)
+    assert (config.objective, kept) == (Objective("frechet_distance", "minimize"), [])
+    asked = ["objective=auto"]
+    assert continued(begun, load("weizmann", "smoke", asked)[0], asked_keys(asked, None), paths)[1] == []
+    other = ["objective=kernel_distance"]
+    with pytest.raises(UserError, match=r"objective\.metric=frechet_distance, now objective\.metric=kernel_distance"):
+        continued(begun, load("weizmann", "smoke", other)[0], asked_keys(other, None), paths)
+
+
+def test_a_study_begun_before_the_second_head_goes_on_with_the_scorer_that_it_had(paths: StudyPaths) -> None:
+    old = record("objective=inception_score")
+    del old.config["scoring"]["heads"]
+    config, kept = continued(old, load("weizmann", "smoke")[0], [], paths)
+    assert config.scorer.heads == "published"
+    assert config.objective.metric == "inception_score"
+    assert [line for line in kept if "heads" in line] == [
+        "the study keeps scoring.heads=published from when it began; a new one would have timed"
+    ]
+
+
 def test_another_scorer_is_refused_and_the_first_one_remembered(paths: StudyPaths) -> None:
     before = json.dumps({"hash": "a" * 64, "folder": "/store/scorers"})
+    check_same_scorer(paths, "b" * 64)  # the first one
     paths.stages.mkdir()
-    paths.scorer_result.write_text("of the new one")
-    check_same_scorer(paths, before, "a" * 64)
+    paths.scorer_result.write_text(before)
+    check_same_scorer(paths, "a" * 64)
     with pytest.raises(UserError, match=r"scored by scorer aaaaaaaaaaaa of /store/scorers, now it is bbbbbbbbbbbb"):
-        check_same_scorer(paths, before, "b" * 64)
+        check_same_scorer(paths, "b" * 64)
     assert paths.scorer_result.read_text() == before
 
 

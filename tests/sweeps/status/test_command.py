@@ -53,7 +53,8 @@ def killed(tmp_path_factory: pytest.TempPathFactory, weizmann_store: ClipStore) 
     all know. 4: its settings are only half drawn.
     """
     holder = tmp_path_factory.mktemp("runs")
-    paths, config = StudyPaths(holder / "study"), load("weizmann", "smoke", ["trials=6", "budget.iterations=100"])[0]
+    overrides = ["trials=6", "budget.iterations=100", "objective=inception_score"]
+    paths, config = StudyPaths(holder / "study"), load("weizmann", "smoke", overrides)[0]
     record = write_record(paths, None, config.to_dict(), weizmann_store)
     scorer = ScorerResult("", {}, "abc", {}, {}, {}, "", [], False)
     write_atomically(paths.scorer_result, json.dumps(vars(scorer)))
