@@ -41,7 +41,7 @@ class Batch(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """Of each clip of a batch: its index (B,), rows of the store's frames (B, T), corner of its crop (B,), (B,)."""
+    """What is looked at of each clip of a batch: its index (B,), frame rows (B, T), corner of its crop (B,), (B,)."""
 
     chosen: Ints
     rows: Ints
@@ -82,11 +82,11 @@ class FrameReader:
         return floats.div_(127.5).sub_(1.0)
 
     def _from_file(self, rows: Ints, tops: Ints, lefts: Ints) -> Tensor:
-        """Crops (B, 3, T, 64, 64) uint8, sent to the device."""
+        """Cut crops (B, 3, T, 64, 64) uint8 out of the file and send them to the device."""
         return sent(torch.from_numpy(self.crops(rows, tops, lefts)), self.device).permute(0, 4, 1, 2, 3)
 
     def crops(self, rows: Ints, tops: Ints, lefts: Ints) -> npt.NDArray[np.uint8]:
-        """Crops (B, T, 64, 64, 3) of the mapped file.
+        """Cut crops (B, T, 64, 64, 3) out of the mapped file.
 
         The system is told of all windows before the first is touched, so that a disk has them all to do at once; left
         to itself it reads page by page, and 128 kB around each.
@@ -106,7 +106,7 @@ class FrameReader:
             os.posix_fadvise(self._file, offset, length, os.POSIX_FADV_WILLNEED)
 
     def _on_device(self, rows: Ints, tops: Ints, lefts: Ints) -> Tensor:
-        """Crops (B, 3, T, 64, 64) uint8 of the frames that are on the device."""
+        """Cut crops (B, 3, T, 64, 64) uint8 out of the frames that are on the device."""
         assert self._frames is not None
         where = torch.from_numpy(np.stack([rows, *(np.broadcast_to(x[:, None], rows.shape) for x in (tops, lefts))]))
         row, top, left = sent(where, self.device)
@@ -163,7 +163,7 @@ class Batches:
         self._set_window(data.num_frames, _ORDER, _WINDOW)
 
     def single_frames(self) -> Batches:
-        """Batches of one frame a clip (T = 1), any of its frames, drawn apart from these; the reader is shared."""
+        """Return batches of one frame a clip (T = 1), any frame, drawn apart from these; the reader is shared."""
         frames = copy(self)
         frames._set_window(1, _FRAME_ORDER, _FRAME)
         return frames
@@ -177,17 +177,17 @@ class Batches:
 
     @property
     def iterations_per_epoch(self) -> int:
-        """Batches of one pass over the clips."""
+        """Return the number of batches of one pass over the clips."""
         return len(self.clips) * self._repeats // self.batch_size
 
     def at(self, iteration: int) -> Batch:
-        """The batch of an iteration, counted from 1."""
+        """Read the batch of an iteration, counted from 1."""
         draw = self.drawn(iteration)
         labels = sent(torch.from_numpy(self._labels[draw.chosen]), self.reader.device)
         return Batch(self.reader.read(draw.rows, draw.tops, draw.lefts), labels)
 
     def drawn(self, iteration: int) -> Draw:
-        """What an iteration, counted from 1, looks at."""
+        """Draw what an iteration, counted from 1, looks at."""
         if iteration < 1:
             raise ValueError(f"iterations count from 1, got {iteration}")
         chosen = self.chosen(iteration)
@@ -198,7 +198,7 @@ class Batches:
         return Draw(chosen, rows, tops, lefts)
 
     def chosen(self, iteration: int) -> Ints:
-        """(B,) indices into `clips` of an iteration's batch."""
+        """Draw (B,) indices into `clips` for an iteration's batch."""
         epoch, position = divmod(iteration - 1, self.iterations_per_epoch)
         if self._epoch is None or self._epoch[0] != epoch:
             order = stream(self.seed, self._order, epoch).permutation(len(self.clips) * self._repeats)
@@ -207,12 +207,12 @@ class Batches:
 
 
 def trains_on_held_out(config: TrainConfig, store: ClipStore) -> bool:
-    """Whether the clips that score a run are among those that it trains on (`split: paper` of VoxCeleb)."""
+    """Tell whether the clips that score a run are among those that it trains on (`split: paper` of VoxCeleb)."""
     return config.data.split == "paper" and store.rules.paper_trains_on_all
 
 
 def training_clips(store: ClipStore, data: DataConfig) -> tuple[Clip, ...]:
-    """The clips that a run trains on: the train split; VoxCeleb's with `split: paper` are all of them."""
+    """Return the clips that a run trains on: the train split; VoxCeleb's with `split: paper` are all of them."""
     if data.split == "paper" and store.rules.paper_trains_on_all:
         return store.clips
     return store.split("train")
@@ -228,7 +228,7 @@ def _step(store: ClipStore, clip: Clip, num_frames: int) -> int:
 
 
 def _fitting_step(clip: Clip, num_frames: int) -> int:
-    """The clip's step, or 1 where a window of that length would not fit (section 5 of the rules: too short)."""
+    """Return the clip's step, or 1 where a window of that length would not fit (section 5 of the rules: too short)."""
     return clip.frame_step if span(num_frames, clip.frame_step) <= clip.num_frames else 1
 
 
@@ -246,7 +246,7 @@ def _fits(store: ClipStore, device: torch.device, share: float) -> bool:
 
 
 def _copy(store: ClipStore, device: torch.device) -> Tensor:
-    """The frames on the device, copied piece by piece: the host need not hold them all."""
+    """Copy the frames to the device piece by piece: the host need not hold them all."""
     frames = torch.empty(store.frames.shape, dtype=torch.uint8, device=device)
     for first in range(0, len(frames), 4096):
         frames[first : first + 4096] = torch.from_numpy(np.array(store.frames[first : first + 4096]))

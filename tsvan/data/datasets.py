@@ -73,7 +73,7 @@ class Centring:
 
 @dataclass(frozen=True, config=STRICT)
 class HeldOut:
-    """Which clips test: one in `one_in`, of what `by` names.
+    """The rule of which clips test: one in `one_in`, of what `by` names.
 
     Args:
         by: `subject`, `take` or `file`: whole ones; `time`: the end of each file; `phase`: the last phase of each file;
@@ -114,7 +114,7 @@ class PublishedRow:
 
 @dataclass(frozen=True, config=STRICT)
 class ScorerTraining:
-    """Where the training of the dataset's scorer differs from the usual one; null: it does not."""
+    """The settings in which the training of the dataset's scorer differs from the usual one; null: it does not."""
 
     batch_size: int | None = Field(default=None, ge=2)
     lr: float | None = Field(default=None, gt=0)
@@ -186,26 +186,26 @@ class DatasetRules:
 
     @property
     def ships(self) -> bool:
-        """Whether it is one of the four."""
+        """Tell whether the dataset is one of the four that ship."""
         return self.name in DATASETS
 
     @property
     def wanted(self) -> str:
-        """The file names that are understood, for messages."""
+        """Return the file names that are understood, for messages."""
         return self.expected or ", ".join(layout.pattern for layout in self.layouts)
 
     @property
     def row(self) -> PublishedRow:
-        """The settings to start from."""
+        """Return the settings to start from."""
         return rules(self.published).row if isinstance(self.published, str) else self.published
 
     def of_clips(self) -> dict[str, Any]:
-        """What a store's clips depend on, as plain values."""
+        """Return what a store's clips depend on, as plain values."""
         values = asdict(self)
         return {key: value for key, value in values.items() if key not in _NOT_OF_CLIPS}
 
     def frame_step(self, name: str, rate: float | None) -> int:
-        """Playback step of a video.
+        """Return the playback step of a video.
 
         Args:
             name: its class.
@@ -217,7 +217,7 @@ class DatasetRules:
 
 
 def rules(dataset: str | DatasetRules) -> DatasetRules:
-    """The dataset of a name, of a YAML's path, or the one given.
+    """Return the dataset of a name or of a YAML's path, or the one given.
 
     Raises:
         UserError: unknown dataset, or a YAML with something wrong in it.
@@ -235,7 +235,7 @@ def rules(dataset: str | DatasetRules) -> DatasetRules:
 
 
 def span(num_frames: int, step: int) -> int:
-    """Source frames that a window of `num_frames` frames at a playback step covers."""
+    """Count the source frames that a window of `num_frames` frames at a playback step covers."""
     return (num_frames - 1) * step + 1
 
 

@@ -1,4 +1,4 @@
-"""From sources to the clips of a store: split, playback steps, labels; pure."""
+"""The way from sources to the clips of a store: split, playback steps, labels; pure."""
 
 from __future__ import annotations
 

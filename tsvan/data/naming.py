@@ -57,7 +57,7 @@ class Layout:
 
     @property
     def fields(self) -> frozenset[str]:
-        """The fields that it names."""
+        """Return the fields that the layout names."""
         return frozenset(_compiled(self.pattern, ()).groupindex)
 
     def match(self, path: str, classes: tuple[str, ...]) -> Iterator[dict[str, str]]:
@@ -94,7 +94,7 @@ def _compiled(pattern: str, classes: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _expression(pattern: str, classes: tuple[str, ...]) -> str:
-    """The regular expression of a path with fields."""
+    """Build the regular expression of a path with fields."""
     parts = []
     for part in re.split(r"(\*\*/|\*|<\w+>)", pattern):
         if part == "**/":

@@ -10,7 +10,7 @@ from tsvan.run_config import FIRST_MODEL, TrainConfig
 
 
 def published(dataset: str | DatasetRules, model: str = FIRST_MODEL) -> TrainConfig:
-    """The published run of a model for a dataset.
+    """Build the published run of a model for a dataset.
 
     Args:
         dataset: its name, its YAML's path, or its rules; for a user's own dataset, the row that it starts from.

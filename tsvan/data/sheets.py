@@ -17,7 +17,7 @@ _BEFORE = 3
 
 
 def store_sheet(store: ClipStore, num_clips: int) -> Image.Image:
-    """Clips spread over the store, one a row: the first ten frames at the clip's own step."""
+    """Draw clips spread over the store, one a row: the first ten frames at the clip's own step."""
     picked = np.unique(np.linspace(0, len(store.clips) - 1, min(num_clips, len(store.clips))).round().astype(int))
     rows = []
     for number in picked:
@@ -28,7 +28,7 @@ def store_sheet(store: ClipStore, num_clips: int) -> Image.Image:
 
 
 def centring_sheet(readings: Sequence[Reading]) -> Image.Image:
-    """One clip a row: uncut frames with the square that is cut out, then frames as the store would have them."""
+    """Draw one clip a row: uncut frames with the square that is cut out, then frames as the store would have them."""
     height = SHOT + _CAPTION
     sheet = Image.new("RGB", ((_BEFORE + _AFTER) * SHOT + 8, max(1, len(readings)) * height), (32, 32, 32))
     draw = ImageDraw.Draw(sheet)

@@ -35,7 +35,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Part:
-    """Frames [first, first + num_frames) of a source as it is stored, on one side of the split."""
+    """A run of frames [first, first + num_frames) of a source as it is stored, on one side of the split."""
 
     source: Source
     first: int
@@ -62,25 +62,25 @@ def cut(rules: DatasetRules, sources: Sequence[Source], split: SplitRule = "supp
 
 
 def rule_of(rules: DatasetRules, split: str) -> HeldOut:
-    """The rule of what is held out."""
+    """Return the rule of what is held out."""
     released = rules.released_held_out if split == "release" else None
     return released or rules.held_out
 
 
 def phases(rules: DatasetRules, identity: Identity) -> int:
-    """How many clips a source is split into by phase; its frames are stored phase by phase."""
+    """Return how many clips a source is split into by phase; its frames are stored phase by phase."""
     return rules.phases if identity.index is None else 1
 
 
 def playback(num_frames: int, step: int) -> tuple[int, bool] | None:
-    """Playback step of a clip and whether it had to fall back to 1; None: too short even for that."""
+    """Return a clip's playback step and whether it had to fall back to 1; None: too short even for that."""
     if num_frames >= span(MIN_FRAMES, step):
         return step, False
     return (1, True) if num_frames >= MIN_FRAMES else None
 
 
 def _by_time(rules: DatasetRules, held_out: HeldOut, sources: Sequence[Source]) -> list[Part]:
-    """The end of each file tests."""
+    """Split each file in time: its end tests."""
     parts = []
     for source in sources:
         border = source.num_frames * (held_out.one_in - 1) // held_out.one_in
@@ -92,7 +92,7 @@ def _by_time(rules: DatasetRules, held_out: HeldOut, sources: Sequence[Source]) 
 
 
 def _by_whole_ones(rules: DatasetRules, held_out: HeldOut, sources: Sequence[Source]) -> list[Part]:
-    """Whole subjects, takes or files test, with all their phases."""
+    """Hold out whole subjects, takes or files, with all their phases."""
     groups: dict[str, dict[str, list[Source]]] = defaultdict(lambda: defaultdict(list))
     for source in sources:
         groups[_group(held_out, source)][_unit(held_out, source)].append(source)
@@ -116,14 +116,14 @@ def _by_whole_ones(rules: DatasetRules, held_out: HeldOut, sources: Sequence[Sou
 
 
 def _group(held_out: HeldOut, source: Source) -> str:
-    """Among what the share is held out."""
+    """Name the group of sources out of which the share is held out."""
     if held_out.by == "subject" or held_out.within == "all":
         return ""
     return source.identity.subject if held_out.within == "subject" else source.identity.class_name
 
 
 def _unit(held_out: HeldOut, source: Source) -> str:
-    """What is on one side as a whole."""
+    """Name what is on one side of the split as a whole."""
     who = source.identity
     if held_out.by == "file":
         return source.file
@@ -131,14 +131,14 @@ def _unit(held_out: HeldOut, source: Source) -> str:
 
 
 def _picked(held_out: HeldOut, units: Sequence[str]) -> set[str]:
-    """The held-out ones of units in order: the last, at least one, or every n-th. One alone is never held out."""
+    """Pick the held-out units, given in order: the last, at least one, or every n-th. One alone is never held out."""
     if held_out.pick == "every":
         return set(units[held_out.one_in - 1 :: held_out.one_in])
     return set(units[-max(1, round(len(units) / held_out.one_in)) :]) if len(units) > 1 else set()
 
 
 def _phased(rules: DatasetRules, source: Source, held_out: Container[int]) -> list[Part]:
-    """A source's phases as parts, those held out to test; a published part is one phase."""
+    """Return a source's phases as parts, those held out to test; a published part is one phase."""
     if source.identity.index is not None:
         phase = source.identity.index % rules.phases
         return [Part(source, 0, source.num_frames, "test" if phase in held_out else "train")]
@@ -152,7 +152,7 @@ def _phased(rules: DatasetRules, source: Source, held_out: Container[int]) -> li
 
 
 def _by_index(rules: DatasetRules, held_out: HeldOut, sources: Sequence[Source]) -> list[Part]:
-    """One index in `one_in` tests, another one for each subject, class and take (SynAction)."""
+    """Hold out one index in `one_in`, another one for each subject, class and take (SynAction)."""
     subjects = _numbers(source.identity.subject for source in sources)
     takes = _numbers(source.identity.take for source in sources)
     classes = rules.classes or sorted({source.identity.class_name for source in sources}, key=natural)
@@ -165,12 +165,12 @@ def _by_index(rules: DatasetRules, held_out: HeldOut, sources: Sequence[Source])
 
 
 def synaction_index(actor: int, action: int, sequence: int, one_in: int = 15) -> int:
-    """The index held out of a SynAction sequence: one in fifteen, another one for each sequence."""
+    """Return the index held out of a SynAction sequence: one in fifteen, another one for each sequence."""
     return ((actor * 20 + action) * 2 + sequence) % one_in
 
 
 def _numbers(ids: Iterable[str]) -> dict[str, int]:
-    """Ids that are all numbers stand for themselves; names stand for their position in sorted order."""
+    """Number ids: if all are numbers, they stand for themselves, else for their positions in sorted order."""
     distinct = _sorted_ids(ids)
     if all(name.isdecimal() for name in distinct):
         return {name: int(name) for name in distinct}
@@ -178,8 +178,8 @@ def _numbers(ids: Iterable[str]) -> dict[str, int]:
 
 
 def _last_in_time(rules: DatasetRules, lone: int, sources: list[Source]) -> list[Part]:
-    """The files of one take, in its time: the last 1/lone of all frames is held out, and one window before it is used
-    by neither side, even where files meet. Nothing is held out of a take that is too short for both."""
+    """Split the files of one take, in its time: the last 1/lone of all frames is held out, and one window before it is
+    used by neither side, even where files meet. Nothing is held out of a take that is too short for both."""
     in_time = sorted(sources, key=lambda source: (source.identity.index or 0, natural(source.file)))
     total = sum(source.num_frames for source in in_time)
     border = total - total // lone
@@ -201,7 +201,7 @@ def _last_in_time(rules: DatasetRules, lone: int, sources: list[Source]) -> list
 
 
 def _window(rules: DatasetRules, source: Source) -> int:
-    """Source frames of a window of a source."""
+    """Count the source frames of a window of a source."""
     return span(MIN_FRAMES, rules.frame_step(source.identity.class_name, source.rate))
 
 

@@ -37,7 +37,7 @@ class Rejection(NamedTuple):
 
 @dataclass(frozen=True)
 class Clip:
-    """Rows [start, start + num_frames) of the frames: one source video, or its part on one side of the split.
+    """A run of rows [start, start + num_frames) of the frames: one source video, or its part on one side of the split.
 
     Args:
         start: first row.
@@ -134,7 +134,7 @@ class ClipStore:
 
     @cached_property
     def frames(self) -> np.memmap[Any, np.dtype[np.uint8]]:
-        """All frames (F, S, S, 3) uint8, memory-mapped and read-only."""
+        """Map all frames (F, S, S, 3) uint8, read-only."""
         file = self.path / FRAMES
         try:
             frames: np.memmap[Any, np.dtype[np.uint8]] = np.load(file, mmap_mode="r", allow_pickle=False)
@@ -155,16 +155,16 @@ class ClipStore:
 
     @property
     def dataset(self) -> str:
-        """The dataset's name."""
+        """Return the dataset's name."""
         return self.rules.name
 
     @property
     def num_classes(self) -> int:
-        """K, classes of the train split."""
+        """Return K, the number of classes of the train split."""
         return len(self.classes)
 
     def split(self, name: Split) -> tuple[Clip, ...]:
-        """The clips of one side of the split."""
+        """Return the clips of one side of the split."""
         return tuple(clip for clip in self.clips if clip.split == name)
 
     def verify(self) -> None:
@@ -181,13 +181,13 @@ class ClipStore:
 
 
 def content_hash(frames_sha256: str, index: dict[str, Any]) -> str:
-    """Hash over what training and scoring can see: frames, labels, splits and steps; not folders or rejected files."""
+    """Hash what training and scoring can see: frames, labels, splits and steps; not folders or rejected files."""
     seen = ("dataset", "data_source", "side", "classes", "people", "clips")
     return hash_json({"version": VERSION, "frames": frames_sha256, **{key: index[key] for key in seen}})
 
 
 def to_json(clip: Clip) -> dict[str, Any]:
-    """A clip as the index holds it."""
+    """Convert a clip to what the index holds of it."""
     return asdict(clip)
 
 
@@ -218,7 +218,7 @@ def _read_index(path: Path) -> dict[str, Any]:
 
 
 def _rules_of(path: Path, index: dict[str, Any], dataset: str | DatasetRules | None) -> DatasetRules:
-    """The rules that a store was made by, or those given where they differ in nothing that its clips depend on."""
+    """Return the rules that a store was made by, or those given if they differ in nothing that its clips depend on."""
     name = index["dataset"]
     wanted = dataset.name if isinstance(dataset, DatasetRules) else dataset
     if wanted not in (None, name):
@@ -243,7 +243,7 @@ def _rules_of(path: Path, index: dict[str, Any], dataset: str | DatasetRules | N
 
 
 def _rules_in(path: Path, values: dict[str, Any]) -> DatasetRules:
-    """The rules that an index holds."""
+    """Build the rules that an index holds."""
     try:
         return build(DatasetRules, values, INDEX)
     except UserError as error:

@@ -26,7 +26,7 @@ from tsvan.validation import UserError
 
 
 class StoreWriter:
-    """Use as a context: `add` each source in a fixed order, then `finish`.
+    """A writer of one clip store, used as a context: `add` each source in a fixed order, then `finish`.
 
     Leaving it unfinished leaves nothing behind; with `keep`, what was added lies in `<out>.partial`, and the next
     writer takes it up source by source with `restore`.
@@ -177,7 +177,7 @@ class StoreWriter:
         return ClipStore.open(self.out, self.rules)
 
     def _theirs(self, content: str) -> ClipStore:
-        """The store that lies in the place of this one. Raises UserError when it holds other clips."""
+        """Open the store that lies in the place of this one. Raise UserError when it holds other clips."""
         store = ClipStore.open(self.out, self.rules)
         if store.content_hash != content:
             raise UserError(f"{self.out} is already there with other clips; choose another folder for the clip store")
@@ -221,12 +221,12 @@ class StoreWriter:
 
 
 def partial_folder(out: Path) -> Path:
-    """Where an unfinished store waits for the same command."""
+    """Return the folder in which an unfinished store waits for the same command."""
     return out.absolute().with_name(f"{out.absolute().name}.partial")
 
 
 def check_free(out: Path) -> None:
-    """Raises UserError when a store cannot be put at `out` because something is there."""
+    """Raise UserError when a store cannot be put at `out` because something is there."""
     if out.is_dir() and not any(out.iterdir()):
         return
     if out.exists():
