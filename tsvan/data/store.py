@@ -134,7 +134,7 @@ class ClipStore:
 
     @cached_property
     def frames(self) -> np.memmap[Any, np.dtype[np.uint8]]:
-        """Map all frames (F, S, S, 3) uint8, read-only."""
+        """Map all frames, (F, S, S, 3) uint8, into memory, read-only."""
         file = self.path / FRAMES
         try:
             frames: np.memmap[Any, np.dtype[np.uint8]] = np.load(file, mmap_mode="r", allow_pickle=False)

@@ -1,1 +1,1 @@
-"""From files on a disk to clips."""
+"""The way from files on a disk to clips."""

@@ -15,7 +15,7 @@ from tsvan.data.raw.limits import UnreadableError, check_frames, check_pixels
 
 
 class ArrayClip:
-    """(H, W, C, T) or (T, H, W, C).
+    """A clip as an array, (H, W, C, T) or (T, H, W, C).
 
     Args:
         file: its content.
@@ -42,14 +42,14 @@ class ArrayClip:
         self.expected: int | None = frames
 
     def frames(self, *, every: int = 1, gray: bool = False) -> Iterator[npt.NDArray[np.uint8]]:
-        """See `Footage`."""
+        """Yield the clip's frames, as `Footage` says."""
         for frame in self._clip[::every]:
             plain = np.ascontiguousarray(frame)
             yield np.asarray(Image.fromarray(plain).convert("L")) if gray else plain
 
 
 def _shape(file: BinaryIO) -> tuple[int, ...]:
-    """The shape in the header, before anything of that size is made; what follows must be as long as it says."""
+    """Read the header's shape before anything of that size is made; refuse a file that is shorter than it says."""
     try:
         version = npy.read_magic(file)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0

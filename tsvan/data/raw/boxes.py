@@ -1,4 +1,4 @@
-"""From what was found in a clip's frames to the square that is cut out of them; pure arithmetic, pixels throughout."""
+"""The way from what was found in a clip's frames to the square that is cut out of them; pure arithmetic, in pixels."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class LeftOutError(ValueError):
 
 
 def central(size: tuple[int, int]) -> Path:
-    """The central square of frames of (width, height)."""
+    """Return the central square of frames of (width, height)."""
     width, height = size
     edge = min(width, height)
     return np.array([[(width - edge) / 2, (height - edge) / 2, edge]])
 
 
 def face_square(found: Boxes, size: tuple[int, int], config: PrepareConfig) -> Path:
-    """One square for a whole clip around where its face goes.
+    """Compute one square for a whole clip around where its face goes.
 
     Args:
         found: the face in each frame looked at.
@@ -52,7 +52,7 @@ def face_square(found: Boxes, size: tuple[int, int], config: PrepareConfig) -> P
 
 
 def actor_path(found: Boxes, size: tuple[int, int], config: PrepareConfig) -> Path:
-    """A square of one size that follows an actor; fixed where the actor stays in place.
+    """Compute a square of one size that follows an actor; it is fixed where the actor stays in place.
 
     Args:
         found: the actor in each frame.
@@ -81,7 +81,7 @@ def actor_path(found: Boxes, size: tuple[int, int], config: PrepareConfig) -> Pa
 
 
 def mask_boxes(masks: npt.NDArray[np.bool_]) -> Boxes:
-    """The box of each mask of (F, H, W); stray pixels at the rim do not widen it."""
+    """Compute the box of each mask of (F, H, W); stray pixels at the rim do not widen it."""
     return np.array([_mask_box(mask) for mask in masks]).reshape(-1, 4)
 
 
@@ -96,7 +96,7 @@ def _mask_box(mask: npt.NDArray[np.bool_]) -> tuple[float, float, float, float]:
 
 
 def _smooth(found: Boxes, config: PrepareConfig, what: str) -> Boxes:
-    """The rows where something was found, medians of their neighbours."""
+    """Take the rows where something was found, and smooth them by the median of their neighbours."""
     seen = found[~np.isnan(found[:, 0])]
     if len(seen) < max(1.0, config.min_seen * len(found)):
         raise LeftOutError(f"{what} found in {len(seen)} of {len(found)} frames looked at")
@@ -111,7 +111,7 @@ def _smooth(found: Boxes, config: PrepareConfig, what: str) -> Boxes:
 
 
 def _fixed(boxes: Boxes, size: tuple[int, int], margin: float) -> Path:
-    """One square around the boxes, but for the outermost few."""
+    """Put one square around the boxes, but for the outermost few."""
     low = np.percentile(boxes[:, :2], 5, axis=0)
     high = np.percentile(boxes[:, :2] + boxes[:, 2:], 95, axis=0)
     edge = min(float((high - low).max()) * (1 + 2 * margin), *size)
@@ -119,6 +119,6 @@ def _fixed(boxes: Boxes, size: tuple[int, int], margin: float) -> Path:
 
 
 def _inside(centres: npt.NDArray[np.float64], edges: npt.NDArray[np.float64], size: tuple[int, int]) -> Path:
-    """Squares moved so far that they lie within the frame."""
+    """Move squares so far that they lie within the frame."""
     corner = np.clip(centres - edges[:, None] / 2, 0, np.array(size) - edges[:, None])
     return np.concatenate([corner, edges[:, None]], axis=1)

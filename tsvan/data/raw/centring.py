@@ -30,7 +30,7 @@ _MOVED = 18
 def centre(
     rules: DatasetRules, footage: Footage, published: bool, masks: Boxes | None, config: PrepareConfig
 ) -> tuple[Path, How]:
-    """The square of a clip, and how it was found.
+    """Find the square of a clip, and tell how it was found.
 
     Args:
         rules: the dataset.
@@ -55,13 +55,13 @@ def centre(
 
 
 def is_centred(rules: DatasetRules, size: tuple[int, int]) -> bool:
-    """Whether frames of (width, height) have been cropped before: squares, up to the side of the dataset's crops."""
+    """Tell whether frames of (width, height) were cropped before: squares, up to the side of the dataset's crops."""
     width, height = size
     return width == height and width <= rules.centring.crops_up_to
 
 
 def _faces(footage: Footage) -> Boxes:
-    """The face in every n-th frame; of several, the one nearest to where the clip's largest ones mostly are."""
+    """Find the face in every n-th frame; of several, the one nearest to where the clip's largest ones mostly are."""
     every = max(1, round((footage.rate or 25.0) / _LOOKS_PER_SECOND))
     if footage.expected:
         every = max(1, min(every, footage.expected // _FEWEST_LOOKS))
@@ -79,7 +79,7 @@ def _apart(face: tuple[float, ...], usual: npt.NDArray[np.float64]) -> float:
 
 
 def _faces_in(gray: Frames, width: int) -> list[tuple[float, ...]]:
-    """Boxes (left, top, width, height) in pixels of a frame of that width, of which `gray` is a reduction."""
+    """Find boxes (left, top, width, height) in pixels of a frame of that width, of which `gray` is a reduction."""
     short = min(gray.shape)
     if short > _FACE_SIDE:
         target = (round(gray.shape[1] * _FACE_SIDE / short), round(gray.shape[0] * _FACE_SIDE / short))
@@ -111,7 +111,7 @@ def _cascade(name: str) -> Any:
 
 
 def _moving(footage: Footage) -> Boxes:
-    """The box of what differs from the clip's median frame, in each frame; what never moves is background."""
+    """Find the box of what differs from the clip's median frame, in each frame; what never moves is background."""
     width, height = footage.size
     scale = max(1.0, min(width, height) / _MOTION_SIDE)
     target = (round(width / scale), round(height / scale))

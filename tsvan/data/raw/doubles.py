@@ -9,7 +9,7 @@ from tsvan.data.splits import Source
 
 
 class Doubles:
-    """Refuses what is there already; shown in the order of names, so that the first take and ending is kept.
+    """A filter that refuses what is there already; shown the names in order, it keeps the first take and ending.
 
     Two files are doubles whose paths differ in their endings alone, and where the dataset uses one take of each subject
     and class, two such takes.

@@ -21,15 +21,15 @@ PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", 
 
 
 def ending(name: str) -> str:
-    """The ending of a file's name, in lower case."""
+    """Return the ending of a file's name, in lower case."""
     return PurePosixPath(name).suffix.lower()
 
 
 def is_clip(name: str) -> bool:
-    """Whether a file is a video, or a clip as an array, by its name."""
+    """Tell whether a file is a video, or a clip as an array, by its name."""
     return ending(name) in CONTAINERS or ending(name) == ARRAY
 
 
 def without_ending(path: str) -> str:
-    """A path without a clip's ending, which the tools that write folders of pictures give to folders as well."""
+    """Cut a clip's ending off a path; the tools that write folders of pictures give one to folders as well."""
     return str(PurePosixPath(path).with_suffix("")) if is_clip(path) else path

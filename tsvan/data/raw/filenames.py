@@ -75,7 +75,7 @@ def read_name(rules: DatasetRules, file: str, kind: Kind = "videos") -> tuple[Id
 
 
 def natural(text: str) -> tuple[tuple[int, int, str], ...]:
-    """Sorting key: `take2` before `take10`; ties between spellings of a number (`2`, `02`) go by the text."""
+    """Build a sorting key: `take2` before `take10`; ties between spellings of a number (`2`, `02`) go by the text."""
     parts = [part for part in re.split(r"(\d+)", text) if part]
     return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
 

@@ -62,7 +62,7 @@ def fingerprint(
 
 
 def _hash(folder: Path, file: str) -> str:
-    """Of the contents; of what can't be read, what is wrong with it."""
+    """Hash the file's contents; if it can't be read, return what is wrong with it."""
     problem = file_problem(folder / file)
     if problem:
         return problem

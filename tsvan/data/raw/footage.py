@@ -42,7 +42,7 @@ class Footage(Protocol):
     def expected(self) -> int | None: ...
 
     def frames(self, *, every: int = 1, gray: bool = False) -> Iterator[Frames]:
-        """Every n-th frame from the first on: (H, W, 3) RGB, or (H, W) gray, which may come reduced in size.
+        """Yield every n-th frame from the first on: (H, W, 3) RGB, or (H, W) gray, which may come reduced in size.
 
         Raises:
             UnreadableError: damaged, cut off, or of changing size.
@@ -81,7 +81,7 @@ def open_footage(
 
 
 def _member(folder: Path, file: str, archive: str) -> BinaryIO:
-    """A zip's member, in memory: decoders go back and forth in it."""
+    """Read a zip's member into memory: decoders go back and forth in it."""
     try:
         with open_regular(folder / archive) as content, zipfile.ZipFile(content) as opened:
             info = opened.getinfo(file.removeprefix(f"{archive}/"))

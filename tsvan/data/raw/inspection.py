@@ -27,7 +27,7 @@ from tsvan.validation import UserError
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found.
+    """What an inspection found in a folder.
 
     Args:
         rules: the dataset.
@@ -53,23 +53,23 @@ class Inspection:
 
     @property
     def rejected(self) -> tuple[Rejection, ...]:
-        """Files that cannot be used."""
+        """Return the files that cannot be used."""
         return (*self.listing.rejected, *self._refused(bad=True))
 
     @property
     def left_out(self) -> tuple[Rejection, ...]:
-        """Files that the rules do not use, or that cannot be centred."""
+        """Return the files that the rules do not use, or that cannot be centred."""
         return (*self.listing.left_out, *self._refused(bad=False), *self.indexed.unused)
 
     @property
     def used(self) -> tuple[Candidate, ...]:
-        """Clips by their names, but for those that the rules do not use."""
+        """Return the clips by their names, but for those that the rules do not use."""
         refused = {refusal.file for refusal in self.refusals if not refusal.bad}
         return tuple(candidate for candidate in self.listing.candidates if candidate.file not in refused)
 
     @property
     def shown(self) -> tuple[Reading, ...]:
-        """Readings that have pictures."""
+        """Return the readings that have pictures."""
         return tuple(reading for reading in self.readings if len(reading.before))
 
     def _refused(self, *, bad: bool) -> list[Rejection]:
@@ -138,7 +138,7 @@ def inspect(
 
 
 def describe(found: Inspection) -> str:
-    """What was found, some lines for the terminal."""
+    """Describe what was found, in some lines for the terminal."""
     rules_, read = found.rules, len(found.readings) + len(found.refusals)
     looked = "" if read == len(found.listing.candidates) else f"; looked into {read:,} of them"
     rates = Counter(reading.source.rate for reading in found.readings)
@@ -175,7 +175,7 @@ def _subjects(found: Inspection) -> str:
 
 
 def _sizes(found: Inspection) -> list[str]:
-    """Sizes and lengths of the uncut videos."""
+    """Describe the sizes and lengths of the uncut videos."""
     if not found.readings:
         return []
     sizes = Counter(reading.size for reading in found.readings)
@@ -191,7 +191,7 @@ def _notes(found: Inspection) -> Counter[str]:
 
 
 def _looked_into(rejected: Sequence[Rejection], found: DatasetRules, source: Path) -> Iterator[Rejection]:
-    """Files of unknown names: what is wrong with their contents, too."""
+    """Look into files of unknown names, and yield what is wrong with their contents, too."""
     files = [file for file, _ in rejected if (source / file).is_file() and not file.lower().endswith(".zip")]
     nobody = Identity("", found.classes[0] if found.classes else "", index=0)
     plain = PrepareConfig(centring="none")
@@ -225,7 +225,7 @@ def _problem(found: Inspection, total: int, max_bad_share: float) -> str:
 
 
 def _spread(count: int, wanted: int) -> Sequence[int]:
-    """Places spread evenly over a list."""
+    """Return places spread evenly over a list."""
     if count <= wanted:
         return range(count)
     return [int(place) for place in np.unique(np.linspace(0, count - 1, wanted).round())] if wanted else []

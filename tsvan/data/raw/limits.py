@@ -46,17 +46,17 @@ def limit_memory() -> None:
 
 
 def reader_environment() -> dict[str, str]:
-    """Environment of a process that reads clips: it finds the same modules as this one."""
+    """Build the environment of a process that reads clips: it finds the same modules as this one."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
 def in_words(num_bytes: int) -> str:
-    """A number of bytes for people."""
+    """Format a number of bytes for people."""
     return f"{num_bytes / GIB:,.1f} GiB" if num_bytes >= GIB else f"{num_bytes / (1 << 20):,.1f} MiB"
 
 
 def check_pixels(width: int, height: int) -> None:
-    """Raises UnreadableError for a frame that nobody films."""
+    """Raise UnreadableError for a frame that nobody films."""
     if width < 1 or height < 1:
         raise UnreadableError(f"its frames claim to be {width} x {height}")
     if width * height > MAX_PIXELS:
@@ -64,13 +64,13 @@ def check_pixels(width: int, height: int) -> None:
 
 
 def check_frames(count: int) -> None:
-    """Raises UnreadableError for a clip of too many frames."""
+    """Raise UnreadableError for a clip of too many frames."""
     if count > MAX_FRAMES:
         raise UnreadableError(f"{count:,} frames or more; at most {MAX_FRAMES:,} are read: cut it into shorter clips")
 
 
 def irregular(mode: int) -> str:
-    """What a file is that is not a regular one, by its mode; empty: it is regular."""
+    """Tell what kind of file, other than a regular one, has this mode; empty: it is regular."""
     kinds = {
         stat.S_ISFIFO: "a FIFO",
         stat.S_ISSOCK: "a socket",
@@ -101,7 +101,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
 
 
 def irregular_kind(path: Path) -> str:
-    """Tell what a path is that is there and no regular file; empty: it is one, or nothing."""
+    """Tell what kind of thing, other than a regular file, is at a path; empty: a regular file, or nothing."""
     try:
         return irregular(path.stat().st_mode)
     except OSError:

@@ -42,7 +42,7 @@ class Candidate:
 
     @property
     def form(self) -> str:
-        """How it lies on disk, in words."""
+        """Tell how the clip lies on disk, in words."""
         if self.pictures:
             return "folders of pictures"
         if ending(self.file) == ARRAY:
@@ -68,12 +68,12 @@ class Listing:
 
     @property
     def total(self) -> int:
-        """Files that should have been clips."""
+        """Count the files that should have been clips."""
         return len(self.candidates) + len(self.rejected)
 
 
 def describe_forms(candidates: Iterable[Candidate]) -> str:
-    """How clips lie on disk, in words."""
+    """Tell how clips lie on disk, in words."""
     forms = Counter(candidate.form for candidate in candidates)
     return ", ".join(f"{count:,} {form}" for form, count in forms.most_common())
 
@@ -108,7 +108,7 @@ def list_folder(
 
 
 def check_folder(source: Path, advice: str) -> None:
-    """Raises UserError, with the advice, when there is no such folder."""
+    """Raise UserError, with the advice, when there is no such folder."""
     if not source.is_dir():
         what = "is not a folder" if source.exists() else "does not exist"
         raise UserError(f"the data folder {source} {what}; {advice}")
@@ -197,7 +197,7 @@ class _Sorter:
 
 
 def _folders(source: Path, follow_links: bool, left_out: list[Rejection]) -> Iterator[tuple[str, list[str]]]:
-    """Folders below the source and their files, each folder once; links to folders are followed only on request."""
+    """Yield the folders below the source and their files, each folder once; follow links to folders only on request."""
     visited: set[tuple[int, int]] = set()
     for folder, subfolders, names in os.walk(source, followlinks=follow_links):
         status = os.stat(folder)
@@ -214,7 +214,7 @@ def _folders(source: Path, follow_links: bool, left_out: list[Rejection]) -> Ite
 
 
 def _picked(candidates: list[Candidate], picks: Path, sorter: _Sorter) -> list[Candidate]:
-    """The clips on a list; a line that fits nothing counts as a clip that is missing."""
+    """Keep the clips on a list; a line that fits nothing counts as a clip that is missing."""
     try:
         text = picks.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

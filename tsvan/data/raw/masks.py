@@ -17,12 +17,12 @@ _TIMEOUT_S = 300.0
 
 
 def find_masks(folder: Path, name: str) -> list[Path]:
-    """The files of that name in a folder, in order; what is not a regular file is no file of masks."""
+    """Find the files of that name in a folder, in order; what is not a regular file is no file of masks."""
     return sorted(path for path in folder.rglob(name) if not limits.file_problem(path))
 
 
 def load_masks(folder: Path, name: str) -> dict[str, Boxes]:
-    """The subjects' boxes by the videos' names, of a file of silhouettes; empty where it is not there.
+    """Load the subjects' boxes by the videos' names from a file of silhouettes; empty where there is no such file.
 
     Args:
         folder: the source folder.
@@ -47,7 +47,7 @@ def load_masks(folder: Path, name: str) -> dict[str, Boxes]:
 
 
 def _read(file: str) -> tuple[str, dict[str, Boxes] | None]:
-    """What is wrong with a file, or its boxes."""
+    """Return what is wrong with a file, or its boxes."""
     from scipy.io import loadmat
 
     try:

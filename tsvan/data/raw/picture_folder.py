@@ -36,7 +36,7 @@ class PictureFolder:
             self.size = _shown_size(first)
 
     def frames(self, *, every: int = 1, gray: bool = False) -> Iterator[npt.NDArray[np.uint8]]:
-        """See `Footage`."""
+        """Yield the clip's frames, as `Footage` says."""
         for file in self._files[::every]:
             with _opened(file) as picture:
                 if _shown_size(picture) != self.size:
@@ -48,7 +48,7 @@ class PictureFolder:
 
 
 def longest_run(files: list[Path]) -> tuple[list[Path], int]:
-    """The longest run of pictures whose numbers go up evenly, and by how much; all where names have no numbers."""
+    """Find the longest run of pictures whose numbers go up evenly, and by how much; all where names have no numbers."""
     numbers = [int(found[-1]) if (found := re.findall(r"\d+", file.stem)) else None for file in files]
     known = [number for number in numbers if number is not None and number < 2**62]
     if len(files) < 2 or len(known) < len(files):
@@ -80,7 +80,7 @@ def _shown_size(picture: Image.Image) -> tuple[int, int]:
 
 
 def _rgb(picture: Image.Image) -> Image.Image:
-    """RGB, on black where the picture is transparent; of 16 bits the upper 8."""
+    """Convert a picture to RGB, on black where it is transparent; take the upper 8 of 16 bits."""
     if picture.mode.startswith("I"):
         return Image.fromarray((np.asarray(picture) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
     if picture.has_transparency_data:

@@ -102,14 +102,14 @@ def prepare(
 def requests_for(
     found: DatasetRules, source: Path, candidates: Sequence[Candidate], config: PrepareConfig
 ) -> list[Request]:
-    """What is to be read, with the masks that the folder has."""
+    """List what is to be read, with the masks that the folder has."""
     name = found.centring.masks
     masks = load_masks(source, name) if name and config.centring == "auto" else {}
     return [Request(found, source, candidate, config, _masks_of(masks, candidate)) for candidate in candidates]
 
 
 def describe_centring(hows: Iterator[str]) -> str:
-    """How clips were centred, in words."""
+    """Tell how clips were centred, in words."""
     return ", ".join(f"{count:,} {how}" for how, count in Counter(hows).most_common())
 
 
@@ -120,7 +120,7 @@ def check_names(
     picks: Path | None = None,
     follow_links: bool = False,
 ) -> Listing:
-    """The folder's listing, if enough of its names are the dataset's.
+    """Return the folder's listing, if enough of its names are the dataset's.
 
     Raises:
         UserError: no such folder, no video in it, or too many names that are not understood.
@@ -138,7 +138,7 @@ def check_share(
     max_bad_share: float,
     kept: Path | None = None,
 ) -> None:
-    """Raises UserError when more than the allowed share of files cannot be used, or all of them."""
+    """Raise UserError when more than the allowed share of files cannot be used, or all of them."""
     if len(rejected) <= max_bad_share * total and len(rejected) < total:
         return
     reasons = "; ".join(f"{file}: {reason}" for file, reason in rejected[:3])
@@ -154,7 +154,7 @@ def check_share(
 
 
 def _take_up(writer: StoreWriter, journal: Journal, source: Path, listing: Listing) -> list[Entry]:
-    """What an earlier process has done of the same store."""
+    """Take up what an earlier process has done of the same store."""
     entries: list[Entry] = []
     for entry in journal.done(source, listing.candidates):
         if entry.source is not None and not writer.restore(entry.source, entry.sha256):
@@ -198,6 +198,6 @@ def _masked(requests: Sequence[Request]) -> str:
 
 
 def _masks_of(masks: dict[str, Boxes], candidate: Candidate) -> Boxes | None:
-    """By the file's name; a double's masks also by the action alone."""
+    """Find a clip's masks by the file's name; a double's masks also by the action alone."""
     who = candidate.identity
     return masks.get(Path(candidate.file).stem.lower(), masks.get(f"{who.subject}_{who.class_name}".lower()))

@@ -31,7 +31,7 @@ class Entry:
 
 
 class Journal:
-    """Use as a context within the unfinished store's folder.
+    """A journal, used as a context within the unfinished store's folder.
 
     Args:
         folder: of the unfinished store.
@@ -66,7 +66,7 @@ class Journal:
         self._file.close()
 
     def done(self, source: Path, candidates: Sequence[Candidate]) -> list[Entry]:
-        """The clips that are done already: as far as the same clips, unchanged, come in the same order."""
+        """Read the clips that are done already: as far as the same clips, unchanged, come in the same order."""
         assert self._file is not None
         self._file.seek(0)
         lines = [line for line in self._file.read().splitlines(keepends=True) if line.endswith("\n")]
@@ -106,7 +106,7 @@ class Journal:
 
 
 def stamp(source: Path, candidate: Candidate) -> list[Any]:
-    """What changes when a clip is repaired or replaced: name, size, time; of a folder of pictures, their number."""
+    """Return what changes when a clip is repaired or replaced: name, size (of a folder: number of pictures), time."""
     try:
         status = (source / (candidate.archive or candidate.file)).stat()
     except OSError:  # gone since the folder was listed

@@ -20,6 +20,6 @@ def name_problem(file: str) -> str:
 
 
 def printable(name: str) -> str:
-    """The name with a code for each character that can't be written."""
+    """Return the name with a code for each character that can't be written."""
     odd = (_NOT_UTF_8, *_UNPRINTABLE)
     return "".join(ascii(c)[1:-1] if unicodedata.category(c) in odd else c for c in name)

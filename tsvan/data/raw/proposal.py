@@ -66,7 +66,7 @@ def fitted(found: DatasetRules, num_flagged: int, num_clips: int) -> DatasetRule
 
 
 def to_yaml(found: DatasetRules) -> str:
-    """The YAML of a proposal, with a word on each key."""
+    """Build the YAML of a proposal, with a word on each key."""
     layouts = [layout.pattern for layout in found.layouts]
     rate = found.playback.target_rate
     playback = {"target_rate": rate} if rate else {"step": found.playback.step}
@@ -88,7 +88,7 @@ def to_yaml(found: DatasetRules) -> str:
 
 
 def _by_names(name: str, paths: Sequence[str]) -> DatasetRules:
-    """Layout and what is held out."""
+    """Propose the layout and what is held out, going by the files' names."""
     playback = Playback(target_rate=12.5)
     above = _levels_above_classes(paths)
     if above is not None:
@@ -106,8 +106,8 @@ def _by_names(name: str, paths: Sequence[str]) -> DatasetRules:
 
 
 def _levels_above_classes(paths: Iterable[str]) -> int | None:
-    """Levels of folders above those that are the classes: one folder that holds all, or train and test; None: there is
-    no level of several folders."""
+    """Count the levels of folders above those that are the classes: one folder that holds all, or train and test; None:
+    there is no level of several folders."""
     folders = [PurePosixPath(path).parent.parts for path in paths]
     for level in range(min(map(len, folders))):
         names = {parts[level] for parts in folders}

@@ -51,7 +51,7 @@ def read_all(requests: Iterable[Request], workers: int) -> Generator[Reading | R
 
 
 def default_workers(num_clips: int) -> int:
-    """One process a core, fewer for few clips, but always one: what a clip does to it must not be done to us."""
+    """Choose how many processes read: one a core, fewer for few clips, never none: a bad clip must not harm us."""
     return max(1, min(len(os.sched_getaffinity(0)), num_clips // _WORTH_A_PROCESS))
 
 

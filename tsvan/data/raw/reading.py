@@ -138,7 +138,7 @@ def _read(request: Request) -> Reading:
 
 
 def _is_crop(candidate: Candidate, size: tuple[int, int]) -> bool:
-    """Crops by what they are, whatever their size: `.npy` clips, and pictures and square files named as crops."""
+    """Tell crops by what they are, whatever their size: `.npy` clips, and pictures and square files named as crops."""
     if candidate.file.lower().endswith(".npy"):
         return True
     cropped = candidate.layout is not None and candidate.layout.cropped
@@ -157,7 +157,7 @@ def _check_length(found: DatasetRules, source: Source) -> None:
 
 
 def _shots(footage: Footage, path: Path, num_frames: int) -> npt.NDArray[np.uint8]:
-    """A few uncut frames, made to fit, with the square that is cut out."""
+    """Draw a few uncut frames, made to fit, with the square that is cut out."""
     every = max(1, num_frames // _SHOTS)
     scale = SHOT / max(footage.size)
     shots = []

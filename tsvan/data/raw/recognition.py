@@ -1,4 +1,4 @@
-"""Of which dataset a folder of videos is, by its names."""
+"""The recognition of a folder's dataset by the names of its videos."""
 
 from __future__ import annotations
 

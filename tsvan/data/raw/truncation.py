@@ -1,4 +1,4 @@
-"""Whether all of a video came out of its file."""
+"""The check that all of a video came out of its file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tsvan.data.raw.limits import UnreadableError
 
 
 def duration(frame: av.VideoFrame, stream: av.VideoStream) -> float:
-    """Seconds that a frame is shown."""
+    """Return the seconds that a frame is shown."""
     if frame.duration and frame.time_base:
         return float(frame.duration * frame.time_base)
     return float(1 / stream.average_rate) if stream.average_rate else 0.0
@@ -38,7 +38,7 @@ def check_not_truncated(
 
 
 def _promised_end(container: InputContainer, stream: av.VideoStream) -> float | None:
-    """Seconds at which the video ends by the file's header; None where it does not say."""
+    """Return the seconds at which the video ends by the file's header; None where it does not say."""
     start = float((stream.start_time or 0) * stream.time_base) if stream.time_base else 0.0
     if stream.duration is not None and stream.time_base is not None:
         return start + float(stream.duration * stream.time_base)

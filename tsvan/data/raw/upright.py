@@ -34,7 +34,7 @@ class Upright:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) of the frames as they are shown."""
+        """Return (width, height) of the frames as they are shown."""
         width, height = self.coded
         return (height, width) if self.quarter_turns % 2 else (width, height)
 
@@ -62,7 +62,7 @@ def upright(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> Upright:
 
 
 def _square_pixels(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
-    """The size at which pixels are square; the shorter side of a pixel is stretched, so that nothing is lost."""
+    """Compute the size at which pixels are square; a pixel's shorter side is stretched, so that nothing is lost."""
     if not aspect or aspect == 1:
         return width, height
     if not Fraction(1, _MOST_STRETCHED) <= aspect <= _MOST_STRETCHED:
@@ -73,7 +73,7 @@ def _square_pixels(width: int, height: int, aspect: Fraction | None) -> tuple[in
 
 
 def _turn(frame: av.VideoFrame) -> tuple[int, bool]:
-    """Counterclockwise quarter turns, and whether left and right are swapped before."""
+    """Return the counterclockwise quarter turns, and whether left and right are swapped before."""
     side_data: Any = frame.side_data  # its stubs know no keys
     data = side_data.get(Type.DISPLAYMATRIX)
     if data is None:

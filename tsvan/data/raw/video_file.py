@@ -49,11 +49,12 @@ class VideoFile:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) of the frames as they are shown."""
+        """Return (width, height) of the frames as they are shown."""
         return self._upright.size
 
     def frames(self, *, every: int = 1, gray: bool = False) -> Iterator[npt.NDArray[np.uint8]]:
-        """See `Footage`; damage that a decoder would paint over is an error: half a video is not a whole one."""
+        """Yield frames as `Footage` says; damage that a decoder would paint over is an error: half a clip is not
+        whole."""
         count = 0
         try:
             with self._opened() as (container, stream):
@@ -73,7 +74,7 @@ class VideoFile:
             raise UnreadableError("no frame in it")
 
     def _picture(self, frame: av.VideoFrame, number: int, gray: bool) -> npt.NDArray[np.uint8]:
-        """(H, W, 3) RGB or (H, W) gray, as it is shown."""
+        """Convert a decoded frame to (H, W, 3) RGB or (H, W) gray, as it is shown."""
         if (frame.width, frame.height) != self._decoded:
             raise UnreadableError(f"frame {number} is {(frame.width, frame.height)} pixels, the first {self._decoded}")
         width, height = self._upright.coded
@@ -94,7 +95,7 @@ class VideoFile:
 
 
 def _shown_stream(container: InputContainer) -> Any:
-    """The stream that a player shows: no cover picture, and of several the one that FFmpeg's players take."""
+    """Choose the stream that a player shows: no cover picture, and of several the one that FFmpeg's players take."""
     films = [stream for stream in container.streams.video if not stream.disposition & _STILL]
     if not films:
         raise UnreadableError("only a cover picture in it" if container.streams.video else "no video stream in it")

@@ -68,7 +68,7 @@ class Look:
 
 
 def random_look(rng: np.random.Generator) -> Look:
-    """Draw a person."""
+    """Draw a person's looks and the place at random."""
     return Look(
         skin=_SKINS[rng.integers(len(_SKINS))],
         shirt=_colour(rng, 30, 230),
@@ -136,7 +136,7 @@ def _paint_body(pencil: ImageDraw.ImageDraw, pose: Pose, look: Look, size: int, 
 
 
 def _joints(pose: Pose) -> dict[str, Point]:
-    """Positions with the hips at the origin, y downwards."""
+    """Compute the positions of the joints, with the hips at the origin, y downwards."""
     up = (sin(pose.lean), -math.cos(pose.lean))
     joints: dict[str, Point] = {
         "hips": (0.0, 0.0),

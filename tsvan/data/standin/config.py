@@ -45,7 +45,7 @@ class StandinConfig:
             raise UserError(f"file must be a name with known fields in braces, got '{self.file}'") from None
 
     def name_of(self, amount: Amount, person: int, index: int, class_name: str, take: int) -> str:
-        """The name of a person's video of a class."""
+        """Return the name of a person's video of a class."""
         values: dict[str, str | int] = {
             "person": person + 1,
             "person_index": person,

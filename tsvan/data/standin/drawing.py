@@ -36,7 +36,7 @@ _CYCLE = 12
 
 @dataclass(frozen=True)
 class _Video:
-    """What is to be drawn: a file's name, and numbers for its person and itself."""
+    """A video that is to be drawn: a file's name, and numbers for its person and itself."""
 
     file: str
     person: int
@@ -96,7 +96,7 @@ def _videos(found: DatasetRules, standin: StandinConfig, amount: Amount) -> Iter
 
 
 def _enough_frames(found: DatasetRules, name: str) -> int:
-    """Frames of a video that is as long as its window and a little more."""
+    """Count the frames of a video that is as long as its window and a little more."""
     return span(MIN_FRAMES, found.frame_step(name, _RATE)) + 8
 
 
@@ -124,7 +124,7 @@ def _draw_video(found: DatasetRules, standin: StandinConfig, amount: Amount, vid
 def _moments(
     look: Look, action: str, step: int, num_frames: int, chance: np.random.Generator
 ) -> Iterator[tuple[Pose, float]]:
-    """The pose and the camera's way along the wall, frame by frame."""
+    """Yield the pose and the camera's way along the wall, frame by frame."""
     cycle = _CYCLE * step / (TEMPO.get(action, 1.0) * look.tempo * chance.uniform(0.9, 1.1))
     begin = chance.uniform(0, 2 * np.pi)
     for number in range(num_frames):
@@ -133,7 +133,7 @@ def _moments(
 
 
 def _expression(look: FaceLook, apex: Face, num_frames: int, side: int, chance: np.random.Generator) -> Frames:
-    """From neutral to the full expression and back, as MUG's takes go."""
+    """Draw a face from neutral to the full expression and back, as MUG's takes go."""
     phases = chance.random(6)
     still = replace(look, sway=0.5 * look.sway)  # the expression is what moves
     peak, strength = chance.uniform(0.4, 0.6), chance.uniform(0.9, 1.15)

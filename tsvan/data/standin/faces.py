@@ -42,7 +42,7 @@ class Face:
     roll: float = 0.0
 
     def plus(self, other: Face, share: float = 1.0) -> Face:
-        """This face with a share of another added."""
+        """Return this face with a share of another added."""
         return Face(**{f.name: getattr(self, f.name) + share * getattr(other, f.name) for f in fields(self)})
 
 
@@ -88,7 +88,7 @@ class FaceLook:
 
 
 def random_face(rng: np.random.Generator) -> FaceLook:
-    """Draw a person."""
+    """Draw a person's face at random."""
     skin = _SKINS[rng.integers(len(_SKINS))]
     return FaceLook(
         skin=skin,
@@ -109,7 +109,7 @@ def random_face(rng: np.random.Generator) -> FaceLook:
 
 
 def talking(look: FaceLook, time_s: float, phases: npt.NDArray[np.float64]) -> Face:
-    """A talking head at a time.
+    """Pose a talking head at a time.
 
     Args:
         look: whose rhythm and sway.
@@ -124,7 +124,7 @@ def talking(look: FaceLook, time_s: float, phases: npt.NDArray[np.float64]) -> F
 
 
 def idle(look: FaceLook, time_s: float, phases: npt.NDArray[np.float64]) -> Face:
-    """Blinking and swaying only; arguments as for `talking`."""
+    """Pose a head that only blinks and sways; arguments as for `talking`."""
     swing = 2 * np.pi * look.sway_rate * time_s
     blink = ((time_s + 3 * phases[4]) % 2.6) < 0.18
     return Face(

@@ -13,17 +13,17 @@ from tsvan.data.standin.bodies import Pose
 
 
 def _swing(phase: float) -> float:
-    """0 at phase 0, 1 half a cycle later, smooth."""
+    """Swing from 0 at phase 0 to 1 half a cycle later, smoothly."""
     return 0.5 - 0.5 * math.cos(phase)
 
 
 def _hop(phase: float) -> float:
-    """Height of a jump: off the ground for half of the cycle."""
+    """Return the height of a jump: off the ground for half of the cycle."""
     return max(0.0, sin(phase))
 
 
 def _gait(p: float, k: float) -> Pose:
-    """To the right: legs and arms in opposition, the knee bends while its leg comes forward."""
+    """Pose a gait to the right: legs and arms in opposition, the knee bends while its leg comes forward."""
     stride, arm = 0.65 * k * sin(p), 0.65 * k * sin(p)
     return Pose(
         left_arm=(-arm, 0.8),
@@ -36,7 +36,7 @@ def _gait(p: float, k: float) -> Pose:
 
 
 def _crouch(depth: float, **others: object) -> Pose:
-    """Knees forward by `depth`, feet below the hips."""
+    """Bend the knees forward by `depth`, feet below the hips."""
     leg = (depth, -2 * depth)
     return Pose(left_leg=leg, right_leg=(depth * 0.9, -1.8 * depth), **others)  # type: ignore[arg-type]
 
