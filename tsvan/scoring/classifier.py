@@ -18,7 +18,7 @@ from tsvan.scoring.labels import Head, Scheme
 
 
 class Classifier(nn.Module):
-    """Clips (B, 3, T, 64, 64) -> features (B, D) and one tensor of logits (B, K') a head.
+    """A network from clips (B, 3, T, 64, 64) to features (B, D) and one tensor of logits (B, K') a head.
 
     A single head is D_V's own last layer on the feature map; two heads are linear layers on the averaged features.
     """
@@ -33,7 +33,7 @@ class Classifier(nn.Module):
         )
 
     def forward(self, clips: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Features and logits; features are the last layer's input averaged over time and space."""
+        """Compute features and logits; features are the last layer's input averaged over time and space."""
         maps = self.body(clips)  # (B, D, T - 8, 4, 4)
         features = maps.mean(dim=(2, 3, 4))
         if len(self.heads) == 1 and isinstance(self.heads[0], nn.Conv3d):
@@ -72,28 +72,28 @@ class Scorer:
 
     @property
     def accuracy(self) -> float:
-        """Mean over the heads: what chose the iteration that was kept."""
+        """Return the mean accuracy over the heads, which chose the iteration that was kept."""
         return mean_accuracy(self.accuracies)
 
     @property
     def chances(self) -> dict[str, float]:
-        """Accuracy of a blind guess at each head."""
+        """Return the accuracy of a blind guess at each head."""
         return {head.name: head.chance for head in self.scheme.heads}
 
     def measure(self, clips: Tensor) -> tuple[Tensor, Tensor]:
-        """Clips (B, 3, T, 64, 64) in [-1, 1] -> features (B, D), the first head's p(y|v) (B, K'); float64, CPU."""
+        """Map clips (B, 3, T, 64, 64) in [-1, 1] to features (B, D), the first head's p(y|v) (B, K'); float64, CPU."""
         with torch.inference_mode():
             features, logits = self.network(clips.float())
             return features.double().cpu(), logits[0].double().softmax(dim=1).cpu()
 
 
 def mean_accuracy(accuracies: Mapping[str, float]) -> float:
-    """What selects among iterations: the mean over the heads."""
+    """Return the mean over the heads, which selects among iterations."""
     return sum(accuracies.values()) / len(accuracies)
 
 
 def check_floor(scorer: Scorer, floor: float | None) -> str | None:
-    """Why a scorer is not good enough to score with, or None.
+    """Tell why a scorer is not good enough to score with, or return None.
 
     Args:
         scorer: the scorer; each of its heads must reach the floor, but for those that only time can answer: the step at
@@ -113,7 +113,7 @@ def check_floor(scorer: Scorer, floor: float | None) -> str | None:
 
 
 def new_classifier(scheme: Scheme, config: ScorerConfig) -> Classifier:
-    """A fresh classifier on the CPU, drawn from the config's seed; the global generator is left as it was."""
+    """Build a fresh classifier on the CPU, drawn from the config's seed; the global generator stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = Classifier(scheme, config.widths)
@@ -122,7 +122,7 @@ def new_classifier(scheme: Scheme, config: ScorerConfig) -> Classifier:
 
 
 def weights_hash(weights: Mapping[str, Tensor], scheme: Scheme, config: ScorerConfig) -> str:
-    """SHA-256 over weights, heads and settings, hex."""
+    """Hash weights, heads and settings by SHA-256, hex."""
     heads = asdict(scheme)
     if not scheme.frame_steps:
         del heads["frame_steps"]  # as scorers were hashed before there were any
@@ -134,14 +134,14 @@ def weights_hash(weights: Mapping[str, Tensor], scheme: Scheme, config: ScorerCo
 
 
 def to_state(scorer: Scorer) -> dict[str, Any]:
-    """Tensors and plain values, as `torch.load(weights_only=True)` reads them back for `from_state`."""
+    """Return tensors and plain values, as `torch.load(weights_only=True)` reads them back for `from_state`."""
     weights = {name: value.cpu() for name, value in scorer.network.state_dict().items()}
     state = {name: getattr(scorer, name) for name in _PLAIN}
     return {**state, "config": asdict(scorer.config), "scheme": asdict(scorer.scheme), "weights": weights}
 
 
 def from_state(state: dict[str, Any], device: torch.device) -> Scorer:
-    """The scorer that `to_state` wrote.
+    """Build the scorer that `to_state` wrote.
 
     Raises:
         ValueError, KeyError, TypeError, RuntimeError: the state is not one, or was changed.

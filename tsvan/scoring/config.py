@@ -70,7 +70,7 @@ class ScorerConfig:
 
 
 def identity(config: ScorerConfig) -> dict[str, Any]:
-    """The settings as they are hashed: without a key that says what all scorers were before it existed."""
+    """Return the settings as they are hashed: without a key that says what all scorers were before it existed."""
     values = asdict(config)
     if config.heads == "published":
         del values["heads"]
@@ -78,7 +78,7 @@ def identity(config: ScorerConfig) -> dict[str, Any]:
 
 
 def quick(dataset: str | DatasetRules, heads: Heads = "timed") -> ScorerConfig:
-    """A narrow scorer that a CPU trains in seconds: for a first look, not for comparing with published numbers.
+    """Return settings of a narrow scorer that a CPU trains in seconds: for a first look, not beside published numbers.
 
     Raises:
         UserError: unknown dataset.
@@ -95,7 +95,7 @@ def quick(dataset: str | DatasetRules, heads: Heads = "timed") -> ScorerConfig:
 
 
 def published(dataset: str | DatasetRules, heads: Heads = "timed") -> ScorerConfig:
-    """The published training of a dataset's scorer, as a rule with a head more, by which its features see motion.
+    """Return a dataset's published training, as a rule with a head more, by which the scorer's features see motion.
 
     Raises:
         UserError: unknown dataset.

@@ -43,7 +43,7 @@ Table = TypeVar("Table", Sensitivity, Growth)
 
 @dataclass(frozen=True)
 class RealDistances:
-    """Real clips against the real reference: what a perfect generator would get.
+    """The distances of real clips to the real reference: what a perfect generator would get.
 
     Args:
         values: of the metrics that compare with real clips.
@@ -80,11 +80,11 @@ class Scores:
 
     @property
     def finite(self) -> bool:
-        """Whether every clip gave finite numbers."""
+        """Tell whether every clip gave finite numbers."""
         return all(np.isfinite(value) for value in self.values.values())
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return asdict(self)
 
 
@@ -168,11 +168,11 @@ class Evaluator:
         )
 
     def measure(self, clips: Iterable[Tensor], labels: Ints) -> Measured:
-        """What the networks say of clips (N of them, with as many labels), for whoever needs more than their scores."""
+        """Measure what the networks say of clips (N, with N labels), for whoever needs more than their scores."""
         return measure(self.scorer, clips, labels, self.device, self._i3d, self._keep_clips)
 
     def real_distances(self, num_clips: int) -> RealDistances:
-        """Held-out real clips against the reference, `num_clips` of them or as many as there are."""
+        """Measure held-out real clips against the reference, `num_clips` of them or as many as there are."""
         others = self._real[1::2]
         count = min(num_clips, len(others))
         if count not in self._real_distances:
@@ -182,23 +182,23 @@ class Evaluator:
         return RealDistances(self._real_distances[count], count)
 
     def sensitivity(self) -> Sensitivity:
-        """The scores of real, static, time-shuffled and noise clips, and how sure their rank is; measured once."""
+        """Score real, static, time-shuffled and noise clips, and tell how sure their rank is; measured once."""
         return self._kept("sensitivity", self._sensitivity, Sensitivity.from_dict)
 
     @property
     def knows_sensitivity(self) -> bool:
-        """Whether that was measured before."""
+        """Tell whether the sensitivity was measured before."""
         file = self._file("sensitivity")
         return file is not None and file.exists()
 
     def growth(self, marked: Sequence[int]) -> Growth:
-        """The metrics of real clips at several N, among them the sizes `marked`; measured once."""
+        """Measure the metrics of real clips at several N, among them the sizes `marked`; measured once."""
         sizes = growth_sizes(marked)
         name = f"growth-{'-'.join(str(size) for size in marked)}"
         return self._kept(name, lambda: grow(self._real, self._metrics, sizes, self.scorer.hash), Growth.from_dict)
 
     def _kept(self, name: str, make: Callable[[], Table], read: Callable[[Mapping[str, Any]], Table]) -> Table:
-        """A table from its file, or made and written there."""
+        """Read a table from its file, or make it and write it there."""
         file = self._file(name)
         if file is not None and file.exists():
             return read_table(file, read)
@@ -212,12 +212,12 @@ class Evaluator:
 
     @property
     def reference(self) -> Measured:
-        """The real clips that distances are measured to."""
+        """Return the real clips that distances are measured to."""
         return self._real[::2]
 
     @cached_property
     def _real(self) -> Measured:
-        """All held-out windows; the even ones are the reference."""
+        """Measure all held-out windows, or read what was measured; the even ones are the reference."""
         if self._cache is not None and self._cache.exists():
             return read_measured(self._cache)
         measured = self._of(self._windows, "real")
@@ -256,7 +256,7 @@ class Evaluator:
         return {name: gaps(metric, real, broken, chosen.blocks) for name, metric in self._metrics.items()}
 
     def _of(self, windows: Sequence[Window], kind: str) -> Measured:
-        """What the networks say of held-out windows, or of their broken copies."""
+        """Measure what the networks say of held-out windows, or of their broken copies."""
         labels = np.array([window.clip.label for window in windows], dtype=np.int64)
         return self.measure(self._real_clips(windows, kind), labels)
 

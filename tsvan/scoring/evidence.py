@@ -46,14 +46,14 @@ class Gap:
 
     @property
     def errors(self) -> float:
-        """The difference in standard errors."""
+        """Return the difference in standard errors."""
         if self.standard_error == 0:
             return float(np.copysign(np.inf, self.difference)) if self.difference else 0.0
         return self.difference / self.standard_error
 
 
 def gaps(metric: Metric, real: Measured, broken: Mapping[str, Measured], blocks: Ints, seed: int = 0) -> dict[str, Gap]:
-    """The gap of each kind of broken copies.
+    """Compute the gap of each kind of broken copies.
 
     Args:
         metric: by which.
@@ -83,14 +83,14 @@ def gaps(metric: Metric, real: Measured, broken: Mapping[str, Measured], blocks:
 
 
 def _gap(differences: Array, resampled: bool) -> Gap:
-    """From the difference of all blocks, and after it those of the resamples, or of all but one group each."""
+    """Build the gap from the difference of all blocks, then those of the resamples, or of all but one group each."""
     whole, others = differences[0], differences[1:]
     spread = others.std(ddof=1) if resampled else np.sqrt((len(others) - 1) * others.var())
     return Gap(float(whole), float(spread))
 
 
 def _resampled(metric: Metric, kinds: list[Measured], blocks: Ints, generator: np.random.Generator) -> Array:
-    """(kinds, 1 + RESAMPLES): of all clips, and of blocks drawn with replacement, the same ones for each kind."""
+    """Score (kinds, 1 + RESAMPLES): all clips, and blocks drawn with replacement, the same ones for each kind."""
     count = int(blocks.max()) + 1
     windows = [np.flatnonzero(blocks == block) for block in range(count)]
     drawn = generator.integers(count, size=(RESAMPLES, count))
@@ -99,8 +99,8 @@ def _resampled(metric: Metric, kinds: list[Measured], blocks: Ints, generator: n
 
 
 def _halved(metric: Metric, kinds: list[Measured], blocks: Ints, generator: np.random.Generator) -> Array:
-    """(kinds, 1 + groups): the distance of one half's clips to the other half's real clips, the first of the kinds; of
-    all blocks, and without each group of them."""
+    """Measure (kinds, 1 + groups): the distance of one half's clips to the other half's real clips, the first of the
+    kinds; of all blocks, and without each group of them."""
     count = int(blocks.max()) + 1
     groups = _groups(count, generator)[blocks]
     samples = [groups != group for group in range(-1, int(groups.max()) + 1)]  # no group has the number -1
@@ -118,7 +118,7 @@ def _halved(metric: Metric, kinds: list[Measured], blocks: Ints, generator: np.r
 
 
 def _groups(count: int, generator: np.random.Generator) -> Ints:
-    """The group of each block: as many groups as blocks, or MOST_GROUPS of random ones."""
+    """Return the group of each block: as many groups as blocks, or MOST_GROUPS of random ones."""
     if count <= MOST_GROUPS:
         return np.arange(count)
     return np.asarray(generator.permutation(count) % MOST_GROUPS)

@@ -1,4 +1,4 @@
-"""From clips to what the networks say of them."""
+"""The way from clips to what the networks say of them."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ FRECHET_COMPARABLE_CLIPS = 1_024
 
 
 def inter_entropy(probabilities: Array) -> float:
-    """H(y) in nats (equations 1 and 2): the entropy of the mean prediction.
+    """Compute H(y) in nats (equations 1 and 2): the entropy of the mean prediction.
 
     Args:
         probabilities: (N, K'), each row sums to 1.
@@ -27,17 +27,17 @@ def inter_entropy(probabilities: Array) -> float:
 
 
 def intra_entropy(probabilities: Array) -> float:
-    """Mean over clips of H(y|v) in nats (equation 3). Args: probabilities (N, K')."""
+    """Compute the mean over clips of H(y|v) in nats (equation 3). Args: probabilities (N, K')."""
     return float(_entropy(_float64(probabilities)).mean())
 
 
 def inception_score(probabilities: Array) -> float:
-    """exp(H(y) - mean H(y|v)) (equation 4), between 1 and K'. Args: probabilities (N, K')."""
+    """Compute exp(H(y) - mean H(y|v)) (equation 4), between 1 and K'. Args: probabilities (N, K')."""
     return float(np.exp(inter_entropy(probabilities) - intra_entropy(probabilities)))
 
 
 def label_agreement(probabilities: Array, labels: NDArray[np.int64], num_classes: int) -> float:
-    """Share of clips whose predicted action is the one asked for.
+    """Compute the share of clips whose predicted action is the one asked for.
 
     Args:
         probabilities: (N, K').
@@ -49,7 +49,7 @@ def label_agreement(probabilities: Array, labels: NDArray[np.int64], num_classes
 
 
 def kernel_distance(a: Array, b: Array, block: int = 2_048) -> float:
-    """Unbiased U-statistic of the squared MMD with k(x, y) = (x.y / d + 1)^3; may be negative.
+    """Compute the unbiased U-statistic of the squared MMD with k(x, y) = (x.y / d + 1)^3; it may be negative.
 
     mean over i != j of k(a_i, a_j) + mean over i != j of k(b_i, b_j) - 2 mean over i, j of k(a_i, b_j).
 
@@ -63,7 +63,7 @@ def kernel_distance(a: Array, b: Array, block: int = 2_048) -> float:
 
 
 def kernel_gaps(broken: Array, real: Array, blocks: NDArray[np.int64]) -> Array:
-    """Kernel distance between clips and their broken copies, of different blocks only: of all, then without each block.
+    """Compute the kernel distance of clips to their broken copies, of other blocks only: of all, then without each.
 
     The mean over pairs of clips i, j of different blocks of h = k(b_i, b_j) + k(r_i, r_j) - k(b_i, r_j) - k(r_i, b_j)
     (Gretton et al., "A kernel two-sample test", 2012, equation 4, where a block is a single clip): unbiased, zero for
@@ -89,7 +89,7 @@ def kernel_gaps(broken: Array, real: Array, blocks: NDArray[np.int64]) -> Array:
 
 
 def frechet_distance(a: Array, b: Array) -> float:
-    """|mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a^1/2 S_b S_a^1/2)^1/2), S over N - 1, negative eigenvalues clipped.
+    """Compute |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a^1/2 S_b S_a^1/2)^1/2), S over N - 1; clip negative eigenvalues.
 
     Args:
         a, b: (N, d) and (M, d) features, N and M at least 2.
@@ -111,7 +111,7 @@ def frechet_distance(a: Array, b: Array) -> float:
 def bootstrap_inception_score(
     probabilities: Array, resamples: int = 1_000, level: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
-    """Percentile interval of the Inception Score over clips, for display.
+    """Compute a percentile interval of the Inception Score over clips, for display.
 
     Args:
         probabilities: (N, K').
@@ -132,7 +132,7 @@ def bootstrap_inception_score(
 def bootstrap_kernel_distance(
     a: Array, b: Array, resamples: int = 500, level: float = 0.95, seed: int = 0, block: int = 2_048
 ) -> tuple[float, float]:
-    """Percentile interval of the kernel distance over the clips of `a`, for display; the reference `b` stays as it is.
+    """Compute a percentile interval of the kernel distance over the clips of `a`, for display; `b` stays as it is.
 
     A clip that is drawn twice is not paired with itself: such pairs would add k(x, x) and bias every resample upward.
 
@@ -166,7 +166,7 @@ def bootstrap_kernel_distance(
 def _interval(
     statistic: Callable[[Array], Array], count: int, resamples: int, level: float, seed: int
 ) -> tuple[float, float]:
-    """`statistic` maps (R, N) counts of each clip in each resample to (R,) values."""
+    """Compute the percentile interval; `statistic` maps (R, N) counts of each clip in each resample to (R,) values."""
     generator = np.random.default_rng(seed)
     counts = generator.multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float64)
     tail = (1 - level) / 2
@@ -175,7 +175,7 @@ def _interval(
 
 
 def _entropy(p: Array) -> Array:
-    """Over the last axis, in nats; 0 log 0 = 0."""
+    """Compute the entropy over the last axis, in nats; 0 log 0 = 0."""
     logs = np.log(p, out=np.zeros_like(p), where=p > 0)
     return np.asarray(-(p * logs).sum(axis=-1))
 
@@ -186,7 +186,7 @@ def _kernel(a: Array, b: Array) -> Array:
 
 
 def _diagonal(a: Array) -> Array:
-    """k(a_i, a_i) of features (N, d): (N,)."""
+    """Compute k(a_i, a_i) of features (N, d): (N,)."""
     return np.asarray(((a**2).sum(axis=1) / a.shape[1] + 1) ** 3)
 
 

@@ -44,7 +44,7 @@ class I3D:
         self.path = path
 
     def features(self, clips: Tensor) -> Tensor:
-        """Clips (B, 3, T, H, W) in [-1, 1] -> (B, D) float64 on the CPU.
+        """Map clips (B, 3, T, H, W) in [-1, 1] to features (B, D), float64 on the CPU.
 
         Raises:
             UserError: the file returns something else.

@@ -23,7 +23,7 @@ SEEDS_PER_GROUP = 2**32
 
 @dataclass(frozen=True)
 class SampleGroup:
-    """What to generate.
+    """A sample group: what to generate.
 
     Args:
         name: `validation` (a trial's score), `confirm` (ranking the best few) or `report` (final numbers).
@@ -37,12 +37,12 @@ class SampleGroup:
 
     @property
     def num_clips(self) -> int:
-        """N."""
+        """Return N, the number of clips."""
         return len(self.seeds)
 
 
 def group_size(name: str, num_classes: int) -> int:
-    """Clips in a group by default: report max(900 K, 9,000), the others max(32 K, 1,024).
+    """Return the clips in a group by default: report max(900 K, 9,000), the others max(32 K, 1,024).
 
     Raises:
         UserError: unknown group.
@@ -52,7 +52,7 @@ def group_size(name: str, num_classes: int) -> int:
 
 
 def sample_group(name: str, num_classes: int, num_clips: int | None = None) -> SampleGroup:
-    """The same seeds and labels for every trial; a shorter group is the beginning of a longer one.
+    """Build the same seeds and labels for every trial; a shorter group is the beginning of a longer one.
 
     Args:
         name: one of GROUPS.

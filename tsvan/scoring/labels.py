@@ -23,12 +23,12 @@ class Head:
 
     @property
     def chance(self) -> float:
-        """Accuracy of a blind guess, each answer counting the same."""
+        """Return the accuracy of a blind guess, each answer counting the same."""
         return 1 / self.size
 
     @property
     def of_time(self) -> bool:
-        """Whether only time can answer: no single frame shows at which step a window is played."""
+        """Tell whether only time can answer: no single frame shows at which step a window is played."""
         return self.name in (PLAYBACK_STEP, FRAME_STEP)
 
 
@@ -50,7 +50,7 @@ class Scheme:
     frame_steps: tuple[int, ...] = ()
 
     def labels(self, clip: Clip, step: int) -> tuple[int, ...]:
-        """The right answer of each head for a window of `clip` at a step in frames; UNASKED where it is not asked."""
+        """Return each head's right answer for a window of `clip` at a step in frames; UNASKED where it is not asked."""
         of_class = clip.label + self.num_classes * clip.person
         answers = {
             "class": clip.label,
@@ -67,14 +67,14 @@ class Scheme:
         return tuple(answers[head.name] for head in self.heads)
 
     def steps(self, clip: Clip) -> list[int]:
-        """The steps in frames at which heads are asked about whole windows of `clip`; its own always is one."""
+        """Return the steps in frames at which heads are asked about whole windows of `clip`; its own always is one."""
         wanted = [multiple * clip.frame_step for multiple in self.playback]
         wanted += [step for step in self.frame_steps if step not in wanted]
         return [step for step in wanted if _long_enough(clip, step)]
 
 
 def scheme(store: ClipStore, config: ScorerConfig) -> Scheme:
-    """The classifier's heads for a store (model specification, section 5's table).
+    """Choose the classifier's heads for a store (model specification, section 5's table).
 
     Raises:
         UserError: nothing is held out, so that no accuracy could be measured.
@@ -110,7 +110,7 @@ def scheme(store: ClipStore, config: ScorerConfig) -> Scheme:
 
 
 def _allowed(train: Sequence[Clip], test: Sequence[Clip], step: int, multiple: bool) -> bool:
-    """Whether clips allow windows at a step in frames, or at a multiple of their own step: some held-out clip, to
+    """Tell whether clips allow windows at a step in frames, or at a multiple of their own step: some held-out clip, to
     measure by, and clips of at least half of the people with their classes, as otherwise these would give it away."""
 
     def long_enough(clip: Clip) -> bool:

@@ -47,6 +47,6 @@ class Measured:
 
     @property
     def finite(self) -> bool:
-        """Whether every clip gave finite numbers; a diverged generator's clips do not."""
+        """Tell whether every clip gave finite numbers; a diverged generator's clips do not."""
         arrays = [self.features, self.probabilities, *([] if self.i3d is None else [self.i3d])]
         return all(bool(np.isfinite(array).all()) for array in arrays)

@@ -18,7 +18,7 @@ Needs = Literal["classes", "i3d", "clips"]
 
 @dataclass(frozen=True)
 class Metric:
-    """What a metric is.
+    """A metric: what it is called, which way is better, and how it is computed.
 
     Args:
         title: one line for tables.
@@ -43,11 +43,11 @@ class Metric:
     source: str = ""
 
     def better(self, one: float, other: float) -> bool:
-        """Whether `one` is strictly better than `other`; NaN is never better."""
+        """Tell whether `one` is strictly better than `other`; NaN is never better."""
         return one > other if self.direction == "maximize" else one < other
 
     def missing(self, num_classes: int, i3d: bool) -> str | None:
-        """Why the metric is not measured, or None.
+        """Tell why the metric is not measured, or return None.
 
         Args:
             num_classes: K, the classes that networks are asked for.
@@ -122,7 +122,7 @@ METRICS: dict[str, Metric] = {
 
 
 def measured_metrics(num_classes: int, i3d: bool, metrics: Mapping[str, Metric] = METRICS) -> dict[str, Metric]:
-    """The metrics that can be measured.
+    """Return the metrics that can be measured.
 
     Args:
         num_classes: K, the classes that networks are asked for.
@@ -133,6 +133,6 @@ def measured_metrics(num_classes: int, i3d: bool, metrics: Mapping[str, Metric] 
 
 
 def values(metrics: Mapping[str, Metric], generated: Measured, real: Measured) -> dict[str, float]:
-    """Each metric of some clips; all are NaN when a clip gave numbers that are not finite."""
+    """Compute each metric of some clips; all are NaN when a clip gave numbers that are not finite."""
     finite = generated.finite
     return {name: metric.compute(generated, real) if finite else np.nan for name, metric in metrics.items()}

@@ -28,8 +28,8 @@ MAX_EVIDENCE_WINDOWS = 2_048
 
 
 def real_windows(store: ClipStore, max_windows: int) -> list[Window]:
-    """Held-out windows that do not overlap, in such an order that even and odd ones are halves with the same classes
-    and, where a person has more than one window of a class, the same people.
+    """Choose held-out windows that do not overlap, in such an order that even and odd ones are halves with the same
+    classes and, where a person has more than one window of a class, the same people.
 
     Raises:
         UserError: fewer than two windows a half.
@@ -60,7 +60,7 @@ class EvidenceWindows:
 
 
 def evidence_windows(store: ClipStore) -> EvidenceWindows:
-    """A few windows of each held-out video, spread evenly over it: long videos count no more than short ones."""
+    """Choose a few windows of each held-out video, evenly spread: long videos count no more than short ones."""
     videos: dict[str, list[Window]] = {}
     for window in all_windows(store):
         videos.setdefault(window.clip.source, []).append(window)
@@ -76,7 +76,7 @@ def evidence_windows(store: ClipStore) -> EvidenceWindows:
 
 
 def _interleaved(items: Sequence[Item], labels: Sequence[int], at_most: int) -> list[Item]:
-    """The even ones of the result are one half of the items, the odd ones another, with as many of each label."""
+    """Order items so that the even ones are one half of them, the odd ones another, with as many of each label."""
     halves: list[list[Item]] = [[], []]
     for label in sorted(set(labels)):
         of_class = [item for item, own in zip(items, labels, strict=True) if own == label]
@@ -90,7 +90,7 @@ def _interleaved(items: Sequence[Item], labels: Sequence[int], at_most: int) -> 
 
 
 def _spread(count: int, wanted: int) -> Ints:
-    """`wanted` places in 0..count-1, evenly spread; some are the same where there are fewer."""
+    """Return `wanted` places in 0..count-1, evenly spread; some are the same where there are fewer."""
     return np.linspace(0, count - 1, wanted).round().astype(np.int64)
 
 
@@ -102,7 +102,7 @@ def write_measured(path: Path, measured: Measured) -> None:
 
 
 def read_measured(path: Path) -> Measured:
-    """What `write_measured` kept.
+    """Read what `write_measured` kept.
 
     Raises:
         UserError: the file is damaged.
@@ -116,7 +116,7 @@ def read_measured(path: Path) -> Measured:
 
 
 def read_table(path: Path, build: Callable[[Mapping[str, Any]], Table]) -> Table:
-    """A table that was kept as JSON.
+    """Read a table that was kept as JSON.
 
     Raises:
         UserError: the file is damaged.

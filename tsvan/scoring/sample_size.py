@@ -37,12 +37,12 @@ class Growth:
     scorer_hash: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Growth:
-        """What `to_dict` gave."""
+        """Build the growth that `to_dict` gave."""
         table = {
             metric: {size: (float(mean), float(sd)) for size, (mean, sd) in row.items()}
             for metric, row in values["values"].items()
@@ -51,7 +51,7 @@ class Growth:
 
 
 def growth_sizes(marked: Sequence[int]) -> tuple[int, ...]:
-    """The groups' sizes `marked`, and 16, 64, 256 and on to beyond them: does a metric still grow there?"""
+    """Return the groups' sizes `marked`, and 16, 64, 256 to beyond them: does a metric still grow there?"""
     steps = []
     size = 16
     while size <= 4 * max(marked):

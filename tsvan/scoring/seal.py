@@ -30,7 +30,7 @@ def write_down(choices: Path, entry: dict[str, dict[str, str]]) -> None:
 
 
 def num_choices(choices: Path) -> int:
-    """How often the group was opened for another choice."""
+    """Count how often the group was opened for another choice."""
     return len(_read(choices))
 
 
@@ -64,12 +64,12 @@ def look(choices: Path, config: TrainConfig, ledger: Path) -> int:
 
 
 def looks(ledger: Path) -> int:
-    """How often a run was scored on the sealed group."""
+    """Count how often a run was scored on the sealed group."""
     return len(ledger.read_text(encoding="utf-8").splitlines()) if ledger.exists() else 0
 
 
 def choices_of(run: Path) -> Path | None:
-    """The choices of the study that a run's folder or checkpoint lies in; None: it is in no study."""
+    """Find the choices of the study that a run's folder or checkpoint lies in; None: it is in no study."""
     for folder in run.resolve().parents:
         if (folder / "study.yaml").exists():
             return folder / CHOICES

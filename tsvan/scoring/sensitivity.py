@@ -48,13 +48,13 @@ class Sensitivity:
     missing: dict[str, str]
 
     def evidence(self, metric: str) -> float:
-        """The smaller of the two gaps in standard errors; -infinity without gaps."""
+        """Return the smaller of the two gaps in standard errors; -infinity without gaps."""
         found = self.gaps.get(metric, {})
         errors = [found[kind].errors if kind in found else -np.inf for kind in MUST_BE_BELOW_REAL]
         return float(np.nan_to_num(min(errors), nan=-np.inf))
 
     def refuses(self, metric: str) -> str | None:
-        """Why a metric cannot be an objective with this scorer, or None.
+        """Tell why a metric cannot be an objective with this scorer, or return None.
 
         Raises:
             KeyError: an unknown metric.
@@ -71,26 +71,26 @@ class Sensitivity:
         return f"{metric} does not tell broken clips from real ones: {self.describe(metric)}, {MIN_ERRORS:g} are needed"
 
     def describe(self, metric: str) -> str:
-        """How much worse broken clips are by a metric, in words."""
+        """Tell how much worse broken clips are by a metric, in words."""
         if metric not in self.gaps:
             return "not tested"
         errors = " and ".join(f"{self.gaps[metric][kind].errors:.1f} ({kind})" for kind in MUST_BE_BELOW_REAL)
         return f"broken clips are worse by {errors} standard errors"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, with each metric's refusal."""
+        """Return plain values, with each metric's refusal."""
         return {**asdict(self), "refusals": {metric: self.refuses(metric) for metric in self.rows["real"]}}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Sensitivity:
-        """What `to_dict` gave."""
+        """Build the table that `to_dict` gave."""
         plain = {name: value for name, value in values.items() if name not in ("refusals", "gaps")}
         gaps = {metric: {kind: Gap(**gap) for kind, gap in found.items()} for metric, found in values["gaps"].items()}
         return cls(**plain, gaps=gaps)
 
 
 def spoilers(seed: int = 0) -> dict[str, Callable[[Tensor, int], Tensor]]:
-    """For each kind: (clips (B, 3, T, H, W), index of the first clip) -> clips of that kind."""
+    """Return for each kind: (clips (B, 3, T, H, W), index of the first clip) -> clips of that kind."""
     return {
         "real": lambda clips, _: clips,
         "static": lambda clips, _: clips[:, :, :1].expand_as(clips),
@@ -100,7 +100,7 @@ def spoilers(seed: int = 0) -> dict[str, Callable[[Tensor, int], Tensor]]:
 
 
 def _shuffled(clips: Tensor, first: int, seed: int) -> Tensor:
-    """Frames in a random order of each clip's own, never the true one."""
+    """Put frames into a random order of each clip's own, never the true one."""
     return torch.stack([clip[:, _order(clip.shape[1], seed, first + i)] for i, clip in enumerate(clips)])
 
 
@@ -113,7 +113,7 @@ def _order(num_frames: int, seed: int, index: int) -> Tensor:
 
 
 def _noise(clips: Tensor, first: int, seed: int) -> Tensor:
-    """Each pixel uniform in [-1, 1]."""
+    """Draw each pixel uniformly in [-1, 1]."""
     generator = np.random.default_rng([seed, _NOISE, first])
     noise = generator.random(tuple(clips.shape), dtype=np.float32) * 2 - 1
     return torch.from_numpy(noise).to(clips.device)

@@ -34,7 +34,7 @@ FORMAT_VERSION = 2
 
 
 def scorer_path(store: ClipStore, config: ScorerConfig, cache_dir: Path) -> Path:
-    """Where the scorer of a store and config is, or will be."""
+    """Return the path where the scorer of a store and config is, or will be."""
     key = hash_json({"format": FORMAT_VERSION, "store": store.content_hash, "config": identity(config)})
     return cache_dir / f"{key[:32]}.pt"
 
@@ -58,7 +58,7 @@ def train_or_load(
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
 ) -> Scorer:
-    """The scorer of a store: loaded when it was trained before, continued when its training was interrupted.
+    """Return a store's scorer: loaded when it was trained before, continued when its training was interrupted.
 
     Deterministic on the CPU given the config's seed and the number of threads.
 
@@ -94,7 +94,7 @@ def train(
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
 ) -> Scorer:
-    """A scorer that answers other questions than its dataset's own (`labels.scheme`); nothing is written.
+    """Train a scorer that answers other questions than its dataset's own (`labels.scheme`); nothing is written.
 
     Raises:
         UserError: training diverged.
@@ -151,7 +151,7 @@ class _Run:
         return self.iteration >= self.last
 
     def iterate(self) -> None:
-        """One step of Adam at the epoch's rate on one batch."""
+        """Take one step of Adam at the epoch's rate on one batch."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.lr * self.config.lr_decay ** (self.iteration // self.per_epoch)
         windows = training_windows(self.clips, self.store.side, self.scheme, self.config, self.iteration)
@@ -165,7 +165,7 @@ class _Run:
         self.iteration += 1
 
     def evaluate(self) -> None:
-        """Held-out accuracy now; the weights are kept when it is the best, or as good at a lower held-out loss.
+        """Measure the held-out accuracy; keep the weights if it is the best, or as good at a lower held-out loss.
 
         Raises:
             UserError: the loss is not finite.
@@ -182,7 +182,7 @@ class _Run:
             self.best = self.now
 
     def save(self, path: Path) -> None:
-        """Enough to go on after a death."""
+        """Write enough to go on after a death."""
         assert self.now is not None
         assert self.best is not None
         state = {
@@ -196,7 +196,7 @@ class _Run:
             torch.save(state, temporary)
 
     def load(self, path: Path) -> None:
-        """Go on from `save`."""
+        """Read what `save` wrote, and go on from it."""
         state = _load_file(path)
         self.iteration = state["iteration"]
         self.network.load_state_dict(state["network"])
@@ -204,7 +204,7 @@ class _Run:
         self.now, self.best = _Kept(**state["now"]), _Kept(**state["best"])
 
     def scorer(self) -> Scorer:
-        """The best iteration, with the last one's accuracies beside it."""
+        """Return the scorer of the best iteration, with the last one's accuracies beside it."""
         assert self.now is not None
         assert self.best is not None
         self.network.load_state_dict(self.best.weights)
@@ -228,14 +228,14 @@ def _rank(kept: _Kept) -> tuple[float, float]:
 
 
 def _iterations_until_still(config: ScorerConfig, per_epoch: int) -> int:
-    """Iterations until the learning rate has decayed below its least share."""
+    """Count the iterations until the learning rate has decayed below its least share."""
     if config.lr_decay == 1 or config.min_lr_share == 0:
         return config.iterations
     return per_epoch * math.ceil(math.log(config.min_lr_share) / math.log(config.lr_decay))
 
 
 def _held_out(run: _Run) -> tuple[dict[str, float], float]:
-    """Accuracy of each head, as a mean over classes of the share of right windows, and the mean loss of a window."""
+    """Measure each head's accuracy, as a mean over classes of the share of right windows, and a window's mean loss."""
     right: list[dict[int, list[bool]]] = [defaultdict(list) for _ in run.scheme.heads]
     total = 0.0
     run.network.eval()
@@ -259,13 +259,13 @@ def _held_out(run: _Run) -> tuple[dict[str, float], float]:
 
 
 def _answers(scheme: Scheme, windows: Sequence[Window], device: torch.device) -> list[Tensor]:
-    """One (B,) tensor of right answers a head, UNASKED where there is none."""
+    """Return one (B,) tensor of right answers a head, UNASKED where there is none."""
     rows = [scheme.labels(window.clip, window.step) for window in windows]
     return list(torch.tensor(rows, device=device).unbind(dim=1))
 
 
 def _loss(logits: Sequence[Tensor], answers: Sequence[Tensor]) -> Tensor:
-    """Sum over heads of the mean cross-entropy of the windows that they are asked of."""
+    """Sum over heads the mean cross-entropy of the windows that they are asked of."""
     pairs = zip(logits, answers, strict=True)
     sums = [
         functional.cross_entropy(values, wanted, ignore_index=UNASKED, reduction="sum")

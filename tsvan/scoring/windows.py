@@ -38,14 +38,14 @@ class Window:
 
 
 def iterations_per_epoch(num_clips: int, config: ScorerConfig) -> int:
-    """Whole batches in one pass over the train split; a split smaller than a batch is repeated to fill one."""
+    """Count the whole batches in one pass over the train split; a split below one batch is repeated to fill it."""
     return max(1, num_clips // config.batch_size)
 
 
 def training_windows(
     clips: Sequence[Clip], side: int, scheme: Scheme, config: ScorerConfig, iteration: int
 ) -> list[Window]:
-    """The windows of one training batch: a pure function of seed and iteration, so that going on needs no state.
+    """Draw one training batch's windows: a pure function of seed and iteration, so that going on needs no state.
 
     Clips come without replacement within an epoch; step, window, crop and direction are drawn for each. Where the step
     in frames is a question, the batch is as without it, at the clips' own steps, of which alone the other heads are
@@ -78,7 +78,7 @@ def training_windows(
 
 
 def held_out_windows(store: ClipStore, scheme: Scheme | None = None) -> list[Window]:
-    """All non-overlapping windows of the test split, central crop, at the clips' own steps, or at all steps that a
+    """List all non-overlapping windows of the test split, central crop, at the clips' own steps, or at all steps that a
     scheme asks about."""
     corner = (store.side - CROP) // 2
     return [
@@ -90,7 +90,7 @@ def held_out_windows(store: ClipStore, scheme: Scheme | None = None) -> list[Win
 
 
 def all_windows(store: ClipStore) -> list[Window]:
-    """Every window of the test split at the clips' own steps, central crop; neighbours overlap."""
+    """List every window of the test split at the clips' own steps, central crop; neighbours overlap."""
     corner = (store.side - CROP) // 2
     return [
         Window(clip, clip.start + first, clip.frame_step, corner, corner)
@@ -100,7 +100,7 @@ def all_windows(store: ClipStore) -> list[Window]:
 
 
 def load(reader: FrameReader, windows: Sequence[Window]) -> Tensor:
-    """(B, 3, 10, 64, 64) float32 in [-1, 1] on the reader's device."""
+    """Read windows as (B, 3, 10, 64, 64) float32 in [-1, 1] on the reader's device."""
     first, step, top, left = np.array([(w.first, w.step, w.top, w.left) for w in windows], dtype=np.int64).T
     frames = np.array([np.arange(MIN_FRAMES)[:: -1 if w.backwards else 1] for w in windows])  # (B, 10)
     rows = first[:, None] + step[:, None] * frames

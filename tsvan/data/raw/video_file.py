@@ -53,8 +53,7 @@ class VideoFile:
         return self._upright.size
 
     def frames(self, *, every: int = 1, gray: bool = False) -> Iterator[npt.NDArray[np.uint8]]:
-        """Yield frames as `Footage` says; damage that a decoder would paint over is an error: half a clip is not
-        whole."""
+        """Yield frames as `Footage` says, and refuse damage that a decoder would paint over: half a clip is no clip."""
         count = 0
         try:
             with self._opened() as (container, stream):
