@@ -1,4 +1,4 @@
-"""Where the face or the actor is in a clip: OpenCV's cascades, the dataset's masks, or what moves."""
+"""The place of the face or the actor in a clip: by OpenCV's cascades, the dataset's masks, or what moves."""
 
 from __future__ import annotations
 
