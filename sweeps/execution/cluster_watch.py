@@ -1,4 +1,4 @@
-"""Whether Ray's own processes live: the cluster's store (GCS) and this machine's raylet are asked for a connection.
+"""The watch over Ray's own processes: the cluster's store (GCS) and this machine's raylet are asked for a connection.
 
 Ray itself waits for a dead raylet for ever, and ends the whole process a minute after the GCS has died.
 """

@@ -1,4 +1,4 @@
-"""Where everything of a study lies. Nothing else joins these names."""
+"""The places of all that a study has. Nothing else joins these names."""
 
 from __future__ import annotations
 
