@@ -25,7 +25,7 @@ from tsvan.validation import UserError
 
 @dataclass(frozen=True)
 class DataPlan:
-    """Where the clips come from.
+    """The plan of where the clips come from.
 
     Args:
         kind: an existing `store`, a folder of `raw` videos, or drawn stand-ins (`synthetic`).
@@ -66,7 +66,7 @@ def locate(dataset: DatasetRules, preset: str, data_root: Path | None, synthetic
 
 
 def found_classes(dataset: DatasetRules, data_root: Path | None) -> tuple[str, ...]:
-    """The classes of a dataset's clips, in the order of their labels; none where there are no clips yet."""
+    """Find the classes of a dataset's clips, in the order of their labels; none where there are no clips yet."""
     root = data_root if data_root is not None else Path("data") / dataset.name
     if (root / INDEX).exists():
         return ClipStore.open(root, dataset).classes
@@ -127,7 +127,7 @@ def store_line(store: ClipStore) -> str:
 
 
 def clips_summary(store: ClipStore) -> dict[str, Any]:
-    """What the clips are and how they came about, for the study's summary."""
+    """Sum up what the clips are and how they came about, for the study's summary."""
     return {
         "split": store.split_rule if store.rules.ships else f"held out by {store.rules.held_out.by}",
         "layout": store.layout or "drawn stand-in clips",
@@ -141,7 +141,7 @@ def clips_summary(store: ClipStore) -> dict[str, Any]:
 
 
 def clips_line(clips: Mapping[str, Any]) -> str:
-    """The summary in a sentence, for the report."""
+    """Say the summary in a sentence, for the report."""
     centring = f"; centring: {clips['centring']}" if clips["centring"] else ""
     split = clips["split"] if clips["split"].startswith("held out") else f"the {clips['split']}'s split"
     shared = " **Parts of one take are on both sides of this split.**" if clips["shares_takes"] else ""

@@ -25,7 +25,7 @@ _SOME = 0.05  # of a job; before that the time left would be a guess
 
 
 class LiveTable:
-    """A Listener of `cluster.run_jobs` that a person reads.
+    """The table of a study's jobs that a person reads: it listens to their starts, scores and ends.
 
     Args:
         objective: whose metric is shown.
@@ -47,13 +47,13 @@ class LiveTable:
         self._lock = threading.RLock()
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         if self._log is not None:
             self._log.add(text)
         self._console.print(text, markup=False)
 
     def begin(self, title: str, total: int, done: int = 0) -> None:
-        """A stage with `total` jobs, `done` of them before this process."""
+        """Begin a stage with `total` jobs, `done` of them before this process."""
         self.say(title)
         self._title = title
         self._rows, self._total, self._done, self._before = {}, total, done, done
@@ -63,13 +63,13 @@ class LiveTable:
             self._live.start()
 
     def end(self) -> None:
-        """The stage is over."""
+        """Take the table away, as the stage is over."""
         if self._live is not None:
             self._live.stop()
             self._live = None
 
     def started(self, job: Job) -> None:
-        """A job was handed out."""
+        """Show that a job was handed out."""
         settings = describe(TrainConfig.from_dict(job.config))
         journal = Journal(job.paths.metrics)
         row = {"settings": settings, "state": "running", "iteration": 0, "last": job.save_at[-1], "score": None}
@@ -80,14 +80,14 @@ class LiveTable:
             self.say(f"  {job.name} begins: {settings}")
 
     def scored(self, job: Job, point: Point) -> None:
-        """A score came in."""
+        """Show that a score came in."""
         with self._lock:
             row = self._rows[job.name]
             row["iteration"], row["score"] = point.iteration, point.values.get(self.objective.metric)
         self.changed()
 
     def ended(self, job: Job, outcome: Outcome) -> None:
-        """A job has ended."""
+        """Show that a job has ended."""
         self._done += 1
         score = outcome.values.get(self.objective.metric)
         with self._lock:
@@ -117,7 +117,7 @@ class LiveTable:
         return f"about {duration(spent / here * (self._total - self._before - done))} left"
 
     def _look(self) -> None:
-        """How far the running jobs are by their own files: scores are far apart."""
+        """Look how far the running jobs are by their own files: scores are far apart."""
         with self._lock:
             for row in self._rows.values():
                 if row["state"] == "running":

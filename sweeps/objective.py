@@ -13,7 +13,7 @@ from tsvan.scoring.sensitivity import Sensitivity
 
 @dataclass(frozen=True)
 class Choice:
-    """What a study is judged by.
+    """The choice of what a study is judged by.
 
     Args:
         objective: metric and direction.
@@ -27,7 +27,7 @@ class Choice:
 
 
 def candidates_line(order: Sequence[str]) -> str:
-    """What `auto` will do, while there is no scorer yet."""
+    """Say what `auto` will do, while there is no scorer yet."""
     return (
         f"auto: the first of {', '.join(order)} of which static and time-shuffled copies of real clips are worse by "
         f"{MIN_ERRORS:g} standard errors each; known when the scorer is trained"

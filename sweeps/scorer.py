@@ -24,7 +24,7 @@ from tsvan.validation import UserError
 
 @dataclass(frozen=True)
 class ScorerResult:
-    """What the stage leaves in `stages/scorer.json`.
+    """The result of the stage, as it leaves it in `stages/scorer.json`.
 
     Args:
         folder: that holds the scorer and the real reference.
@@ -59,7 +59,7 @@ class ScorerResult:
     objective_why: str = ""
 
     def lines(self) -> list[str]:
-        """What the terminal shows of it."""
+        """List what the terminal shows of the result."""
         accuracies = ", ".join(f"{name} {value:.3f}" for name, value in self.accuracies.items())
         how = "trained" if self.trained else "found"
         warnings = [f"  warning: {warning}" for warning in self.warnings]
@@ -69,7 +69,7 @@ class ScorerResult:
 
 @dataclass(frozen=True)
 class Terms:
-    """On what terms a scorer is accepted.
+    """The terms on which a scorer is accepted.
 
     Args:
         command: the command line that was given, for messages that end with one to paste.
@@ -172,7 +172,7 @@ def judge(
 
 
 def _way_on(key: str, config: SweepConfig, sensitivity: Sensitivity, terms: Terms, must_change: bool = False) -> str:
-    """A command that goes on: with a metric that passes, or else in spite of what was found."""
+    """Return a command that goes on: with a metric that passes, or else in spite of what was found."""
     taken = [objective.metric for objective in config.objectives]
     known = [*config.rules.objectives, *sensitivity.rows["real"]]
     measured = [name for name in known if name in sensitivity.rows["real"] and name not in taken]
@@ -184,7 +184,7 @@ def _way_on(key: str, config: SweepConfig, sensitivity: Sensitivity, terms: Term
 
 
 def write_scorer_result(paths: StudyPaths, result: ScorerResult) -> None:
-    """Keep what the stage found."""
+    """Write what the stage found."""
     write_atomically(paths.scorer_result, json.dumps(asdict(result), indent=1))
 
 

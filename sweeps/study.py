@@ -70,7 +70,7 @@ def run_study(asked: Request, driver: type[StudyDriver] | None = None) -> int:
 
 
 class StudyDriver:
-    """One process's work on one study."""
+    """The driver of one study in one process."""
 
     def __init__(self, request: ResolvedRequest) -> None:
         self.request, self.config, self.paths = request, request.config, request.paths
@@ -84,7 +84,7 @@ class StudyDriver:
         self.started = time.monotonic()
 
     def run(self) -> int:
-        """All stages."""
+        """Run all stages, and return the exit code."""
         with self.signals.installed(), ExitStack() as stack:
             stack.callback(self.page.close)
             try:
@@ -108,7 +108,7 @@ class StudyDriver:
                 raise
 
     def _prepare(self, stack: ExitStack) -> ClipStore:
-        """What can still be refused, before the study's first file is written."""
+        """Refuse what can still be refused, before the study's first file is written, and return the clip store."""
         request = self.request
         assert isinstance(request.data, DataPlan)
         self.mlflow = preflight.ask(request.where)
@@ -179,7 +179,7 @@ class StudyDriver:
         return result
 
     def _template(self, store: ClipStore, scorer: ScorerResult, workers: Workers) -> Job:
-        """What all jobs of the study share."""
+        """Build the job with what all jobs of the study share."""
         schedule = self.config.base.schedule
         return Job(
             name="",
@@ -206,7 +206,7 @@ class StudyDriver:
         )
 
     def sweep(self, template: Job, workers: Workers, uploader: Uploader) -> bool:
-        """Run the trials that remain; False: none can be chosen."""
+        """Run the trials that remain, and return whether a winner can be chosen."""
         if self.request.chosen is not None:
             self.live_table.say(f"3 sweep: skipped, the config is from {self.request.chosen.origin}")
             return True
@@ -248,7 +248,7 @@ class StudyDriver:
             self.live_table.say(f"  noise between seeds: {config.objective.metric} ± {noise.std:.3g} ({noise.source})")
 
     def _reruns(self, title: str, workers: Workers, uploader: Uploader) -> reruns.RunJobs:
-        """Runs the reruns of a stage that have not ended yet."""
+        """Return what runs the reruns of a stage that have not ended yet."""
 
         def run(jobs: reruns.JobList) -> None:
             for job, outcome in jobs.ended:
@@ -264,7 +264,7 @@ class StudyDriver:
         return run
 
     def _begin_runs(self, title: str, total: int, done: int = 0) -> None:
-        """Say so here, and to `status` elsewhere."""
+        """Say that a stage begins with its jobs, here and to `status` elsewhere."""
         StageAtWork(total, done, time.time()).write(self.paths)
         self.live_table.begin(title, total, done)
 
@@ -293,7 +293,7 @@ class StudyDriver:
         return reruns.evaluate(winner, published, config, sized("report"), paths, run, confirmed)
 
     def report(self, result: reruns.FinalResult | None, scorer: ScorerResult, uploader: Uploader) -> int:
-        """Write the report, deliver what is left, and say where all lies; the exit code."""
+        """Write the report, deliver what is left, say where all lies, and return the exit code."""
         from sweeps.report.stage import publish
 
         self.page.close()  # the report takes its place

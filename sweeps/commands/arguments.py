@@ -25,22 +25,22 @@ state is saved; 130 interrupted, the state is saved"""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Its errors are one line."""
+    """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Wrong use, as any other."""
+        """Refuse wrong use as any other, with a UserError."""
         raise UserError(f"{message}; see {self.prog} --help")
 
 
 def _path(text: str) -> Path:
-    """A path of the command line; an empty one, as of a variable that is not set, would be the folder one stands in."""
+    """Read a path of the command line. Refuse an empty one, as of an unset variable: it would be the current folder."""
     if not text.strip() or "\0" in text:
         raise argparse.ArgumentTypeError(f"{text!r} is no path; name a file or a folder")
     return Path(text)
 
 
 def study_parser() -> argparse.ArgumentParser:
-    """Of a study."""
+    """Build the parser of a study."""
     parser = _Parser(
         prog="tune_runner.py",
         description="Sweep TwoStreamVAN or its rival, from clips to final numbers.",
@@ -82,7 +82,7 @@ def study_parser() -> argparse.ArgumentParser:
 
 
 def reproduce_parser() -> argparse.ArgumentParser:
-    """Of `reproduce`."""
+    """Build the parser of `reproduce`."""
     parser = _Parser(prog="tune_runner.py reproduce", description="Train a logged run again.")
     parser.add_argument("run_id", metavar="RUN_ID", help="of a trial or a final rerun in MLflow")
     parser.add_argument("--out", type=_path, metavar="DIR", help="where to (default: runs/reproduce-RUN_ID)")
@@ -92,7 +92,7 @@ def reproduce_parser() -> argparse.ArgumentParser:
 
 
 def status_parser() -> argparse.ArgumentParser:
-    """Of `status`."""
+    """Build the parser of `status`."""
     parser = _Parser(prog="tune_runner.py status", description="How a study stands, at work or not. Only looks.")
     parser.add_argument("--out", type=_path, metavar="DIR", required=True, help="the study's folder")
     parser.add_argument("--json", action="store_true", help="the same as JSON")

@@ -34,7 +34,7 @@ _LONG_S = 24 * 3600.0
 
 @dataclass(frozen=True)
 class Cost:
-    """A rough estimate.
+    """A rough estimate of a study's cost.
 
     Args:
         trial_s: one trial, alone.
@@ -52,7 +52,7 @@ class Cost:
 
     @property
     def total_s(self) -> float:
-        """Sweep and final stage."""
+        """Return the seconds of sweep and final stage."""
         return self.sweep_s + self.final_s
 
 
@@ -131,7 +131,7 @@ def _measured(request: ResolvedRequest) -> Cost | None:
 
 
 def refuse_slow(request: ResolvedRequest, allowed: bool) -> None:
-    """A paper's budget on a CPU is a mistake unless it is meant.
+    """Refuse a paper's budget on a CPU, as it is a mistake unless it is meant.
 
     Raises:
         UserError: says how long it would take.
@@ -164,7 +164,7 @@ def _wrapped(line: str, columns: int, indent: int) -> str:
 
 
 def _objective(request: ResolvedRequest) -> str:
-    """What the study is judged by, as far as that is known without training.
+    """Say what the study is judged by, as far as that is known without training.
 
     Raises:
         UserError: the scorer is there already, and the study could not begin with it.
@@ -239,7 +239,7 @@ def _data(plan: DataPlan) -> str:
 
 
 def _at_once(config: SweepConfig, cuda: bool) -> int:
-    """Runs at the same time, at most; of a cluster that is not joined yet, those that were asked for."""
+    """Return how many runs go at the same time, at most; of a cluster not joined yet, those that were asked for."""
     asked = config.resources
     if asked.workers is not None or not cuda:
         return asked.workers or 1

@@ -67,7 +67,7 @@ def reproduce(args: argparse.Namespace) -> int:
 
 
 def _device(job: Job, asked: str | None) -> str:
-    """The device that was asked for, else the run's own, else the CPU where there is no such."""
+    """Pick the device that was asked for, else the run's own, else the CPU where there is no such."""
     from tsvan.trainer import pick_device
 
     if asked is not None:

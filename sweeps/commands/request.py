@@ -29,7 +29,7 @@ from tsvan.validation import UserError
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line says."""
+    """A command line, as it was given."""
 
     dataset: str | DatasetRules
     preset: str = "paper"
@@ -54,13 +54,13 @@ class Request:
 
     @property
     def command(self) -> str:
-        """The command line as it was given, to be pasted with something more; a dry run's, to be run."""
+        """Return the command line as it was given, to be pasted with something more; a dry run's, to be run."""
         return shown_command(["python", "tune_runner.py", *(part for part in self.arguments if part != "--dry-run")])
 
 
 @dataclass(frozen=True)
 class ResolvedRequest:
-    """What is to be done.
+    """A request that is understood and checked: what is to be done.
 
     Args:
         config: of the sweep.
@@ -133,7 +133,7 @@ def resolve(request: Request) -> ResolvedRequest:
 
 
 def _with_classes(config: SweepConfig, record: StudyRecord | None, data_root: Path | None) -> SweepConfig:
-    """The config with the classes of a dataset that leaves them to be found: as the study began, else in its clips."""
+    """Fill in the classes of a dataset that leaves them to be found: as the study began, else as in its clips."""
     own = config.own_dataset
     if own is None or own.classes:
         return config
@@ -143,7 +143,7 @@ def _with_classes(config: SweepConfig, record: StudyRecord | None, data_root: Pa
 
 
 def _data(request: Request, config: SweepConfig, record: StudyRecord | None, paths: StudyPaths) -> DataPlan | str:
-    """A study that goes on keeps its clips. For a dry run what is missing is part of the plan."""
+    """Find the clips; a study that goes on keeps its own. For a dry run what is missing is part of the plan."""
     try:
         if record is not None and request.data_root is None and not request.synthetic:
             store = ClipStore.open(moved_store(record.store, record.store_hash, paths), config.rules)

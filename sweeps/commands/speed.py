@@ -30,7 +30,7 @@ _CLIP_GFLOP = 12.0  # of generating a clip
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds of the work of a study.
+    """The speed of a study's work, in seconds.
 
     Args:
         published_s, largest_s: of one training run with the published setting and with the largest of the space.
@@ -45,7 +45,7 @@ class Speed:
 
 
 def counted_speed(config: SweepConfig, cpus: int) -> Speed:
-    """Estimate from counted operations for a CPU of so many cores."""
+    """Estimate the speed from counted operations for a CPU of so many cores."""
     rate = _CORE_GFLOPS * cpus
     published, wide = train_gflop(config.base) / rate, train_gflop(largest(config)) / rate
     return Speed(published, wide, _CLIP_GFLOP / rate, "by counted operations, not measured")

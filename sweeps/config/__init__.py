@@ -1,1 +1,1 @@
-"""From a YAML to a sweep config, to Optuna's space, to training settings."""
+"""The way from a YAML to a sweep config, to Optuna's space, to training settings."""

@@ -27,7 +27,7 @@ _DEEPEST = 8
 
 
 def check_names(dataset: str | DatasetRules, preset: str) -> DatasetRules:
-    """Find the dataset. Raises UserError for an unknown dataset or preset, with the nearest."""
+    """Find the dataset. Refuse an unknown dataset or preset, with a UserError that names the nearest."""
     found = rules(dataset)
     if preset not in PRESETS:
         raise UserError(f"unknown preset '{preset}'; {nearest(preset, PRESETS)}")
@@ -89,14 +89,14 @@ def asked_keys(overrides: list[str] | None, file: Path | None) -> list[str]:
 
 
 def _shipped(dataset: DatasetRules, model: str) -> Path:
-    """The first model has a YAML for each dataset; another's is the same for all."""
+    """Return the YAML that ships: the first model has one for each dataset; another's is the same for all."""
     if model != FIRST_MODEL:
         return SHIPPED / "models" / f"{model}.yaml"
     return SHIPPED / f"{dataset.name if dataset.ships else OWN}.yaml"
 
 
 def _with_directions(values: Any) -> Any:
-    """Objectives may be given by their metric's name alone: its entry knows the direction."""
+    """Add the directions of objectives that are given by their metric's name alone: its entry knows them."""
     if not isinstance(values, dict):
         return values  # wrong: validation names it
     named = dict(values)

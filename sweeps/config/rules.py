@@ -12,7 +12,7 @@ from tsvan.validation import UserError, nearest
 
 
 def checked(config: SweepConfig, where: str) -> SweepConfig:
-    """The config, if it is sound as a whole.
+    """Return the config, if it is sound as a whole.
 
     Args:
         config: whose single values are valid.

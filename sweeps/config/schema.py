@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, config=STRICT)
 class Prior:
-    """What a setting is drawn from: uniform in [low, high] (log: in its logarithm), or one of `values`."""
+    """The prior that a setting is drawn from: uniform in [low, high] (log: in its logarithm), or one of `values`."""
 
     low: int | float | None = None
     high: int | float | None = None
@@ -43,7 +43,7 @@ class Prior:
 
 @dataclass(frozen=True, config=STRICT)
 class Objective:
-    """What a trial is judged by: which of two scores is better is decided here, and nowhere else.
+    """The objective that a trial is judged by: which of two scores is better is decided here, and nowhere else.
 
     The metric `auto` stands for the first of the dataset's own order that sees motion; once the scorer is there, that
     one takes its place (sweeps/objective.py).
@@ -54,7 +54,7 @@ class Objective:
 
     @property
     def auto(self) -> bool:
-        """Whether the metric is still to be chosen."""
+        """Tell whether the metric is still to be chosen."""
         return self.metric == AUTO
 
     @property
@@ -77,7 +77,7 @@ class Objective:
 
 @dataclass(frozen=True, config=STRICT)
 class SamplerConfig:
-    """How Optuna proposes. `startup_trials`: drawn at random before the model of `tpe` is used."""
+    """The way Optuna proposes. `startup_trials`: drawn at random before the model of `tpe` is used."""
 
     kind: Literal["tpe", "random", "qmc", "nsga2"] = "tpe"
     startup_trials: int = Field(default=10, ge=1, le=MOST_TRIALS)
@@ -94,7 +94,7 @@ class SchedulerConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class BudgetConfig:
-    """Length of a trial. `pretrain_iterations`: null scales the published number with `iterations`."""
+    """The length of a trial. `pretrain_iterations`: null scales the published number with `iterations`."""
 
     iterations: int = Field(default=500_000, ge=10, le=MOST_ITERATIONS)
     pretrain_iterations: int | None = Field(default=None, ge=0, le=MOST_ITERATIONS)
@@ -103,7 +103,7 @@ class BudgetConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class ResourcesConfig:
-    """What a trial gets. `workers`: trials at a time, null: as many as fit. `retries`: after a worker's death."""
+    """A trial's resources. `workers`: trials at a time, null: as many as fit. `retries`: after a worker's death."""
 
     workers: int | None = Field(default=None, ge=1, le=10_000)
     cpus_per_trial: int | None = Field(default=None, ge=1, le=10_000)
@@ -144,7 +144,7 @@ class ReportConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class ConfirmConfig:
-    """top_k > 1: the best k are retrained with `seeds` fresh seeds and ranked on the `confirm` group."""
+    """Retraining of the best k (top_k > 1) with `seeds` fresh seeds, to rank them on the `confirm` group."""
 
     top_k: int = Field(default=1, ge=1, le=MOST_SEEDS)
     seeds: int = Field(default=3, ge=1, le=MOST_SEEDS)
@@ -160,7 +160,7 @@ class FinalConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class SweepConfig:
-    """One study.
+    """The settings of one study.
 
     Args:
         dataset: name of the dataset whose clips and whose published settings these are.
@@ -195,17 +195,17 @@ class SweepConfig:
 
     @property
     def rules(self) -> DatasetRules:
-        """The dataset."""
+        """Return the dataset."""
         return self.own_dataset or rules(self.dataset)
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
-        """One or two."""
+        """Return the one or two objectives."""
         return (self.objective,) if self.second_objective is None else (self.objective, self.second_objective)
 
     @property
     def base(self) -> TrainConfig:
-        """The published row at this study's budget with its fixed settings: every trial starts from it."""
+        """Return the published row at this study's budget with its fixed settings: every trial starts from it."""
         row, pretrain = self.published.scaled(self.budget.iterations), self.budget.pretrain_iterations
         length = {} if pretrain is None else {"schedule.pretrain_iterations": pretrain}
         row = row.with_settings(length, "budget") if length else row
@@ -213,12 +213,12 @@ class SweepConfig:
 
     @property
     def published(self) -> TrainConfig:
-        """The published row of the model for the dataset, at its own budget."""
+        """Return the published row of the model for the dataset, at its own budget."""
         return published(self.rules, self.model)
 
     @property
     def scorer(self) -> ScorerConfig:
-        """The published training of the dataset's scorer with this study's changes."""
+        """Return the published training of the dataset's scorer with this study's changes."""
         row = cast(dict[str, Any], _plain(asdict(published_scorer(self.rules, self.scoring.heads))))
         return build(ScorerConfig, {**row, **self.scoring.classifier}, "scoring.classifier")
 
@@ -228,7 +228,7 @@ class SweepConfig:
         return group_size(group, num_classes) if asked is None else asked
 
     def to_dict(self) -> dict[str, Any]:
-        """Nested plain values, as written to `study.yaml`."""
+        """Return nested plain values, as written to `study.yaml`."""
         values = cast(dict[str, Any], _plain(asdict(self)))
         if self.own_dataset is None:
             del values["own_dataset"]  # so that studies of the datasets that ship read as they always did

@@ -21,12 +21,12 @@ NEAREST = "{}, nearest in the space"
 
 
 def distributions(config: SweepConfig) -> dict[str, BaseDistribution]:
-    """The space as Optuna knows it, in the YAML's order."""
+    """Return the space as Optuna knows it, in the YAML's order."""
     return {name: _distribution(prior) for name, prior in config.space.items()}
 
 
 def train_config(config: SweepConfig, params: dict[str, Any], seed: int) -> TrainConfig:
-    """A trial's full settings: the study's base, changed by what was drawn.
+    """Build a trial's full settings: the study's base, changed by what was drawn.
 
     Args:
         config: the study.
@@ -40,7 +40,7 @@ def train_config(config: SweepConfig, params: dict[str, Any], seed: int) -> Trai
 
 
 def derived(train: TrainConfig) -> dict[str, Any]:
-    """Everything that is set, by plain name, and what follows from it: what a trial logs as parameters."""
+    """Return all that is set, by plain name, and what follows from it: what a trial logs as parameters."""
     values: dict[str, Any] = {}
     for key, value in train.to_dict().items():
         values.update(value if isinstance(value, dict) else {key: value})
@@ -53,7 +53,7 @@ def describe(train: TrainConfig) -> str:
 
 
 def published_params(config: SweepConfig) -> tuple[dict[str, Any], str]:
-    """The published row as a point of the space: the first trial.
+    """Return the published row as a point of the space: the first trial.
 
     Returns:
         The parameters, and the row's name, or NEAREST where the study's (narrowed) space does not hold the row.
@@ -65,13 +65,13 @@ def published_params(config: SweepConfig) -> tuple[dict[str, Any], str]:
 
 
 def params_of(config: SweepConfig, train: TrainConfig) -> dict[str, Any]:
-    """The swept settings of a training run, as its place in the space."""
+    """Return the swept settings of a training run, as its place in the space."""
     values = derived(train)
     return {name: values[name] for name in config.space}
 
 
 def grid_size(config: SweepConfig) -> str:
-    """The space in a line: `lambda2 [3, 8], ngf {16, 32}`."""
+    """Say the space in a line: `lambda2 [3, 8], ngf {16, 32}`."""
     parts = []
     for name, prior in config.space.items():
         values = prior.values
@@ -81,7 +81,7 @@ def grid_size(config: SweepConfig) -> str:
 
 
 def largest(config: SweepConfig) -> TrainConfig:
-    """The configuration of the space that needs most memory: the widest maps and latents."""
+    """Return the configuration of the space that needs most memory: the widest maps and latents."""
     wide = {}
     for name in config.base.widths:
         prior = config.space.get(name)
@@ -91,7 +91,7 @@ def largest(config: SweepConfig) -> TrainConfig:
 
 
 def check(config: SweepConfig, where: str) -> None:
-    """Every point of the space must be a valid training run.
+    """Check that every point of the space is a valid training run.
 
     Args:
         config: whose priors are valid one by one.
@@ -122,7 +122,7 @@ def _try(config: SweepConfig, params: dict[str, Any], where: str) -> None:
 
 
 def _extremes(prior: Prior) -> tuple[Any, ...]:
-    """As they are drawn."""
+    """Return the extremes of a prior, as they are drawn; of one with `values` all of them."""
     if prior.values is not None:
         return prior.values
     assert prior.low is not None

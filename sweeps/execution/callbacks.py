@@ -24,7 +24,7 @@ SAVE_S = 600.0
 
 
 class JobCallback(tune.Callback):
-    """Hears of jobs, where Ray tells of its trials. Each start, score and end is told once.
+    """A callback that hears of jobs where Ray tells of its trials. Each start, score and end is told once.
 
     Args:
         registry: which of Ray's trials is which job.
@@ -36,18 +36,18 @@ class JobCallback(tune.Callback):
 
     @abstractmethod
     def started(self, job: Job) -> None:
-        """A job's worker has begun."""
+        """Hear that a job's worker has begun."""
 
     @abstractmethod
     def scored(self, job: Job, point: Point) -> None:
-        """A job was scored."""
+        """Hear that a job was scored."""
 
     @abstractmethod
     def ended(self, job: Job, outcome: Outcome) -> None:
-        """A job has ended."""
+        """Hear that a job has ended."""
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Ray calls it again for a worker that takes the place of a dead one."""
+        """Tell of a job's start, once, as Ray calls this again for a worker in the place of a dead one."""
         if trial.trial_id not in self._started:
             self._started.add(trial.trial_id)
             self._registry.guarded(None, self.started, self._registry.job(trial.trial_id))
@@ -55,45 +55,45 @@ class JobCallback(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """A step's result, with a score in it or the last."""
+        """Tell of the score in a step's result; the last result of a job holds none."""
         point, registry = read_point(result), self._registry
         if point is not None:
             registry.guarded(None, self.scored, registry.job(trial.trial_id), point)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """The searcher has settled what became of the job."""
+        """Tell of a job's end, now that the searcher has settled what became of it."""
         registry, outcome = self._registry, self._registry.outcome(trial.trial_id)
         if outcome is not None:
             self.on_trial_start(iteration, trials, trial)  # should it have ended before Ray began with it
             registry.guarded(None, self.ended, registry.job(trial.trial_id), outcome)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """As above, and its worker died or raised."""
+        """Tell of a job's end, as `on_trial_complete` does, where its worker died or raised."""
         self.on_trial_complete(iteration, trials, trial)
 
 
 class UploadCallback(JobCallback):
-    """Tells the uploader."""
+    """A callback that tells the uploader of jobs."""
 
     def __init__(self, registry: JobRegistry, uploader: Uploader) -> None:
         super().__init__(registry)
         self._uploader = uploader
 
     def started(self, job: Job) -> None:
-        """A job's worker has begun."""
+        """Tell the uploader that a job's worker has begun."""
         self._uploader.started(job)
 
     def scored(self, job: Job, point: Point) -> None:
-        """A job was scored."""
+        """Tell the uploader that a job was scored."""
         self._uploader.scored(job, point)
 
     def ended(self, job: Job, outcome: Outcome) -> None:
-        """A job has ended."""
+        """Tell the uploader that a job has ended."""
         self._uploader.ended(job, outcome)
 
 
 class TableCallback(JobCallback):
-    """Shows jobs, and the lines that their workers have for people, in the terminal."""
+    """A callback that shows jobs, and the lines that their workers have for people, in the terminal."""
 
     def __init__(self, registry: JobRegistry, table: LiveTable) -> None:
         super().__init__(registry)
@@ -102,26 +102,26 @@ class TableCallback(JobCallback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """A step's result, with a score in it or the last."""
+        """Show the lines for people in a step's result, then its score; the last result of a job holds none."""
         for line in str(result.get(NOTES, "")).splitlines():
             self._table.say(f"  {self._registry.job(trial.trial_id).name}: {line}")
         super().on_trial_result(iteration, trials, trial, result, **info)
 
     def started(self, job: Job) -> None:
-        """A job's worker has begun."""
+        """Show that a job's worker has begun."""
         self._table.started(job)
 
     def scored(self, job: Job, point: Point) -> None:
-        """A job was scored."""
+        """Show that a job was scored."""
         self._table.scored(job, point)
 
     def ended(self, job: Job, outcome: Outcome) -> None:
-        """A job has ended."""
+        """Show that a job has ended."""
         self._table.ended(job, outcome)
 
 
 class WatchCallback(tune.Callback):
-    """Ends Ray Tune's loop when the cluster is lost, or when the machine has no memory left.
+    """A callback that ends Ray Tune's loop when the cluster is lost, or when the machine has no memory left.
 
     Args:
         watch: of the cluster.
@@ -134,7 +134,7 @@ class WatchCallback(tune.Callback):
         self._stop_by: float | None = None
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Ray calls it ten times a second.
+        """End the loop where there is reason to; Ray calls this ten times a second.
 
         Raises:
             ClusterLost: Ray's own processes are gone.

@@ -1,4 +1,4 @@
-"""Whether Ray's own processes live: the cluster's store (GCS) and this machine's raylet are asked for a connection.
+"""The watch over Ray's own processes: the cluster's store (GCS) and this machine's raylet are asked for a connection.
 
 Ray itself waits for a dead raylet for ever, and ends the whole process a minute after the GCS has died.
 """
@@ -27,7 +27,7 @@ Place = tuple[str, int]
 
 
 class ClusterWatch:
-    """Asks Ray's processes for a connection every second, in a thread.
+    """A thread that asks Ray's processes for a connection every second.
 
     Args:
         places: what answers there -> host and port.
@@ -62,11 +62,11 @@ class ClusterWatch:
         return cls(places, own)
 
     def start(self) -> None:
-        """Begin."""
+        """Begin to ask, in the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Ask no more."""
+        """Stop asking."""
         self._closed.set()
 
     def join(self) -> None:
@@ -74,17 +74,17 @@ class ClusterWatch:
         self._thread.join()
 
     def answers(self) -> bool:
-        """Ask all now; False: one does not answer."""
+        """Ask all places now and tell whether every one answers."""
         return not self.lost and all(_answers(place) for place in self._places.values())
 
     def raise_if_lost(self) -> None:
-        """Raises ClusterLost."""
+        """Raise ClusterLost if the cluster is lost."""
         if self.lost:
             self._heard.set()
             raise ClusterLost(self.lost)
 
     def check(self) -> None:
-        """Ask all now, and wait until a silence has lasted long enough or is over.
+        """Ask all places now, and wait until a silence has lasted long enough or is over.
 
         Raises:
             ClusterLost: it lasted.
@@ -93,7 +93,7 @@ class ClusterWatch:
             raise ClusterLost(self.lost)
 
     def await_verdict(self) -> bool:
-        """As `check`; True: the cluster is lost."""
+        """Ask and wait as `check` does, and tell whether the cluster is lost."""
         deadline = time.monotonic() + self._patience_s + 2 * _KNOCK_S
         while not self.lost and not self.answers() and time.monotonic() < deadline:
             time.sleep(0.1)

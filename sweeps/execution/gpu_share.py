@@ -28,7 +28,7 @@ _CONTEXT_BYTES = 600 * 2**20  # of a process on a GPU before it allocates anythi
 
 
 def gpu_share(config: SweepConfig, paths: StudyPaths) -> float:
-    """GPU share of a trial: as asked for, or 1/n such that n of the largest configuration fit."""
+    """Return the GPU share of a trial: as asked for, or 1/n such that n of the largest configuration fit."""
     asked = config.resources.gpus_per_trial
     if not isinstance(asked, str):
         return asked
@@ -42,7 +42,7 @@ def gpu_share(config: SweepConfig, paths: StudyPaths) -> float:
 
 
 def _measure(config: SweepConfig, paths: StudyPaths) -> int:
-    """Peak bytes that PyTorch takes for a short run of the largest configuration, its score included."""
+    """Measure the peak bytes that PyTorch takes for a short run of the largest configuration, its score included."""
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_reserved()

@@ -33,7 +33,7 @@ _UP = "Ray runtime started"
 
 @dataclass(frozen=True)
 class Head:
-    """Ray's process of our own cluster.
+    """The process of Ray that runs our own cluster.
 
     Args:
         process: Ray's own command; the cluster ends with it.
@@ -84,7 +84,7 @@ def running_head(slots: Slots) -> Iterator[Head]:
 
 
 def importable_in_workers() -> None:
-    """Workers start elsewhere; let them find this project as this process does."""
+    """Let workers, which start elsewhere, find this project as this process does."""
     here = str(Path(__file__).resolve().parents[2])
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if here not in paths:
@@ -92,7 +92,7 @@ def importable_in_workers() -> None:
 
 
 def own_folder() -> tuple[Path, IO[str]]:
-    """A folder for Ray's sockets and logs, and the lock that says that its driver lives; folders of the dead go."""
+    """Make a folder for Ray's sockets and logs, with the lock that says that its driver lives; remove the dead's."""
     base = _temporary_folder()
     for folder in Path(base).glob("tsvan-*"):
         _remove_dead(folder)
@@ -104,7 +104,7 @@ def own_folder() -> tuple[Path, IO[str]]:
 
 
 def _temporary_folder() -> str:
-    """Raises UserError: there is no folder in which Ray's sockets have short enough names."""
+    """Find a folder in which Ray's sockets have short enough names. Raises UserError: there is none."""
     usable = [base for base in (tempfile.gettempdir(), "/tmp", "/dev/shm") if len(base) <= _LONGEST_SOCKET - _BELOW]
     found = next((base for base in usable if os.access(base, os.W_OK | os.X_OK)), None)
     if found is None:

@@ -63,7 +63,7 @@ class JobRegistry:
         self._requeues: Counter[str] = Counter()
 
     def closed(self) -> bool:
-        """Whether nothing more is handed out."""
+        """Tell whether nothing more is handed out."""
         return bool(self.problem) or self.stop.exists()
 
     def take(self, trial_id: str, following: Callable[[], Job | None]) -> Job | None:
@@ -82,19 +82,19 @@ class JobRegistry:
         return job
 
     def job(self, trial_id: str) -> Job:
-        """The job of one of Ray's trials, also after its end."""
+        """Return the job of one of Ray's trials, also after its end."""
         return self._last[trial_id]
 
     def is_running(self, trial_id: str) -> bool:
-        """Whether a trial of Ray's has a job in its hands."""
+        """Tell whether a trial of Ray's has a job in its hands."""
         return trial_id in self._running
 
     def running(self) -> list[Job]:
-        """The jobs in Ray's hands."""
+        """List the jobs in Ray's hands."""
         return [entry.job for entry in self._running.values()]
 
     def score(self, trial_id: str, point: Point) -> bool:
-        """Note a score; True: it is new, the job got further than it ever was."""
+        """Note a score, and tell whether it is new, so that the job got further than it ever was."""
         entry = self._running[trial_id]
         entry.point = point
         new = point.iteration > self._furthest.get(entry.job.name, 0)
@@ -143,7 +143,7 @@ class JobRegistry:
         return outcome
 
     def outcome(self, trial_id: str) -> Outcome | None:
-        """How the job of one of Ray's trials ended; None: it has not."""
+        """Return how the job of one of Ray's trials ended; None: it has not."""
         return self._ended.get(trial_id)
 
     def give_up(self, problem: str) -> None:
@@ -183,7 +183,7 @@ class JobRegistry:
         self._running[trial_id].blameless = True
 
     def bring_back_aside(self) -> None:
-        """The others have ended: who ran out of memory goes on with a device to itself."""
+        """Bring back the jobs that ran out of memory, as the others have ended: each with a device to itself."""
         self.again += [replace(job, larger_share=True) for job in self.aside]
         self.aside = []
 
@@ -197,7 +197,7 @@ class JobRegistry:
         return new
 
     def _decide(self, entry: _Running, error: bool) -> Outcome | None:
-        """The end of a job whose worker wrote none."""
+        """Decide the end of a job whose worker wrote none; None: it goes on later."""
         job, point = entry.job, entry.point or Point(0, {})
         faults = memory_faults(job.paths)
         if entry.stopped:
@@ -222,7 +222,7 @@ class JobRegistry:
 
 
 def why(job: Job, error: bool) -> str:
-    """Why a job's worker came back without an end, in a line."""
+    """Say in a line why a job's worker came back without an end."""
     if not error:
         return "ended without an outcome"
     text = job.paths.error.read_text().strip() if job.paths.error.exists() else ""

@@ -36,7 +36,7 @@ from ray import tune  # isort: skip
 
 
 class JobRunner:
-    """Runs a searcher's jobs on the cluster that is connected.
+    """A runner of a searcher's jobs on the cluster that is connected.
 
     Args:
         searcher: hands out jobs and hears of their ends.
@@ -171,7 +171,7 @@ class JobRunner:
 
 
 def _whole_devices(slots: Slots) -> Slots:
-    """The largest share there is: a GPU each, or without GPUs all cores of a machine."""
+    """Return the largest share there is: a GPU each, or without GPUs all cores of a machine."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     if slots.gpus > 0:
         share = max(slots.gpus, 1.0)

@@ -53,16 +53,16 @@ class MemoryPressure(Exception):
 
     @property
     def by_workers(self) -> bool:
-        """Whether our workers together took most of it, so that fewer at a time would do."""
+        """Tell whether our workers together took most of the memory, so that fewer at a time would do."""
         return self.total_gib > 0 and self.workers_gib > self.total_gib / 2
 
     def is_to_blame(self, victim: Victim) -> bool:
-        """Whether a worker alone took more than half of the memory."""
+        """Tell whether a worker alone took more than half of the memory."""
         return self.total_gib > 0 and victim.used_gib > self.total_gib / 2
 
 
 def read_pressure(text: str) -> MemoryPressure | None:
-    """What Ray says of a worker's death, if its memory monitor killed it."""
+    """Read what Ray says of a worker's death, if its memory monitor killed it; None: it did not."""
     if not any(sign in text for sign in _SIGNS):
         return None
     limit = _LIMIT.search(text)
@@ -72,7 +72,7 @@ def read_pressure(text: str) -> MemoryPressure | None:
 
 
 def pressure_in(error: BaseException) -> MemoryPressure | None:
-    """The pressure that an exception out of Ray Tune's loop tells of, or what caused it."""
+    """Find the pressure that an exception out of Ray Tune's loop tells of, or what caused it; None: none does."""
     link: BaseException | None = error
     while link is not None:
         if isinstance(link, MemoryPressure):
@@ -84,7 +84,7 @@ def pressure_in(error: BaseException) -> MemoryPressure | None:
 
 
 def memory_in_use() -> tuple[float, float]:
-    """GiB in use and in all, as Ray's monitor counts: of the machine, or of the container where that has less."""
+    """Return GiB in use and in all, as Ray's monitor counts: of the machine, or of a container that has less."""
     machine = psutil.virtual_memory()
     used, total = float(machine.total - machine.available), float(machine.total)
     limit, taken = _container()
@@ -124,7 +124,7 @@ def pause(seconds: float, stopped: Callable[[], bool]) -> None:
 
 
 def _container() -> tuple[float, float]:
-    """Limit and use of the control group in bytes; zeros: there is none."""
+    """Read limit and use of the control group, in bytes; zeros: there is none."""
     for limit, use, inactive in (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),

@@ -16,7 +16,7 @@ Body = Callable[[Job, Callable[[], bool]], Iterator[Point]]
 
 
 class Ahead:
-    """Runs a job's body in a thread.
+    """A thread that runs a job's body.
 
     Args:
         body: does the work.
@@ -34,7 +34,7 @@ class Ahead:
         self._thread.start()
 
     def next(self) -> Point | None:
-        """The next point; asking for it is the answer to the one before: go on. None: the job has ended.
+        """Return the next point; None: the job has ended. Asking for it is the answer to the one before: go on.
 
         Raises:
             Exception: what the body raised, `Interrupted` too.
@@ -48,7 +48,7 @@ class Ahead:
         return made
 
     def leave(self) -> None:
-        """Nobody reads on: end the thread. The body is asked to stop; what it still makes is dropped."""
+        """End the thread, as nobody reads on. The body is asked to stop; what it still makes is dropped."""
         self._left = True
         self._answers.release()
         self._thread.join()

@@ -25,7 +25,7 @@ _QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False
 
 @contextmanager
 def own_cluster(slots: Slots) -> Iterator[ClusterWatch]:
-    """A cluster on this machine, with `slots`, that ends with the block.
+    """Start a cluster on this machine, with `slots`, that ends with the block, and connect to it.
 
     Raises:
         UserError: it does not start.
@@ -36,7 +36,7 @@ def own_cluster(slots: Slots) -> Iterator[ClusterWatch]:
 
 @contextmanager
 def connected_to(head: Head) -> Iterator[ClusterWatch]:
-    """The connection to our own cluster, which is being started.
+    """Connect to our own cluster, which is being started, for the block.
 
     Raises:
         UserError: it does not start.
@@ -52,7 +52,7 @@ def connected_to(head: Head) -> Iterator[ClusterWatch]:
 
 @contextmanager
 def joined_cluster(address: str) -> Iterator[ClusterWatch]:
-    """The connection to somebody's cluster.
+    """Connect to somebody's cluster, for the block.
 
     Raises:
         UserError: nothing answers at `address`.
@@ -73,12 +73,12 @@ def joined_cluster(address: str) -> Iterator[ClusterWatch]:
 
 
 def num_nodes() -> int:
-    """Machines in the cluster."""
+    """Count the machines in the cluster."""
     return sum(bool(node["Alive"]) for node in ray.nodes())  # type: ignore[no-untyped-call]
 
 
 def cluster_resources() -> dict[str, float]:
-    """`CPU`, `GPU` of the cluster."""
+    """Return how much `CPU` and `GPU` the cluster has."""
     found = ray.cluster_resources()  # type: ignore[no-untyped-call]
     return {name: float(found.get(name, 0)) for name in ("CPU", "GPU")}
 
@@ -112,7 +112,7 @@ def _deadline(address: str) -> Iterator[None]:
 
 
 def _knock(address: str) -> None:
-    """Ray itself tries for minutes where nobody answers. Raises OSError."""
+    """Ask an address for a connection, as Ray itself tries for minutes where nobody answers. Raises OSError."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host, int(port)), timeout=_CONNECT_TIMEOUT_S).close()

@@ -55,7 +55,7 @@ def join(address: str, config: SweepConfig, uri: str, stack: ExitStack) -> Clust
 
 
 def check_share(config: SweepConfig, gpus: float, where: str) -> None:
-    """Raises UserError when a trial is to have more GPUs than there are: it would wait for ever."""
+    """Refuse, with a UserError, to let a trial have more GPUs than there are: it would wait for ever."""
     share = config.resources.gpus_per_trial
     if not isinstance(share, str) and share > gpus:
         raise UserError(f"resources.gpus_per_trial is {share:g}, but {where} has {gpus:g} GPU(s); use auto or less")
@@ -101,7 +101,7 @@ class Workers:
         self._run(searcher, rule, signals)
 
     def run_jobs(self, jobs: tuple[Job, ...], signals: StopSignals) -> None:
-        """Run a fixed list of jobs. Raises as above."""
+        """Run a fixed list of jobs. Raises as `run_sweep` does."""
 
         def searcher(registry: JobRegistry) -> JobSearcher:
             from sweeps.execution.searchers import RerunSearcher

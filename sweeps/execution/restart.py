@@ -14,7 +14,7 @@ _COUNT = "TSVAN_RESTARTS"
 
 
 def num_restarts() -> int:
-    """How often this command has replaced itself."""
+    """Return how often this command has replaced itself."""
     text = os.environ.get(_COUNT, "0")
     return int(text) if text.isdecimal() else 0
 

@@ -17,7 +17,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # isort: skip
 
 
 class EarlyStoppingScheduler(FIFOScheduler):
-    """Decides at every score whether a trial goes on; starts them in the order in which they come.
+    """A scheduler that judges a trial at every score, and starts trials in the order in which they come.
 
     Args:
         registry: which of Ray's trials is which job.
@@ -31,7 +31,7 @@ class EarlyStoppingScheduler(FIFOScheduler):
         """Why a worker was killed before it began, if the machine had no memory left."""
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """Go on or stop."""
+        """Decide at a step's result whether the trial goes on or stops."""
         registry, point = self._registry, read_point(result)
         if registry.problem:
             return str(TrialScheduler.STOP)
@@ -73,7 +73,7 @@ class EarlyStoppingScheduler(FIFOScheduler):
 
 
 def _last_error(trial: Trial) -> str:
-    """What Ray wrote of a trial's last failure."""
+    """Read what Ray wrote of a trial's last failure."""
     file = trial.error_file
     text = Path(file).read_text() if file and Path(file).exists() else ""
     return text.rpartition("Failure #")[2]

@@ -18,7 +18,7 @@ from ray.tune.search import Searcher  # isort: skip
 
 
 class JobSearcher(Searcher):
-    """Suggests jobs as Ray's configs and settles what became of them.
+    """A searcher that suggests jobs as Ray's configs and settles what became of them.
 
     Args:
         registry: which of Ray's trials is which job.
@@ -30,18 +30,18 @@ class JobSearcher(Searcher):
 
     @abstractmethod
     def following(self) -> Job | None:
-        """The next new job; None: no more."""
+        """Return the next new job; None: no more."""
 
     def finished(self, job: Job, outcome: Outcome) -> None:
         """Hear of a job's end, which is on disk."""
 
     def suggest(self, trial_id: str) -> Any:
-        """A job's file as Ray's config."""
+        """Hand out the next job: its file, as Ray's config."""
         job = self.registry.guarded(None, self.registry.take, trial_id, self.following)
         return Searcher.FINISHED if job is None else {"job": str(job.paths.job)}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """The scheduler has judged the score."""
+        """Hear of a score that the scheduler has judged."""
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Settle what became of the job."""
@@ -56,17 +56,17 @@ class JobSearcher(Searcher):
             registry.guarded(None, settle)
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the study's own files are the truth."""
+        """Save nothing: the study's own files are the truth."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing, as above."""
+        """Restore nothing: the study's own files are the truth."""
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
-        """Nothing, as above."""
+        """Save nothing: the study's own files are the truth."""
 
 
 class QueueSearcher(JobSearcher):
-    """Asks the Optuna study for trials and tells it their scores and ends.
+    """A searcher that asks the Optuna study for trials and tells it their scores and ends.
 
     Args:
         registry: which of Ray's trials is which job.
@@ -78,7 +78,7 @@ class QueueSearcher(JobSearcher):
         self._queue = queue
 
     def following(self) -> Job | None:
-        """What a death left unfinished, then what Optuna draws."""
+        """Return what a death left unfinished, then what Optuna draws; None: no more."""
         return self._queue.next()
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -93,7 +93,7 @@ class QueueSearcher(JobSearcher):
 
 
 class RerunSearcher(JobSearcher):
-    """Hands out a fixed list of jobs. Their folders say it all.
+    """A searcher that hands out a fixed list of jobs. Their folders say it all.
 
     Args:
         registry: which of Ray's trials is which job.
@@ -105,7 +105,7 @@ class RerunSearcher(JobSearcher):
         self._waiting = list(jobs)
 
     def following(self) -> Job | None:
-        """The next of the list."""
+        """Hand out the next job of the list; None: no more."""
         if not self._waiting:
             return None
         job = self._waiting.pop(0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Slots:
-    """The shares of a cluster.
+    """The shares of a cluster: how many jobs run at a time, and what each gets.
 
     Args:
         workers: jobs at a time.

@@ -9,7 +9,7 @@ import torch
 
 
 class Meter:
-    """Use of processor and memory since it was read last; names as in MLflow's own monitor.
+    """A meter of the use of processor and memory since it was read last; names as in MLflow's own monitor.
 
     Args:
         device: that the job trains on.
@@ -21,7 +21,7 @@ class Meter:
         psutil.cpu_percent()
 
     def read(self) -> dict[str, float]:
-        """Metric -> value; percentages are means since the last call, that of the process is of one core."""
+        """Return metric -> value; percentages are means since the last call, that of the process is of one core."""
         memory = psutil.virtual_memory()
         values = {
             "system/cpu_utilization_percentage": psutil.cpu_percent(),

@@ -138,7 +138,7 @@ def _train(
 
 
 def score_group(job: Job, trainer: Trainer) -> Point:
-    """Generate the job's sample group, score it, keep samples to look at."""
+    """Generate the job's sample group, score it, and keep samples to look at."""
     group = sample_group(job.group, trainer.num_classes, job.num_clips)
     if group.name == SEALED:
         look(Path(job.seal), trainer.config, job.paths.looks)
@@ -165,12 +165,12 @@ def _generated(job: Job, trainer: Trainer, group: SampleGroup) -> Iterator[Tenso
 
 
 def _share(job: Job) -> float:
-    """Of the device's memory, that the job may use."""
+    """Return the share of the device's memory that the job may use."""
     return 1.0 if job.larger_share else job.memory_share
 
 
 def write_samples(stem: Path, clips: Tensor) -> None:
-    """(N, 3, T, H, W) in [-1, 1] -> `stem`.mp4, all clips side by side, and `stem`.png, one clip a row."""
+    """Write clips, (N, 3, T, H, W) in [-1, 1], to `stem`.mp4, all side by side, and `stem`.png, one clip a row."""
     pixels = video.to_uint8(clips)
     columns = math.ceil(math.sqrt(len(pixels)))
     video.write_mp4(stem.with_suffix(".mp4"), video.mosaic(pixels, columns), scale=2)
@@ -192,7 +192,7 @@ def _refuse_nan(point: Point, job: Job) -> None:
 
 
 def _keep_networks(trainer: Trainer) -> None:
-    """A job that is complete needs no optimiser states: a third of the size."""
+    """Keep the networks alone: a job that is complete needs no optimiser states, and this is a third of the size."""
     folder = trainer.folder / "checkpoints"
     kept = save(replace(trainer.snapshot(), optimisers={}), folder, keep=3)
     for path in list_checkpoints(folder):

@@ -34,7 +34,7 @@ _ORPHAN_S = 60.0
 
 
 class JobActor(tune.Trainable):
-    """A worker process."""
+    """A worker process, which takes one job after the other."""
 
     def setup(self, config: dict[str, Any]) -> None:
         """Remember the job; the work begins in `step`, so that every failure is a failure of a step."""
@@ -110,17 +110,17 @@ class JobActor(tune.Trainable):
 
 
 def read_point(result: dict[str, Any]) -> Point | None:
-    """The score in a step's result."""
+    """Read the score in a step's result; None: it holds none."""
     return Point(*json.loads(result[POINT])) if POINT in result else None
 
 
 def read_outcome(result: dict[str, Any]) -> Outcome | None:
-    """The job's end in its worker's last result."""
+    """Read the job's end in its worker's last result; None: it holds none."""
     return Outcome(**json.loads(result[OUTCOME])) if OUTCOME in result else None
 
 
 def note_memory(job: Job, reason: str) -> None:
-    """One line more in the job's list of memory faults."""
+    """Add a line to the job's list of memory faults."""
     with open(job.paths.memory, "a", encoding="utf-8") as file:
         file.write(reason + "\n")
 
@@ -161,7 +161,7 @@ def _signed(lock: IO[str]) -> IO[str]:
 
 
 def claimed_by(job: Job) -> int:
-    """Process id of the worker that claimed the job last; 0: none did."""
+    """Return the process id of the worker that claimed the job last; 0: none did."""
     text = job.paths.lock.read_text() if job.paths.lock.exists() else ""
     return int(text) if text.isdecimal() else 0
 

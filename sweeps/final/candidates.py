@@ -37,18 +37,18 @@ class Candidate:
 
     @property
     def key(self) -> str:
-        """Eight hex digits of its settings' hash: equal settings share their runs."""
+        """Return eight hex digits of its settings' hash: equal settings share their runs."""
         return self.config.settings_hash[:8]
 
 
 def published_candidate(config: SweepConfig, study: optuna.Study | None) -> Candidate:
-    """The rival: the published row (in a narrowed space its nearest point, the study's first trial)."""
+    """Return the rival: the published row (in a narrowed space its nearest point, the study's first trial)."""
     params, origin = published_params(config)
     return from_sweep(Candidate("published", train_config(config, params, 0), origin), config, study)
 
 
 def best_candidates(config: SweepConfig, study: optuna.Study, count: int) -> list[Candidate]:
-    """The sweep's best completed trials, best first; of a Pareto study the front, ordered by the first objective."""
+    """Rank the sweep's best completed trials, best first; of a Pareto study the front, by the first objective."""
     complete = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
     if config.second_objective is not None:
         front = {trial.number for trial in study.best_trials}
@@ -58,7 +58,7 @@ def best_candidates(config: SweepConfig, study: optuna.Study, count: int) -> lis
 
 
 def candidate_from_file(config: SweepConfig, file: Path) -> Candidate:
-    """A chosen config: nested as `config.yaml` of a trial, or flat as `lambda2: 5`. Its budget is the study's.
+    """Read a chosen config: nested as `config.yaml` of a trial, or flat as `lambda2: 5`. Its budget is the study's.
 
     Raises:
         UserError: unreadable, unknown settings, or another dataset.
@@ -79,13 +79,13 @@ def candidate_from_file(config: SweepConfig, file: Path) -> Candidate:
 
 
 def _at_budget(chosen: TrainConfig, base: TrainConfig) -> TrainConfig:
-    """A file's config at the study's budget: length and batch are the study's, the shape of the ramps the file's."""
+    """Put a file's config at the study's budget: the study's length and batch, the file's shape of the ramps."""
     settings = {**base.schedule.length, "batch_size": base.optimiser.batch_size, "seed": 0}
     return chosen.with_settings(settings, "the study's budget")
 
 
 def final_job(template: Job, candidate: Candidate, stage: str, place: int, seed: int, paths: StudyPaths) -> Job:
-    """A rerun at the full budget with a fresh seed, scored once, at its end.
+    """Build the job of a rerun at the full budget with a fresh seed, scored once, at its end.
 
     Args:
         template: a job of the sweep, for what all jobs share.
@@ -113,7 +113,7 @@ def _candidate(config: SweepConfig, trial: FrozenTrial) -> Candidate:
 
 
 def from_sweep(candidate: Candidate, config: SweepConfig, study: optuna.Study | None) -> Candidate:
-    """With the value that the same settings had in the sweep, if they completed there."""
+    """Return the candidate with the value that the same settings had in the sweep, if they completed there."""
     for trial in study.trials if study is not None else []:
         if trial.state == TrialState.COMPLETE and _candidate(config, trial).key == candidate.key:
             return replace(candidate, trial=trial.number, sweep_values=dict(trial.user_attrs.get("scores", {})))

@@ -38,7 +38,7 @@ class JobList:
 
     @classmethod
     def of(cls, jobs: Sequence[Job]) -> JobList:
-        """Look into the jobs' folders."""
+        """Look into the jobs' folders to tell the ended from those to run."""
         outcomes = [(job, Outcome.read(job.paths)) for job in jobs]
         return cls(
             tuple((job, outcome) for job, outcome in outcomes if outcome is not None),
@@ -48,7 +48,7 @@ class JobList:
 
 @dataclass(frozen=True)
 class Reported:
-    """A config's final numbers.
+    """The final numbers of a config.
 
     Args:
         role, origin, key, config, trial: as of the candidate.
@@ -74,14 +74,14 @@ class Reported:
 
 
     def by_seed(self, metric: str) -> dict[int, float]:
-        """Training seed -> value; a run that did not complete has none."""
+        """Return training seed -> value; a run that did not complete has none."""
         completed = [seed for seed in self.seeds if seed not in self.failed]
         values = self.scores[metric].values if metric in self.scores else []
         return dict(zip(completed, values, strict=False))
 
     @property
     def completed(self) -> list[TrialPaths]:
-        """Folders of the runs that completed, in the order of the seeds."""
+        """List the folders of the runs that completed, in the order of the seeds."""
         pairs = zip(self.seeds, self.folders, strict=True)
         return [TrialPaths(Path(folder)) for seed, folder in pairs if seed not in self.failed]
 
@@ -109,12 +109,12 @@ class FinalResult:
     confirm: dict[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return the result as plain values."""
         return asdict(self)
 
 
 def stage_seeds(config: SweepConfig, stage: str) -> list[int]:
-    """Fresh training seeds of a stage, the same for every config of it."""
+    """Derive the fresh training seeds of a stage, the same for every config of it."""
     counts = {
         "calibrate": config.calibrate.seeds,
         "confirm": config.final.confirm.seeds,
@@ -194,7 +194,7 @@ def _jobs(candidate: Candidate, stage: str, config: SweepConfig, template: Job, 
 
 
 def _completed(jobs: Sequence[Job]) -> dict[int, Outcome]:
-    """Outcomes of the seeds that completed, by place."""
+    """Read the outcomes of the seeds that completed, by place."""
     outcomes = {job.number: Outcome.read(job.paths) for job in jobs}
     return {
         place: outcome for place, outcome in outcomes.items() if outcome is not None and outcome.state == "complete"
@@ -230,14 +230,14 @@ def _bootstrap(paths: TrialPaths) -> dict[str, list[float]]:
 
 
 def _differences(winner: dict[int, Outcome], rival: dict[int, Outcome]) -> dict[str, Interval]:
-    """Paired by training seed: the same seed draws the same batches for both."""
+    """Pair the outcomes by training seed, metric by metric: the same seed draws the same batches for both."""
     sides = [_by_metric(outcomes) for outcomes in (winner, rival)]
     found = {name: paired(sides[0][name], sides[1][name]) for name in sorted(set(sides[0]) & set(sides[1]))}
     return {name: difference for name, difference in found.items() if difference is not None}
 
 
 def _by_metric(outcomes: dict[int, Outcome]) -> dict[str, dict[int, float]]:
-    """Metric -> place of the seed -> value."""
+    """Sort the outcomes' values into metric -> place of the seed -> value."""
     table: dict[str, dict[int, float]] = {}
     for place, outcome in outcomes.items():
         for name, value in outcome.values.items():
@@ -247,8 +247,8 @@ def _by_metric(outcomes: dict[int, Outcome]) -> dict[str, dict[int, float]]:
 
 
 def _write_choice(paths: StudyPaths, winner: Candidate, published: Candidate, seeds: int) -> None:
-    """Before `report` is looked at: what it is about. Every choice stays in the list; more seeds after a look are
-    another one, as whoever adds them has seen the verdict."""
+    """Write down what `report` is about, before it is looked at. Every choice stays in the list; more seeds after a
+    look are another one, as whoever adds them has seen the verdict."""
     rows = {"winner": winner, "published": published}
     write_down(
         paths.choice,

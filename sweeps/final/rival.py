@@ -19,7 +19,7 @@ from tsvan.validation import UserError
 
 @dataclass(frozen=True)
 class Rival:
-    """What another study found.
+    """The final numbers of another study.
 
     Args:
         folder: of that study.
@@ -103,7 +103,7 @@ def check_fair(rival: Rival, store_hash: str, scorer_hash: str, num_clips: int) 
 
 
 def against(winner: Reported, rival: Reported) -> dict[str, Interval]:
-    """Metric -> two-sample t interval of winner - rival over their training seeds.
+    """Compare two winners: metric -> two-sample t interval of winner - rival over their training seeds.
 
     Seeds pair nothing here: the two models draw differently from them.
     """

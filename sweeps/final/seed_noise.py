@@ -36,14 +36,14 @@ class NearBest:
     gflop: dict[int, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return the finding as plain values."""
         return asdict(self)
 
 
 def near_best(
     config: SweepConfig, noise: Noise | None, scores: Mapping[int, float], params: Mapping[int, dict[str, Any]]
 ) -> NearBest | None:
-    """Which trials stay in question; None: the noise is not known, or no trial is complete.
+    """Find which trials stay in question; None: the noise is not known, or no trial is complete.
 
     Args:
         scores: of the complete trials, by number.
@@ -58,7 +58,7 @@ def near_best(
 
 
 def seed_scores(paths: StudyPaths, metric: str, num_clips: int) -> dict[tuple[str, str], list[float]]:
-    """(stage, config's hash) -> the metric of each completed rerun of `num_clips` clips, by the reruns' own folders."""
+    """Read each completed rerun's metric, of `num_clips` clips, from its folder: (stage, config's hash) -> values."""
     groups: dict[tuple[str, str], list[float]] = {}
     for folder in map(TrialPaths, sorted(paths.root.glob("final/*"))):
         job, outcome = read_job(folder), Outcome.read(folder)
@@ -71,5 +71,5 @@ def seed_scores(paths: StudyPaths, metric: str, num_clips: int) -> dict[tuple[st
 
 
 def study_noise(paths: StudyPaths, metric: str, num_clips: int) -> Noise | None:
-    """The noise that a study measured in scores of `num_clips` clips; None: no config was trained with two seeds."""
+    """Return the noise that a study measured in scores of `num_clips` clips; None: no config has two seeds."""
     return measured_noise(seed_scores(paths, metric, num_clips))

@@ -32,7 +32,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Noise:
-    """How much a score differs between training seeds of one config.
+    """The noise between training seeds: how much a score differs between those of one config.
 
     Args:
         std: standard deviation, pooled over configs.
@@ -46,7 +46,7 @@ class Noise:
 
 
 def interval(values: Sequence[float]) -> Interval:
-    """Mean and 95% t interval (n - 1 degrees of freedom); one value has no interval."""
+    """Compute mean and 95% t interval (n - 1 degrees of freedom); one value has no interval."""
     from scipy import special  # `scipy.stats` has these too, but loads three times as long
 
     count = len(values)
@@ -58,7 +58,7 @@ def interval(values: Sequence[float]) -> Interval:
 
 
 def paired(one: Mapping[int, float], other: Mapping[int, float]) -> Interval | None:
-    """Interval of `one` - `other` over the seeds that both have; None: they share none.
+    """Compute the interval of `one` - `other` over the seeds that both have; None: they share none.
 
     Args:
         one, other: place of the seed -> score. The same seed draws the same batches and latents for both.
@@ -68,7 +68,7 @@ def paired(one: Mapping[int, float], other: Mapping[int, float]) -> Interval | N
 
 
 def two_sample(one: Sequence[float], other: Sequence[float]) -> Interval:
-    """95% t interval of the difference of two means from runs that nothing pairs (Welch's, of unequal variances).
+    """Compute the 95% t interval of the difference of two means of unpaired runs (Welch's, of unequal variances).
 
     Args:
         one, other: scores, one a training seed; with fewer than two on a side there is no interval.
@@ -91,7 +91,7 @@ def two_sample(one: Sequence[float], other: Sequence[float]) -> Interval:
 
 
 def pooled(groups: Sequence[Sequence[float]], source: str) -> Noise | None:
-    """The noise between seeds, from the scores of configs that were trained with several; None: none was.
+    """Pool the noise between seeds, from the scores of configs that were trained with several; None: none was.
 
     The configs share their seeds, so that their deviations may move together: the degrees of freedom are those of the
     one with most seeds alone.
@@ -105,8 +105,8 @@ def pooled(groups: Sequence[Sequence[float]], source: str) -> Noise | None:
 
 
 def measured_noise(groups: Mapping[tuple[str, str], Sequence[float]]) -> Noise | None:
-    """The noise between seeds as a study measured it: by its calibration, else by its `confirm` stage, of which only
-    the spread within each config is used and never which is better. Never by `report`: its more clips hide noise.
+    """Return the noise between seeds as a study measured it: by its calibration, else by its `confirm` stage, of which
+    only the spread within each config is used and never which is better. Never by `report`: its more clips hide noise.
 
     Args:
         groups: (stage, config) -> scores, one a training seed, each of as many clips as a trial's score.
@@ -121,7 +121,7 @@ def measured_noise(groups: Mapping[tuple[str, str], Sequence[float]]) -> Noise |
 def verdict(
     objective: Objective, difference: Interval | None, same: bool, lost: tuple[int, int] = (0, 0), seeds: int = 0
 ) -> str:
-    """Adopt or keep, in a line: `adopt` only where the whole interval of winner - published is on the better side.
+    """Say adopt or keep, in a line: `adopt` only where the whole interval of winner - published is on the better side.
 
     Args:
         same: winner and published row are the same settings.
@@ -144,7 +144,7 @@ def verdict(
 
 
 def shown(metric: str, value: Interval, sign: str = "") -> str:
-    """`+0.31 [0.12, 0.50]`: as many decimals as the interval's width tells apart; without one, four digits."""
+    """Write `+0.31 [0.12, 0.50]`: as many decimals as the interval's width tells apart; without one, four digits."""
     if value.low is None or value.high is None or metric in WITHOUT_INTERVAL:
         return f"{value.mean:{sign}.4g}"
     digits = f".{decimals(value)}f"
@@ -152,14 +152,14 @@ def shown(metric: str, value: Interval, sign: str = "") -> str:
 
 
 def decimals(value: Interval) -> int:
-    """How many the interval's width tells apart; four where it has none."""
+    """Return how many decimals the interval's width tells apart; four where it has none."""
     if value.low is None or value.high is None or value.high <= value.low:
         return 4
     return min(max(1 - math.floor(math.log10((value.high - value.low) / 2)), 0), 9)
 
 
 def indistinguishable(scores: Mapping[int, float], noise: Noise, objective: Objective) -> list[int]:
-    """The configs that can't be told from the best, best first: Hsu's multiple comparisons with the best.
+    """List the configs that can't be told from the best, best first: Hsu's multiple comparisons with the best.
 
     A config is left out when its score lies more than `margin` below the best one's. With probability 95% the truly
     best config is among those that stay, whichever it is and however many there are (J. C. Hsu, "Constrained
@@ -178,14 +178,14 @@ def indistinguishable(scores: Mapping[int, float], noise: Noise, objective: Obje
 
 
 def margin(configs: int, noise: Noise) -> float:
-    """How far below the best a score may lie and still be of the best config, in units of the score."""
+    """Return how far below the best a score may lie and still be of the best config, in units of the score."""
     return dunnett(configs - 1, noise.dof) * math.sqrt(2) * noise.std if configs > 1 else 0.0
 
 
 @cache
 def dunnett(comparisons: int, freedom: int, level: float = LEVEL) -> float:
-    """One-sided critical value of Dunnett's test: P(max_i (Z_i - Z_0) / (√2 S) <= d) = level, with independent
-    standard normal Z and freedom S² ~ chi². With one comparison it is Student's t quantile."""
+    """Compute the one-sided critical value of Dunnett's test: P(max_i (Z_i - Z_0) / (√2 S) <= d) = level, with
+    independent standard normal Z and freedom S² ~ chi². With one comparison it is Student's t quantile."""
     from scipy import optimize, special
 
     nodes, weights = np.polynomial.hermite_e.hermegauss(80)

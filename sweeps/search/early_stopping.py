@@ -18,13 +18,13 @@ SCORES_PER_TRIAL = 10
 
 
 def score_points(schedule: Schedule) -> tuple[int, ...]:
-    """Iterations at which a trial is scored: every tenth of the joint phase, counted from pre-training's end."""
+    """List the iterations at which a trial is scored: each tenth of the joint phase, from the end of pre-training."""
     steps = (math.ceil(schedule.iterations * k / SCORES_PER_TRIAL) for k in range(1, SCORES_PER_TRIAL + 1))
     return tuple(dict.fromkeys(schedule.pretrain_iterations + step for step in steps))
 
 
 def save_points(schedule: Schedule) -> tuple[int, ...]:
-    """Iterations at which a checkpoint is written: every score, and as often during pre-training."""
+    """List the iterations at which a checkpoint is written: every score, and as often during pre-training."""
     if schedule.pretrain_iterations == 0:
         return score_points(schedule)
     every = max(1, math.ceil(schedule.iterations / SCORES_PER_TRIAL))
@@ -32,7 +32,7 @@ def save_points(schedule: Schedule) -> tuple[int, ...]:
 
 
 def rung_points(schedule: Schedule, config: SchedulerConfig) -> tuple[int, ...]:
-    """The first score at or after each rung; none for `none`. The last score is no rung: nothing is left to save."""
+    """List the first score at or after each rung; none for `none`, and never the last: nothing is left to save."""
     if config.kind == "none":
         return ()
     points = score_points(schedule)
@@ -43,7 +43,7 @@ def rung_points(schedule: Schedule, config: SchedulerConfig) -> tuple[int, ...]:
 
 @dataclass
 class EarlyStoppingRule:
-    """Who goes on at a rung.
+    """The rule that says who goes on at a rung.
 
     Args:
         rungs: iterations, rising.
@@ -60,7 +60,7 @@ class EarlyStoppingRule:
 
     @classmethod
     def of(cls, schedule: Schedule, config: SchedulerConfig, objective: Objective) -> EarlyStoppingRule:
-        """The rule of a study."""
+        """Build the rule of a study."""
         rungs = rung_points(schedule, config)
         brackets = len(rungs) + 1 if config.kind == "hyperband" else 1
         return cls(rungs, config.reduction, objective, brackets)

@@ -98,13 +98,13 @@ def make_database(paths: StudyPaths, config: SweepConfig) -> int:
 
 
 def trial_numbers(paths: StudyPaths) -> list[int]:
-    """Trials that have a folder with a job in it."""
+    """List the trials that have a folder with a job in it."""
     folders = paths.root.glob("trials/*/job.json")
     return sorted(int(file.parent.name) for file in folders if file.parent.name.isdecimal())
 
 
 def attributes(job: Job, outcome: Outcome) -> dict[str, Any]:
-    """What Optuna's database holds of an ended trial beside its values."""
+    """Collect what Optuna's database holds of an ended trial beside its values."""
     attrs: dict[str, Any] = {
         "state": outcome.state,
         "iteration": outcome.iteration,
@@ -124,7 +124,7 @@ def run_of(folder: TrialPaths | StudyPaths) -> str | None:
 
 
 def _remembered(folder: TrialPaths, number: int, config: SweepConfig) -> FrozenTrial:
-    """A trial as its folder tells it."""
+    """Build a trial as its folder tells it."""
     job, known = read_job(folder), distributions(config)
     if job is None or set(job.params) != set(known):
         return create_trial(state=TrialState.FAIL, user_attrs={INCOMPLETE: True})
@@ -178,7 +178,7 @@ def _damage_in_words(paths: StudyPaths) -> Iterator[None]:
 
 
 def is_sound(paths: StudyPaths) -> bool:
-    """Whether the database can be read to its end; raises what is no damage, such as a lock."""
+    """Tell whether the database can be read to its end. Raises what is no damage, such as a lock."""
     try:
         read_study(paths).get_trials(deepcopy=False)
     except UserError:

@@ -29,13 +29,13 @@ _STOPPED = "stopped_at"
 
 
 def derive_seed(*parts: int | str) -> int:
-    """A seed below 2^31 from the study's seed and what it is for: sha256, the same on every machine."""
+    """Derive a seed below 2^31 from the study's seed and what it is for: sha256, the same on every machine."""
     text = "/".join(map(str, parts))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
 class SweepQueue:
-    """Hands out the sweep's jobs and tells Optuna how they went.
+    """A queue that hands out the sweep's jobs and tells Optuna how they went.
 
     Args:
         study: open.
@@ -51,16 +51,16 @@ class SweepQueue:
 
     @property
     def total(self) -> int:
-        """Trials wanted."""
+        """Count the trials wanted."""
         return max(self._config.trials, _begun(_trials(self._study)))
 
     @property
     def done(self) -> int:
-        """Trials that have ended."""
+        """Count the trials that have ended."""
         return _begun(_trials(self._study)) - len(self._unfinished)
 
     def next(self) -> Job | None:
-        """The next job to start; None: no more."""
+        """Return the next job to start; None: no more."""
         if self._unfinished:
             left = self._unfinished.pop(0)
             self._live[left.number] = _Live.of(self._study, left)
@@ -76,7 +76,7 @@ class SweepQueue:
         return self._job(trial.number, trial.params)
 
     def known_scores(self) -> Iterator[tuple[int, int, float]]:
-        """The scores that Optuna has: (number of the trial, iteration, score)."""
+        """Yield the scores that Optuna has: (number of the trial, iteration, score)."""
         for trial in _trials(self._study):
             for iteration, score in trial.intermediate_values.items():
                 yield trial.number, iteration, score
@@ -89,7 +89,7 @@ class SweepQueue:
             self._live[job.number].report(point.iteration, score)
 
     def finished(self, job: Job, outcome: Outcome) -> None:
-        """Tell Optuna, once."""
+        """Tell Optuna how a job ended, once."""
         tell(self._study, job, outcome)
         self._live.pop(job.number, None)
 
@@ -158,7 +158,7 @@ def reconcile(
 
 
 def _stopped(study: optuna.Study, trial: FrozenTrial, job: Job) -> Outcome | None:
-    """The end of a trial that an earlier version's driver stopped early, and died before it could write so."""
+    """Write the end of a trial that an earlier version's driver stopped early, and died before it could write so."""
     if _STOPPED not in trial.user_attrs:
         return None
     point = Point(**trial.user_attrs[_STOPPED])
@@ -184,7 +184,7 @@ class _Live:
 
 
 def _trials(study: optuna.Study) -> list[FrozenTrial]:
-    """To look at only: `study.trials` copies all of them each time."""
+    """List the trials, to be looked at only: `study.trials` copies all of them each time."""
     return study.get_trials(deepcopy=False)
 
 

@@ -34,7 +34,7 @@ class ClusterLost(BaseException):
 
 
 def storage_error(error: BaseException, folder: Path) -> str | None:
-    """What is wrong with the storage, in a line that says what to do; None: it is another kind of error.
+    """Say what is wrong with the storage, in a line that says what to do; None: it is another kind of error.
 
     Args:
         error: as it was caught; what caused it is looked at, too.
@@ -69,7 +69,7 @@ def _line(where: str, what: str, remedy: str) -> str:
 
 
 def _shown(name: object) -> str:
-    """A file's name without the decoration of the temporary one."""
+    """Return a file's name without the decoration of the temporary one."""
     if not isinstance(name, (str, Path)):
         return ""
     path = Path(name)

@@ -94,22 +94,22 @@ class Job:
 
     @property
     def stage(self) -> str:
-        """`sweep`, or of a rerun `calibrate`, `confirm` or `report`."""
+        """Return the job's stage: `sweep`, or of a rerun `calibrate`, `confirm` or `report`."""
         kind, _, name = self.name.partition("/")
         return "sweep" if kind == "trials" else name.partition("-")[0]
 
     @property
     def paths(self) -> TrialPaths:
-        """Its files."""
+        """Return the job's files."""
         return TrialPaths(Path(self.folder))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return the job as plain values."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Job:
-        """Inverse of `to_dict`; JSON's lists become tuples."""
+        """Build a job from the values of `to_dict`; JSON's lists become tuples."""
         known = {key: values[key] for key in cls.__dataclass_fields__ if key in values}
         lists = {key: tuple(value) for key, value in known.items() if isinstance(value, list)}
         return cls(**{**known, **lists})
@@ -141,7 +141,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended.
+    """The end of a job.
 
     Args:
         state: `complete` (full budget), `pruned` (stopped early), `diverged` or `failed`.
@@ -179,24 +179,24 @@ class Outcome:
 
     @classmethod
     def read(cls, paths: TrialPaths) -> Outcome | None:
-        """None while the job has not ended. Raises UserError for a file that is damaged or of a later version."""
+        """Read the job's end; None: it has not ended. Raises UserError: the file is damaged or of a later version."""
         return read_state(paths.outcome, cls, MENDED)
 
 
 def pruned(job: Job, point: Point) -> Outcome:
-    """How a job ends that is stopped early at a score."""
+    """Build the outcome of a job that is stopped early at a score."""
     reason = f"stopped early at iteration {point.iteration}"
     return Outcome("pruned", point.iteration, point.values, reason, spent(job.paths), job.num_clips)
 
 
 def read_job(folder: TrialPaths) -> Job | None:
-    """The job of a folder, wherever that lies by now; None: there is none. Raises UserError as `Outcome.read`."""
+    """Read the job of a folder, wherever that lies by now; None: there is none. Raises UserError as `Outcome.read`."""
     job = read_state(folder.job, Job, MENDED)
     return None if job is None else replace(job, folder=str(folder.folder))
 
 
 class Stopwatch:
-    """Time spent on a job, over all processes that worked on it.
+    """A stopwatch of the time spent on a job, over all processes that worked on it.
 
     Args:
         folder: of the job; what earlier processes spent is read from there.
@@ -207,16 +207,16 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
-        """Until now."""
+        """Return the seconds spent until now."""
         return self._before + time.monotonic() - self._started
 
     def note(self) -> None:
-        """Write it down; called with every checkpoint."""
+        """Write the seconds down; called with every checkpoint."""
         write_atomically(self._folder.seconds, f"{self.seconds:.3f}")
 
 
 def spent(folder: TrialPaths) -> float:
-    """Seconds that were noted for a job; a damaged note counts as none."""
+    """Read the seconds that were noted for a job; a damaged note counts as none."""
     try:
         return read_state(folder.seconds, float, MENDED) or 0.0
     except DamagedFile:
@@ -224,10 +224,10 @@ def spent(folder: TrialPaths) -> float:
 
 
 def memory_faults(folder: TrialPaths) -> list[str]:
-    """How often a job ran out of memory: one line each time, with the reason."""
+    """List the times that a job ran out of memory: one line each, with the reason."""
     return read_text(folder.memory).splitlines()
 
 
 def scored_points(journal: Journal) -> list[Point]:
-    """The scores in a journal, in order."""
+    """List the scores in a journal, in order."""
     return [Point(line["iteration"], line["values"]) for line in journal.lines() if line["kind"] == SCORE]

@@ -34,7 +34,7 @@ _CHARS = 400  # a beat never changes the file's length, so that no reader sees h
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds the lock of a study.
+    """The holder of a study's lock.
 
     Args:
         host: name of the machine.
@@ -52,20 +52,20 @@ class Holder:
 
     @classmethod
     def this_process(cls) -> Holder:
-        """The driver that asks."""
+        """Return the driver that asks."""
         return cls(*_here(), os.getpid(), psutil.Process().create_time())
 
     @property
     def is_here(self) -> bool:
-        """Whether it is, or was, on this machine."""
+        """Tell whether the holder is, or was, on this machine."""
         return (self.host, self.boot) == _here()
 
     def same(self, other: Holder) -> bool:
-        """Whether both are one process, at whatever beat."""
+        """Tell whether both are one process, at whatever beat."""
         return replace(self, beat=0) == replace(other, beat=0)
 
     def lives_here(self) -> bool:
-        """Whether its process, on this machine, is alive."""
+        """Tell whether the holder's process, on this machine, is alive."""
         try:
             return abs(psutil.Process(self.process).create_time() - self.started) < 1 or not self.started
         except psutil.Error:
@@ -114,7 +114,7 @@ def leave_no_trace(paths: StudyPaths) -> None:
 
 
 def driver_of(paths: StudyPaths) -> str | None:
-    """Process id of the driver that works on the study now, with its host if that is another; None: nobody does."""
+    """Return the process id of the study's driver now, with its host if that is another; None: there is none."""
     try:
         with open(paths.lock, encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -138,7 +138,7 @@ def driver_of(paths: StudyPaths) -> str | None:
 
 @cache
 def _here() -> tuple[str, str]:
-    """Name and boot of this machine."""
+    """Return name and boot of this machine."""
     with suppress(OSError):
         return socket.gethostname(), Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return socket.gethostname(), ""
@@ -160,7 +160,7 @@ def _locked(lock: IO[str]) -> bool | None:
 
 
 def _lives(before: Holder, without_locks: bool, file: Path, say: Callable[[str], None], silent_s: float) -> bool:
-    """Whether the holder in the file is alive, though its lock does not stand in the way."""
+    """Tell whether the holder in the file is alive, though its lock does not stand in the way."""
     if before.is_here:
         return without_locks and before.lives_here() and not before.same(Holder.this_process())
     say(f"a driver (process {before}) worked on this study; waiting up to {silent_s:.0f} s for a sign of it")
@@ -177,7 +177,7 @@ def _lives(before: Holder, without_locks: bool, file: Path, say: Callable[[str],
 
 
 def _read(file: Path) -> Holder | None:
-    """Who the file names; None: nobody, or not readable now."""
+    """Read whom the file names; None: nobody, or not readable now."""
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
         return Holder(*_here(), values, 0.0) if isinstance(values, int) else Holder(**values)

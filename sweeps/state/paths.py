@@ -1,4 +1,4 @@
-"""Where everything of a study lies. Nothing else joins these names."""
+"""The places of all that a study has. Nothing else joins these names."""
 
 from __future__ import annotations
 
@@ -20,132 +20,132 @@ class StudyPaths:
 
     @property
     def config(self) -> Path:
-        """The resolved sweep config with the study's id and its data."""
+        """Return the file of the resolved sweep config with the study's id and its data."""
         return self.root / "study.yaml"
 
     @property
     def database(self) -> Path:
-        """The Optuna study."""
+        """Return the database of the Optuna study."""
         return self.root / "study.db"
 
     @property
     def lock(self) -> Path:
-        """Held by the one driver that works on the study."""
+        """Return the file that is held by the one driver that works on the study."""
         return self.root / "study.lock"
 
     @property
     def log(self) -> Path:
-        """Every line that the study said, with the time, whatever became of the terminal."""
+        """Return the file of every line that the study said, with the time, whatever became of the terminal."""
         return self.root / "study.log"
 
     @property
     def stop(self) -> Path:
-        """While this file exists, trials save a checkpoint and end."""
+        """Return the stop file: while it exists, trials save a checkpoint and end."""
         return self.root / "stop"
 
     @property
     def ray(self) -> Path:
-        """Ray's own bookkeeping; never read again."""
+        """Return the folder of Ray's own bookkeeping; never read again."""
         return self.root / "ray"
 
     @property
     def scorer(self) -> Path:
-        """Where the scorer is kept when the clip store's folder can't be written: beside the studies, so that a study
-        that does not begin leaves it to the next. Studies of earlier versions have it in their folder."""
+        """Return where the scorer is kept when the clip store's folder can't be written: beside the studies, so that a
+        study that does not begin leaves it to the next. Studies of earlier versions have it in their folder."""
         own = self.root / "scorer"
         return own if own.exists() else self.root.parent / "scorers"
 
     @property
     def stages(self) -> Path:
-        """Results of the stages: the scorer's accuracies, the choice of the final stage."""
+        """Return the folder of the stages' results: the scorer's accuracies, the choice of the final stage."""
         return self.root / "stages"
 
     @property
     def scorer_result(self) -> Path:
-        """The scorer in use: folder, hash, accuracies, sensitivity."""
+        """Return the file of the scorer in use: folder, hash, accuracies, sensitivity."""
         return self.stages / "scorer.json"
 
     @property
     def memory(self) -> Path:
-        """Measured GPU memory of the largest configuration."""
+        """Return the file of the measured GPU memory of the largest configuration."""
         return self.stages / "memory.json"
 
     @property
     def choice(self) -> Path:
-        """The winner, written down before the `report` group is scored."""
+        """Return the file of the winner, written down before the `report` group is scored."""
         return self.root / CHOICES
 
     @property
     def final_result(self) -> Path:
-        """Scores and intervals of the final stage."""
+        """Return the file of the final stage's scores and intervals."""
         return self.stages / "final.json"
 
     @property
     def stage(self) -> Path:
-        """The stage at work: jobs in all, those done before, and since when."""
+        """Return the file of the stage at work: jobs in all, those done before, and since when."""
         return self.stages / "now.json"
 
     @property
     def tracking(self) -> Path:
-        """The parent run and how far its files were delivered."""
+        """Return the file of the parent run and how far its files were delivered."""
         return self.root / "tracking.json"
 
     @property
     def summary(self) -> Path:
-        """Everything in numbers."""
+        """Return the file of everything in numbers."""
         return self.root / "summary.json"
 
     @property
     def report(self) -> Path:
-        """The same to read."""
+        """Return the file of the report, which has the same as the summary, to read."""
         return self.root / "report.md"
 
     @property
     def page(self) -> Path:
-        """The report as one page with everything in it."""
+        """Return the file of the report as one page with everything in it."""
         return self.root / "report.html"
 
     @property
     def figures(self) -> Path:
-        """Pictures of the report."""
+        """Return the folder of the report's pictures."""
         return self.root / "figures"
 
     @property
     def dataset(self) -> Path:
-        """The dataset, where it is one of the user's own: `--dataset` takes it, wherever the first file is by now."""
+        """Return the user's own dataset, if it is one: `--dataset` takes this file, wherever the first is by now."""
         return self.root / "dataset.yaml"
 
     @property
     def chosen_config(self) -> Path:
-        """The training config that the final stage reports on."""
+        """Return the file of the training config that the final stage reports on."""
         return self.root / "best.yaml"
 
     @property
     def holder(self) -> Path:
-        """The folder that holds the studies, the stores and the tracking store."""
+        """Return the folder that holds the studies, the stores and the tracking store."""
         return self.root.parent
 
     @property
     def stores(self) -> Path:
-        """Clip stores that were built for studies."""
+        """Return the folder of the clip stores that were built for studies."""
         return self.holder / "stores"
 
     @property
     def tracking_database(self) -> Path:
-        """MLflow's default store."""
+        """Return the database of MLflow's default store."""
         return self.holder / "mlflow.db"
 
     @property
     def artifacts(self) -> Path:
-        """MLflow's artifacts beside the default store."""
+        """Return the folder of MLflow's artifacts beside the default store."""
         return self.holder / "mlartifacts"
 
     def trial(self, number: int) -> TrialPaths:
-        """Folder of a trial of the sweep."""
+        """Return the paths of a trial of the sweep."""
         return TrialPaths(self.root / "trials" / f"{number:03d}")
 
     def final(self, name: str) -> TrialPaths:
-        """Folder of a rerun of the final stage."""
+        """Return the paths of a rerun of the final stage."""
         return TrialPaths(self.root / "final" / name)
 
 
@@ -161,75 +161,75 @@ class TrialPaths:
 
     @property
     def job(self) -> Path:
-        """All that is needed to run it again."""
+        """Return the file of all that is needed to do the run again."""
         return self.folder / "job.json"
 
     @property
     def config(self) -> Path:
-        """The resolved training config."""
+        """Return the file of the resolved training config."""
         return self.folder / "config.yaml"
 
     @property
     def metrics(self) -> Path:
-        """Losses and scores, one JSON object a line, appended."""
+        """Return the file of losses and scores, one JSON object a line, appended."""
         return self.folder / "metrics.jsonl"
 
     @property
     def checkpoints(self) -> Path:
-        """Written by the trainer."""
+        """Return the folder of the checkpoints, written by the trainer."""
         return self.folder / "checkpoints"
 
     @property
     def samples(self) -> Path:
-        """Sample clips and contact sheets by iteration."""
+        """Return the folder of sample clips and contact sheets by iteration."""
         return self.folder / "samples"
 
     @property
     def looks(self) -> Path:
-        """A line for each time that it was scored on the sealed `report` group."""
+        """Return the file with a line for each time that the run was scored on the sealed `report` group."""
         return self.folder / "looks.jsonl"
 
     @property
     def scores(self) -> Path:
-        """The last score in full: intervals over clips, real clips beside it."""
+        """Return the file of the last score in full: intervals over clips, real clips beside it."""
         return self.folder / "scores.json"
 
     @property
     def outcome(self) -> Path:
-        """How it ended; absent while it has not."""
+        """Return the file that says how the run ended; absent while it has not."""
         return self.folder / "outcome.json"
 
     @property
     def seconds(self) -> Path:
-        """Time spent on it until its last checkpoint, over all its processes."""
+        """Return the file of the time spent on the run until its last checkpoint, over all its processes."""
         return self.folder / "seconds"
 
     @property
     def notes(self) -> Path:
-        """Lines for people: from where it went on, which checkpoints are damaged."""
+        """Return the file of lines for people: from where the run went on, which checkpoints are damaged."""
         return self.folder / "notes.txt"
 
     @property
     def memory(self) -> Path:
-        """A line for each time that it ran out of memory."""
+        """Return the file with a line for each time that the run ran out of memory."""
         return self.folder / "out-of-memory.txt"
 
     @property
     def lock(self) -> Path:
-        """Held by the one process that works on it."""
+        """Return the file that is held by the one process that works on the run."""
         return self.folder / "work.lock"
 
     @property
     def error(self) -> Path:
-        """Traceback of the last exception."""
+        """Return the file of the last exception's traceback."""
         return self.folder / "error.txt"
 
     @property
     def curves(self) -> Path:
-        """Picture of the loss curves."""
+        """Return the picture of the loss curves."""
         return self.folder / "curves.png"
 
     @property
     def tracking(self) -> Path:
-        """Its MLflow run and how far its metrics were delivered."""
+        """Return the file of the run's MLflow run and how far its metrics were delivered."""
         return self.folder / "tracking.json"

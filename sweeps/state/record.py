@@ -18,7 +18,7 @@ from tsvan.validation import UserError, load_yaml
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """`study.yaml`: what the study is, for ever.
+    """The record of a study, `study.yaml`: what it is, for ever.
 
     Args:
         study_id: unique; MLflow runs are found by it.
@@ -38,7 +38,7 @@ class StudyRecord:
 
 
 def check_out(root: Path) -> None:
-    """Whether a study's folder is there or can be made; nothing is written.
+    """Check that a study's folder is there or can be made; nothing is written.
 
     Raises:
         UserError: a file is in the way, or the place can't be written.
@@ -55,7 +55,7 @@ def check_out(root: Path) -> None:
 
 
 def read_record(paths: StudyPaths) -> StudyRecord | None:
-    """None: there is no study yet.
+    """Read the study's record; None: there is no study yet.
 
     Raises:
         UserError: the file is not ours, or it is lost while trials are there.

@@ -26,7 +26,7 @@ _FIXED_BYTES = 256 * 2**20  # scorer, real reference, report, Optuna's database
 
 @dataclass(frozen=True)
 class SizeBound:
-    """What a study needs on the disk at most, in bytes.
+    """The most that a study needs on the disk, in bytes.
 
     Args:
         networks: of one ended run of the largest configuration, for ever.
@@ -44,7 +44,7 @@ class SizeBound:
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """Add up all of it."""
         return self.runs * self.networks + self.at_once * self.running + self.records
 
 
@@ -85,7 +85,7 @@ def drop_optimizer_state(folder: TrialPaths) -> None:
 
 
 def delete_unfinished_checkpoints(paths: StudyPaths) -> None:
-    """The sweep is over: trials that were stopped early, diverged or failed lose their checkpoints."""
+    """Delete, now that the sweep is over, the checkpoints of trials that were stopped early, diverged or failed."""
     for folder in _trials(paths):
         outcome = Outcome.read(folder)
         if outcome is not None and outcome.state != "complete":

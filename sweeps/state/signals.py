@@ -20,7 +20,7 @@ class StudyInterrupted(BaseException):
 
 
 class StopSignals:
-    """SIGINT, SIGTERM and SIGHUP: first ask the trials to save (a file they look for), then insist.
+    """The handler of SIGINT, SIGTERM and SIGHUP: they first ask the trials to save (a file they look for), then insist.
 
     Outside `patient()` nothing needs saving, and the signal ends the stage at once as `StudyInterrupted`.
     """
@@ -38,7 +38,7 @@ class StopSignals:
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """The signals are ours in the block, and afterwards whose they were."""
+        """Take over the signals in the block, and give them back afterwards to whose they were."""
         before = [signal.getsignal(number) for number in self._numbers]
         self.install()
         try:
@@ -49,7 +49,7 @@ class StopSignals:
 
     @contextmanager
     def patient(self) -> Iterator[None]:
-        """Trials are running: let them save.
+        """Let the trials that run in the block save.
 
         Raises:
             StudyInterrupted: at the end of the block, if asked to stop in it.

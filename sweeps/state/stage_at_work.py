@@ -25,10 +25,10 @@ class StageAtWork:
     since: float
 
     def write(self, paths: StudyPaths) -> None:
-        """Atomic."""
+        """Write the stage, atomically."""
         write_atomically(paths.stage, json.dumps(asdict(self)))
 
     @classmethod
     def read(cls, paths: StudyPaths) -> StageAtWork | None:
-        """None: no stage has run jobs yet. Raises UserError for a damaged file."""
+        """Read the stage; None: no stage has run jobs yet. Raises UserError: the file is damaged."""
         return read_state(paths.stage, cls, MADE_AGAIN)

@@ -120,6 +120,6 @@ def _secrets(uri: str) -> Iterator[str]:
 
 
 def _shown_argument(argument: str) -> str:
-    """An argument may be an address, or an option with one: `--tracking-uri=http://...`."""
+    """Return an argument to show: it may be an address, or an option with one, `--tracking-uri=http://...`."""
     option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
     return f"{option}{equals}{shown_uri(value) if '://' in value else value}"

@@ -13,13 +13,13 @@ _PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy", "scipy", "av")
 
 @cache
 def versions() -> dict[str, str]:
-    """`code`, `python` and the packages."""
+    """Return the versions of `code`, `python` and the packages."""
     return {"code": code_version(), "python": platform.python_version(), **{name: _package(name) for name in _PACKAGES}}
 
 
 @cache
 def code_version() -> str:
-    """The commit, with `+changes` where files differ from it; outside a checkout the package's version."""
+    """Return the commit, with `+changes` where files differ from it; outside a checkout the package's version."""
     here = Path(__file__).resolve().parents[2]
     if not (here / ".git").exists():
         return _package("tsvan-sweep")
