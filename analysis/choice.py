@@ -1,4 +1,4 @@
-"""From a trial to a file: the chosen config, and the command that trains and scores it."""
+"""The way from a trial to a file: the chosen config, and the command that trains and scores it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From one MLflow run to one row of a table: a trial of the sweep, or a rerun with a fresh seed."""
+"""Rows of tables, each made of one MLflow run: a trial of the sweep, or a rerun with a fresh seed."""
 
 from __future__ import annotations
 

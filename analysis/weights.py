@@ -11,7 +11,7 @@ from tsvan.config import ModelConfig
 def count_weights(model: ModelConfig, num_classes: int) -> int:
     """Count the weights of all networks of a run, discriminators included.
 
-    It is what training holds, three times over with Adam.
+    Training holds them three times over with Adam.
 
     Args:
         model: shapes; equal ones are counted once.

@@ -29,7 +29,7 @@ _STREAM = 0x0B3
 
 @dataclass(frozen=True)
 class Options:
-    """What is to be made.
+    """What a study is to be made of, and where.
 
     Args:
         a: a checkpoint, a run's folder or a folder of videos.

@@ -67,7 +67,7 @@ class StudyServer(ThreadingHTTPServer):
 
     @cached_property
     def clip_paths(self) -> dict[str, str]:
-        """Return URL path of every clip -> its blind name.
+        """Return the URL path of every clip -> its blind name.
 
         Nothing else below `clips` is served, so no path can lead out.
         """

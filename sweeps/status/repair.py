@@ -66,7 +66,7 @@ def _database(paths: StudyPaths, config: SweepConfig) -> list[str]:
 
 
 def _optuna(paths: StudyPaths, config: SweepConfig) -> list[str]:
-    """Tell Optuna of trials that it takes for running, though they ended; write ends down again that only it knows."""
+    """Tell Optuna the ends of trials that it takes for running, and write down again those that only Optuna knows."""
     study = open_study(paths, config)
     numbers = restore_outcomes(study, paths)
     restored = [f"trial {number}: its end is written down again, as Optuna tells it" for number in numbers]

@@ -69,7 +69,7 @@ class RunStatus:
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """A study.
+    """How a study stands.
 
     Args:
         folder: its own.
