@@ -1,4 +1,4 @@
-"""From a trial to a file: the chosen config, and the command that trains and scores it."""
+"""The way from a trial to a file: the chosen config, and the command that trains and scores it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OF_THE_SWEEP = ("dataset", "preset", "trials", "resources", "sampler", "schedul
 
 
 def chosen_config(study: Study, trial: pd.Series) -> TrainConfig:
-    """The settings that a trial was trained with, from its own artifact: to the last bit, unlike MLflow's parameters.
+    """Read a trial's settings from its own artifact: to the last bit, unlike MLflow's parameters.
 
     Raises:
         UserError: the trial is not complete, or its config is not in MLflow.
@@ -62,12 +62,15 @@ def write_choice(path: Path, study: Study, trial: pd.Series, reason: str = "the 
 
 
 def choice_path(study: Study) -> Path:
-    """Where the choice goes unless someone says otherwise: beside the study."""
+    """Return where the choice goes unless someone says otherwise: beside the study."""
     return _holder(study) / f"{study.name}-choice.yaml"
 
 
 def final_command(study: Study, choice: Path) -> str:
-    """What trains and scores a choice with the clips and settings of its study; to be run in the repository."""
+    """Return the command that trains and scores a choice with the clips and settings of its study.
+
+    It is to be run in the repository.
+    """
     config, record = study.config, study.record
     own = _shown(StudyPaths(_holder(study) / study.name).dataset)
     dataset = config.dataset if config.own_dataset is None else own
@@ -83,7 +86,7 @@ def final_command(study: Study, choice: Path) -> str:
 
 
 def _differences(study: Study) -> list[str]:
-    """What the study set beside dataset and preset, as `--set` takes it."""
+    """List what the study set beside dataset and preset, as `--set` takes it."""
     shipped = flatten(load(study.config.rules, study.config.preset)[0].to_dict())
     own = flatten(study.config.to_dict())
     return [
@@ -99,7 +102,7 @@ def _yaml(value: Any) -> str:
 
 
 def _holder(study: Study) -> Path:
-    """The folder of the studies."""
+    """Return the folder of the studies."""
     if (database := database_file(study.uri)) is not None:
         return database.parent
     return ROOT / "runs"

@@ -32,7 +32,7 @@ def show(figure: Figure) -> Any:
 
 
 def show_side_by_side(chosen: Mapping[str, Samples]) -> Any:
-    """The clips and contact sheets of several runs, each in a column under its title."""
+    """Show the clips and contact sheets of several runs, each in a column under its title."""
     columns = "".join(
         f'<td style="vertical-align: top; text-align: left"><b>{escape(title)}</b>'
         f"<br>after {samples.iteration:,} iterations<br>{_embedded(samples)}</td>"
@@ -47,7 +47,7 @@ def say(text: str | Sequence[str]) -> Any:
 
 
 def _embedded(samples: Samples) -> str:
-    """Everything of a run in its column, as HTML."""
+    """Put everything of a run into its column, as HTML."""
     parts = []
     if samples.video is not None:
         source = f"data:video/mp4;base64,{_base64(samples.video)}"
@@ -62,5 +62,5 @@ def _base64(file: Path) -> str:
 
 
 def _ipython() -> Any:
-    """Only notebooks need it, and it is untyped."""
+    """Import IPython's display, which only notebooks need, and which is untyped."""
     return import_module("IPython.display")

@@ -26,7 +26,7 @@ class Final:
 
 
 def read_final(study: Study) -> Final:
-    """The final stage of a study that was read.
+    """Read the final stage of a study that was read.
 
     Raises:
         UserError: it has no summary yet, or no final stage in it.

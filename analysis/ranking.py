@@ -13,19 +13,22 @@ from tsvan.validation import UserError
 
 
 def completed(study: Study) -> pd.DataFrame:
-    """The complete trials with a finite score, best first."""
+    """Return the complete trials with a finite score, best first."""
     trials = study.trials
     usable = trials[(trials["state"] == COMPLETE) & np.isfinite(trials["score"].astype(float))]
     return usable.sort_values(["score", "number"], ascending=[not study.maximize, True], ignore_index=True)
 
 
 def stopped(study: Study) -> pd.DataFrame:
-    """All others by number: pruned, diverged, failed or without an end. They had less budget, and have no rank."""
+    """Return all other trials by number: pruned, diverged, failed or without an end.
+
+    They had less budget, and have no rank.
+    """
     return study.trials[~study.trials["number"].isin(completed(study)["number"])]
 
 
 def best_trial(study: Study) -> pd.Series:
-    """The best complete trial.
+    """Return the best complete trial.
 
     Raises:
         UserError: no trial is complete; says what became of them.
@@ -37,7 +40,7 @@ def best_trial(study: Study) -> pd.Series:
 
 
 def trial(study: Study, number: int) -> pd.Series:
-    """One trial by its number."""
+    """Return one trial by its number; refuse a number that the study does not have, with a UserError."""
     found = study.trials[study.trials["number"] == number]
     if found.empty:
         raise UserError(f"study {study.name} has no trial {number}; it has {len(study.trials)}, counted from 0")
@@ -45,13 +48,16 @@ def trial(study: Study, number: int) -> pd.Series:
 
 
 def states(study: Study) -> str:
-    """How many trials ended in which state: `12 complete, 18 pruned, 2 diverged`."""
+    """Say how many trials ended in which state: `12 complete, 18 pruned, 2 diverged`."""
     counts = study.trials["state"].value_counts()
     return ", ".join(f"{count} {state}" for state, count in counts.items()) or "no trials"
 
 
 def trials_table(study: Study, trials: pd.DataFrame) -> pd.DataFrame:
-    """Trials to read, in the order given; times in minutes, weights in millions, GPU memory where it was measured."""
+    """Tabulate trials for reading, in the order given.
+
+    Times are in minutes, weights in millions; GPU memory is there where it was measured.
+    """
     table = trials[["number", "state", *study.parameters, "score", "iteration"]].copy()
     digits = score_digits(list(completed(study)["score"].astype(float)))
     table["score"] = [f"{score:.{digits}f}" if math.isfinite(score) else "-" for score in trials["score"]]

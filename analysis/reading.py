@@ -55,17 +55,17 @@ class Study:
 
     @property
     def parameters(self) -> list[str]:
-        """The swept settings, in the YAML's order."""
+        """List the swept settings, in the YAML's order."""
         return list(self.config.space)
 
     @property
     def maximize(self) -> bool:
-        """Whether a higher score is better."""
+        """Tell whether a higher score is better."""
         return self.config.objective.direction == "maximize"
 
     @property
     def metrics(self) -> list[str]:
-        """All score metrics, by plain name."""
+        """List all score metrics, by plain name."""
         return [name.removeprefix(PREFIX) for name in self.trials if name.startswith(PREFIX)]
 
 
@@ -99,7 +99,7 @@ def read_study(uri: str, study: str | None = None) -> Study:
 
 
 def learning_curves(study: Study, metric: str = "score") -> pd.DataFrame:
-    """A metric of every trial by iteration: `number`, `state`, `iteration`, `value`.
+    """Read a metric of every trial by iteration: `number`, `state`, `iteration`, `value`.
 
     Args:
         metric: `score` (the objective) or any name that MLflow has, as `score/kernel_distance` or a loss.

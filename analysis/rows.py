@@ -1,4 +1,4 @@
-"""From one MLflow run to one row of a table: a trial of the sweep, or a rerun with a fresh seed."""
+"""Rows of tables, each made of one MLflow run: a trial of the sweep, or a rerun with a fresh seed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _GIB = 2**30
 
 
 def trial_row(client: MlflowClient, run: Run, config: SweepConfig) -> dict[str, Any]:
-    """A trial of the sweep."""
+    """Make the row of a trial of the sweep."""
     tags = run.data.tags
     outcome = _outcome(client, run)
     params = _params(run, list(config.space))
@@ -52,7 +52,10 @@ def trial_row(client: MlflowClient, run: Run, config: SweepConfig) -> dict[str, 
 
 
 def rerun_row(run: Run, config: SweepConfig) -> dict[str, Any]:
-    """A completed rerun. It is called `final/STAGE-CONFIG-PLACE` in its study, and its key in MLflow ends so."""
+    """Make the row of a completed rerun.
+
+    It is called `final/STAGE-CONFIG-PLACE` in its study, and its key in MLflow ends so.
+    """
     tags = run.data.tags
     name = tags.get(KEY, "").rpartition("/")[2]
     return {
@@ -69,7 +72,7 @@ def rerun_row(run: Run, config: SweepConfig) -> dict[str, Any]:
 
 
 def settings_text(params: Mapping[str, Any]) -> str:
-    """`lambda2=7.0, ngf=16`: equal for equal settings."""
+    """Write settings as `lambda2=7.0, ngf=16`: equal for equal settings."""
     return ", ".join(f"{key}={value}" for key, value in params.items())
 
 
@@ -78,12 +81,15 @@ def _metrics(run: Run) -> dict[str, float]:
 
 
 def _params(run: Run, names: list[str]) -> dict[str, Any]:
-    """MLflow keeps text; read as YAML, a number is a number again."""
+    """Read the named parameters of a run; None: it has none of that name.
+
+    MLflow keeps text; read as YAML, a number is a number again.
+    """
     return {name: parse_value(run.data.params[name]) if name in run.data.params else None for name in names}
 
 
 def _outcome(client: MlflowClient, run: Run) -> dict[str, Any]:
-    """Iterations and seconds from `outcome.json`; what it does not say, from the last score and the run's clock."""
+    """Read iterations and seconds from `outcome.json`; what it does not say, from its last score and clock."""
     run_id = run.info.run_id
     ended = run.info.end_time
     clock = (ended - run.info.start_time) / 1000 if ended else math.nan
@@ -96,7 +102,7 @@ def _outcome(client: MlflowClient, run: Run) -> dict[str, Any]:
 
 
 def _gpu_gib(outcome: dict[str, Any]) -> float:
-    """Peak GPU memory of a trial; NaN: it was trained on a CPU, or was stopped and not asked."""
+    """Return the peak GPU memory of a trial, in GiB; NaN: it was trained on a CPU, or was stopped and not asked."""
     used = outcome.get("details", {}).get("gpu_bytes") or 0
     return used / _GIB if used > 0 else math.nan
 

@@ -28,7 +28,7 @@ class Samples:
 
 
 def list_samples(study: Study, run_id: str) -> dict[int, list[str]]:
-    """The files of every score by iteration, in order."""
+    """List the files of every score by iteration, in order."""
     found: dict[int, list[str]] = {}
     for file in connect(study.uri).list_artifacts(run_id, FOLDER):
         stem = PurePosixPath(file.path).stem

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def list_studies(uri: str) -> pd.DataFrame:
-    """All studies of a store, newest first: `name`, `dataset`, `preset`, `data`, `status`, `started`, `run_id`.
+    """List all studies of a store, newest first: `name`, `dataset`, `preset`, `data`, `status`, `started`, `run_id`.
 
     Raises:
         UserError: there is no such store.
@@ -41,7 +41,7 @@ def list_studies(uri: str) -> pd.DataFrame:
 
 
 def connect(uri: str) -> MlflowClient:
-    """A client of an existing store.
+    """Return a client of an existing store.
 
     Raises:
         UserError: the file is not there; MLflow alone would make an empty store of that name.
@@ -58,7 +58,10 @@ def connect(uri: str) -> MlflowClient:
 
 
 def absolute_uri(uri: str) -> str:
-    """A relative SQLite path is meant from the working directory or, if nothing is there, from the repository."""
+    """Return an address with the SQLite path made absolute.
+
+    A relative one is meant from the working directory or, if nothing is there, from the repository.
+    """
     database = database_file(uri)
     if database is None or database.is_absolute():
         return uri
@@ -67,7 +70,7 @@ def absolute_uri(uri: str) -> str:
 
 
 def download(client: MlflowClient, run_id: str, name: str, folder: Path) -> Path:
-    """One file of a run.
+    """Download one file of a run.
 
     Raises:
         UserError: the run does not have it.
@@ -82,7 +85,7 @@ def download(client: MlflowClient, run_id: str, name: str, folder: Path) -> Path
 
 
 def find_study(client: MlflowClient, uri: str, study: str | None) -> Run:
-    """The parent run of a study.
+    """Find the parent run of a study.
 
     Args:
         study: its name or the id of that run; None: the newest finished study.
@@ -103,7 +106,7 @@ def find_study(client: MlflowClient, uri: str, study: str | None) -> Run:
 
 
 def search(client: MlflowClient, experiments: list[str], query: str) -> list[Run]:
-    """All runs that match, over all pages of the answer."""
+    """Return all runs that match, over all pages of the answer."""
     found: list[Run] = []
     token = None
     while True:

@@ -9,7 +9,9 @@ from tsvan.config import ModelConfig
 
 @cache
 def count_weights(model: ModelConfig, num_classes: int) -> int:
-    """Weights of all networks of a run, discriminators included: what training holds, three times over with Adam.
+    """Count the weights of all networks of a run, discriminators included.
+
+    Training holds them three times over with Adam.
 
     Args:
         model: shapes; equal ones are counted once.

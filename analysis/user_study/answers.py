@@ -55,12 +55,12 @@ class Answer:
 
     @property
     def asked(self) -> tuple[str, str, str]:
-        """Who was asked what; it is counted once."""
+        """Return who was asked what; it is counted once."""
         return self.rater, self.showing, self.question
 
 
 def check(values: Any, record: StudyRecord, where: str) -> list[Answer]:
-    """Plain values of a submission -> its answers.
+    """Check the plain values of a submission, and return its answers.
 
     Raises:
         UserError: it is none, or not of this study; says what is wrong first.
@@ -77,7 +77,7 @@ def check(values: Any, record: StudyRecord, where: str) -> list[Answer]:
 
 
 def count_once(answers: Iterable[Answer]) -> list[Answer]:
-    """Each question of a rater once: the first answer stays, however often it or another is sent again."""
+    """Count each question of a rater once: the first answer stays, however often it or another is sent again."""
     first: dict[tuple[str, str, str], Answer] = {}
     for answer in answers:
         first.setdefault(answer.asked, answer)
@@ -85,7 +85,7 @@ def count_once(answers: Iterable[Answer]) -> list[Answer]:
 
 
 def read_answers(files: Sequence[Path], record: StudyRecord) -> list[Answer]:
-    """The answers in files, each counted once: `answers.jsonl` of the server, and `.json` files that raters saved.
+    """Read the answers in files, each counted once: `answers.jsonl` of the server, and `.json` files that raters saved.
 
     Raises:
         UserError: a file can't be read, or holds something else.
@@ -105,7 +105,7 @@ def read_answers(files: Sequence[Path], record: StudyRecord) -> list[Answer]:
 
 
 def parse(data: bytes, where: str) -> Any:
-    """JSON.
+    """Parse JSON.
 
     Raises:
         UserError: it is not.
@@ -134,12 +134,12 @@ class AnswerFile:
 
     @property
     def answers(self) -> list[Answer]:
-        """All so far."""
+        """Return all answers so far."""
         with self._lock:
             return list(self._known.values())
 
     def add(self, answers: Sequence[Answer]) -> int:
-        """Keep answers that are new; they are on disk when this returns. Returns how many were new.
+        """Keep answers that are new, and return how many were; they are on disk when this returns.
 
         Raises:
             OSError: the disk is full or can't be written; nothing was kept.

@@ -15,15 +15,15 @@ SIDE = (
 
 
 class _Parser(argparse.ArgumentParser):
-    """Its errors are one line."""
+    """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Wrong use, as any other."""
+        """Refuse wrong use as any other, with a UserError."""
         raise UserError(f"{message}; see {self.prog} --help")
 
 
 def parser() -> argparse.ArgumentParser:
-    """Of all three commands."""
+    """Build the parser of all three commands."""
     found = _Parser(prog="python -m analysis.user_study", description="People choose the better of two clips.")
     commands = found.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_make(commands.add_parser("make", help="build the page", description="Build the page with random pairs."))

@@ -16,7 +16,7 @@ from analysis.user_study.study import StudyRecord
 def draw_allotment(
     showings: Sequence[Showing], asked: Mapping[str, int], count: int, rng: np.random.Generator
 ) -> list[str]:
-    """Ids of showings for one rater, in a random order.
+    """Draw the ids of showings for one rater, in a random order.
 
     Both orders of a pair go to different raters as long as there are pairs enough.
 
@@ -55,7 +55,7 @@ class Assignments:
         self._given: dict[str, list[str]] = {}
 
     def of(self, rater: str) -> list[str]:
-        """A rater's showings; the same when asked again."""
+        """Return a rater's showings; the same when asked again."""
         with self._lock:
             if rater not in self._given:
                 drawn = draw_allotment(self._record.showings, self._asked, self._record.per_rater, self._rng)

@@ -29,7 +29,7 @@ _STREAM = 0x0B3
 
 @dataclass(frozen=True)
 class Options:
-    """What is to be made.
+    """What a study is to be made of, and where.
 
     Args:
         a: a checkpoint, a run's folder or a folder of videos.
@@ -102,7 +102,7 @@ def make(options: Options) -> StudyRecord:
 
 
 def alike(a: Clips, b: Clips) -> tuple[Clips, Clips]:
-    """All clips as long as the shortest and as large as the smallest: length or size would tell the side."""
+    """Make all clips as long as the shortest and as large as the smallest: length or size would tell the side."""
     clips = [clip for side in (a, b) for found in side.values() for clip in found]
     num_frames = min(len(clip) for clip in clips)
     edge = min(clip.shape[1] for clip in clips)
@@ -134,7 +134,7 @@ def _taken(name: str, source: Source, labels: tuple[str, ...], per_label: int, s
 
 @contextmanager
 def _whole(out: Path) -> Iterator[StudyFolder]:
-    """A folder beside `out` that gets its name when the block ends well, and is removed when not."""
+    """Yield a folder beside `out` that gets its name when the block ends well, and is removed when not."""
     make_folder(out.absolute().parent)
     partial = out.absolute().with_name(f".{out.name}.{os.getpid()}.partial")
     try:

@@ -21,7 +21,7 @@ WORDS = {
 
 
 def render(record: StudyRecord) -> str:
-    """The page's HTML, with style and script in it: it needs no other file but its clips."""
+    """Return the page's HTML, with style and script in it: it needs no other file but its clips."""
     # "<" would end the script that holds the list; in JSON it can be written as an escape.
     study = json.dumps(_for_raters(record), separators=(",", ":")).replace("<", "\\u003c")
     page = (PARTS / "page.html").read_text(encoding="utf-8")

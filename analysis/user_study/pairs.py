@@ -75,7 +75,7 @@ def draw_pairs(counts: Mapping[str, tuple[int, int]], num_pairs: int, rng: np.ra
 
 
 def draw_names(pairs: Iterable[Pair], rng: np.random.Generator) -> dict[tuple[Side, str, int], str]:
-    """A random name for each clip that a pair uses; neither a name nor its place in the order tells the side."""
+    """Draw a random name for each clip that a pair uses; neither a name nor its place in the order tells the side."""
     used = sorted({place for pair in pairs for place in (("a", pair.label, pair.a), ("b", pair.label, pair.b))})
     names: set[str] = set()
     while len(names) < len(used):
@@ -85,7 +85,7 @@ def draw_names(pairs: Iterable[Pair], rng: np.random.Generator) -> dict[tuple[Si
 
 
 def show_both_orders(pairs: Sequence[Pair], names: ClipNames, rng: np.random.Generator) -> tuple[Showing, ...]:
-    """Every pair twice, once with each side on the left, in a random order of all."""
+    """Show every pair twice, once with each side on the left, in a random order of all."""
     orders: list[tuple[int, Side]] = [(number, side) for number in range(len(pairs)) for side in _SIDES]
     width = len(str(len(orders)))
     showings = []

@@ -44,7 +44,7 @@ class Preference:
 
     @property
     def deviation(self) -> float | None:
-        """Bootstrap standard deviation, in percentage points."""
+        """Return the bootstrap standard deviation, in percentage points; None: there is no variance."""
         return None if self.variance is None else float(np.sqrt(self.variance))
 
 
@@ -66,7 +66,7 @@ class RaterHabit:
 
     @property
     def one_sided(self) -> bool:
-        """Always the same side, over many answers."""
+        """Tell whether the rater always took the same side, over many answers."""
         return self.answers >= SUSPICIOUS and self.left_percent in (0.0, 100.0)
 
 
@@ -101,7 +101,7 @@ class _Vote:
 
 
 def score(record: StudyRecord, answers: Sequence[Answer], resamples: int = 10_000, seed: int = 0) -> Result:
-    """Count and bootstrap.
+    """Count the answers of a study, and bootstrap its preferences.
 
     Args:
         record: of the study.
@@ -128,14 +128,14 @@ def score(record: StudyRecord, answers: Sequence[Answer], resamples: int = 10_00
 
 
 def prefers_a(answer: Answer, showing: Showing) -> bool:
-    """Whether the chosen clip is side a's."""
+    """Tell whether the chosen clip is side a's."""
     return (answer.choice == "left") == (showing.left_side == "a")
 
 
 def bootstrap_percent(
     favourable: Sequence[int], answers: Sequence[int], resamples: int, seed: int
 ) -> NDArray[np.float64]:
-    """Percentages of resamples of whole units, drawn with replacement; (R,).
+    """Return the percentages for side a of resamples of whole units, drawn with replacement; (R,).
 
     Args:
         favourable: of each unit, answers for side a.

@@ -56,18 +56,21 @@ class StudyServer(ThreadingHTTPServer):
             raise UserError(f"cannot serve on port {port}: {error.strerror}; choose another --port, or 0") from None
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A browser that goes away in the middle of a clip is nothing to report; a bug is."""
+        """Report a bug, but not a browser that goes away in the middle of a clip."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]  # as it was given
 
     @property
     def address(self) -> str:
-        """Where the page is."""
+        """Return the address of the page."""
         return f"http://{HOST}:{self.server_port}/"
 
     @cached_property
     def clip_paths(self) -> dict[str, str]:
-        """URL path of every clip -> its blind name. Nothing else below `clips` is served, so no path can lead out."""
+        """Return the URL path of every clip -> its blind name.
+
+        Nothing else below `clips` is served, so no path can lead out.
+        """
         return {f"/clips/{name}.mp4": name for name in self.record.clips}
 
 
@@ -87,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 30  # s; a connection that says nothing does not stay
 
     def do_GET(self) -> None:
-        """The page, a clip, or a rater's showings."""
+        """Send the page, a clip, or a rater's showings."""
         if not self._is_from_here():
             return
         url = urlsplit(self.path)
@@ -101,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing of that name here")
 
     def do_POST(self) -> None:
-        """Answers."""
+        """Take answers of a rater."""
         if not self._is_from_here():
             return
         if urlsplit(self.path).path != "/answers":
@@ -116,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._keep(self.rfile.read(size))
 
     def log_message(self, format: str, *args: object) -> None:
-        """Silent: a line a request says nothing to the person who asks."""
+        """Log nothing: a line a request says nothing to the person who asks."""
 
     def _keep(self, body: bytes) -> None:
         try:
@@ -139,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.BAD_REQUEST, "rater must be 16 hexadecimal digits")
 
     def _send_clip(self, name: str) -> None:
-        """Whole or the part that was asked for: a browser only winds back what can be had in parts."""
+        """Send a clip whole, or the part that was asked for: a browser only winds back what can be had in parts."""
         try:
             data = self.server.folder.clip(name).read_bytes()
         except OSError:
@@ -159,7 +162,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(HTTPStatus.PARTIAL_CONTENT, data[start : end + 1], "video/mp4", extra)
 
     def _is_from_here(self) -> bool:
-        """A name that someone else's DNS points at this machine is refused."""
+        """Tell whether a request names this machine; refuse a name that someone else's DNS points at it."""
         if urlsplit(f"//{self.headers.get('Host', '')}").hostname in _NAMES:
             return True
         self._refuse(HTTPStatus.FORBIDDEN, f"this server answers as {' or '.join(_NAMES)} only")

@@ -51,11 +51,11 @@ class Source(Protocol):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Its classes."""
+        """Return the classes of its clips."""
         ...
 
     def take(self, labels: Sequence[str], per_label: int, seed: int, progress: Progress) -> Clips:
-        """Up to `per_label` clips of each class.
+        """Take up to `per_label` clips of each class.
 
         Raises:
             UserError: a video can't be used.
@@ -64,7 +64,7 @@ class Source(Protocol):
 
 
 def open_source(path: Path, device: str = "auto") -> Source:
-    """A checkpoint (a .pt file, the folder of a run, the winner of a finished study) or a folder of videos.
+    """Open a checkpoint (a .pt file, the folder of a run, the winner of a finished study) or a folder of videos.
 
     Raises:
         UserError: it is neither.
@@ -79,7 +79,7 @@ def open_source(path: Path, device: str = "auto") -> Source:
 
 
 def _winner(paths: StudyPaths) -> Checkpoint:
-    """The networks of the first final run of a study's winner that has any."""
+    """Load the networks of the first final run of a study's winner that has any."""
     final = read_state(paths.final_result, FinalResult, "run that study's command again, which makes it anew")
     if final is None:
         raise UserError(f"the study in {paths.root} has no final run yet; finish it first, or give the folder of a run")
@@ -98,11 +98,11 @@ class Generated:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The classes that it was trained on."""
+        """Return the classes that it was trained on."""
         return self.loaded.classes
 
     def take(self, labels: Sequence[str], per_label: int, seed: int, progress: Progress) -> Clips:
-        """See `Source`."""
+        """Generate `per_label` clips of each class; see `Source`."""
         config, classes = self.loaded.config, self.loaded.classes
         asked = [label for _ in range(per_label) for label in labels]
         seeds = FIRST_SEED + seed * SEEDS_PER_STUDY + np.arange(len(asked), dtype=np.int64)
@@ -126,11 +126,11 @@ class Videos:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The classes that files are named after."""
+        """Return the classes that files are named after."""
         return tuple(self.files)
 
     def take(self, labels: Sequence[str], per_label: int, seed: int, progress: Progress) -> Clips:
-        """See `Source`; where there are more, they are drawn at random."""
+        """Read up to `per_label` clips of each class, drawn at random where there are more; see `Source`."""
         rng = stream(seed, _STREAM)
         chosen = {label: self.files[label] for label in labels}
         chosen = {
@@ -148,7 +148,10 @@ class Videos:
 
 
 def _by_label(folder: Path) -> dict[str, list[str]]:
-    """`<class>/<anything>.mp4`, `<class>_<anything>.mp4`, or `<class>-<seed>.mp4` as `tsvan sample` names them."""
+    """Group the videos of a folder by class, which their names say.
+
+    `<class>/<anything>.mp4`, `<class>_<anything>.mp4`, or `<class>-<seed>.mp4` as `tsvan sample` names them.
+    """
     found: dict[str, list[str]] = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
@@ -179,7 +182,7 @@ def _read(folder: Path, file: str) -> Pixels:
 
 
 def resized(frame: Pixels, side: int) -> Pixels:
-    """A square frame (S, S, 3) at another side, antialiased."""
+    """Return a square frame (S, S, 3) at another side, antialiased."""
     if len(frame) == side:
         return frame
     return np.asarray(Image.fromarray(frame).resize((side, side), Image.Resampling.BOX))

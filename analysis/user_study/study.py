@@ -26,26 +26,26 @@ class StudyFolder:
 
     @property
     def truth(self) -> Path:
-        """Which side is which."""
+        """Return the path of the file that says which side is which."""
         return self.path / "pairs.json"
 
     @property
     def answers(self) -> Path:
-        """What the server collected, one JSON line an answer."""
+        """Return the path of what the server collected, one JSON line an answer."""
         return self.path / "answers.jsonl"
 
     @property
     def page(self) -> Path:
-        """The folder that can be handed out."""
+        """Return the folder that can be handed out."""
         return self.path / "page"
 
     @property
     def index(self) -> Path:
-        """The page itself."""
+        """Return the path of the page itself."""
         return self.page / "index.html"
 
     def clip(self, name: str) -> Path:
-        """A clip by its blind name."""
+        """Return the path of a clip by its blind name."""
         return self.page / "clips" / f"{name}.mp4"
 
 
@@ -82,33 +82,33 @@ class StudyRecord:
 
     @property
     def tells_label(self) -> bool:
-        """Whether the choice is made again with the class told (action-conditioned generation)."""
+        """Tell whether the choice is made again with the class told (action-conditioned generation)."""
         return len(self.labels) > 1
 
     @cached_property
     def by_id(self) -> dict[str, Showing]:
-        """The showings by their ids."""
+        """Return the showings by their ids."""
         return {showing.id: showing for showing in self.showings}
 
     @property
     def clips(self) -> frozenset[str]:
-        """Names of all clips."""
+        """Return the names of all clips."""
         return frozenset(name for showing in self.showings for name in (showing.left, showing.right))
 
     def to_json(self) -> str:
-        """One showing a line, so that people can read it."""
+        """Write the record as JSON, one showing a line, so that people can read it."""
         values = asdict(self)
         showings = ",\n  ".join(json.dumps(showing) for showing in values.pop("showings"))
         return f'{json.dumps(values, indent=1)[:-2]},\n "showings": [\n  {showings}\n ]\n}}\n'
 
 
 def study_id(showings: tuple[Showing, ...]) -> str:
-    """Short hash of what is shown."""
+    """Return a short hash of what is shown."""
     return hash_json([asdict(showing) for showing in showings])[:12]
 
 
 def read_study(folder: StudyFolder) -> StudyRecord:
-    """Read the truth.
+    """Read the record of a study, the truth.
 
     Raises:
         UserError: there is no study, or its record is damaged.

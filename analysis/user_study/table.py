@@ -20,7 +20,7 @@ _HEAD = ("", "percent", "sd", "variance", "95% interval", "answers")
 
 
 def lines(record: StudyRecord, result: Result) -> list[str]:
-    """The result for the terminal."""
+    """Lay out the result as lines for the terminal."""
     rows: list[tuple[str, ...]] = [_HEAD]
     for question, found in result.questions.items():
         rows.append(_row(TITLES[question], found.overall))
@@ -41,7 +41,7 @@ def lines(record: StudyRecord, result: Result) -> list[str]:
 
 
 def values(record: StudyRecord, result: Result, seed: int) -> dict[str, Any]:
-    """The result for a file."""
+    """Return the result as plain values for a file."""
     return {
         "study": record.id,
         "a": asdict(record.a),
@@ -89,7 +89,7 @@ def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
 
 
 def _habits(result: Result) -> list[str]:
-    """What tells raters who did not look: everyone sees each side on the left about equally often."""
+    """Say what tells raters who did not look: everyone sees each side on the left about equally often."""
     title = f"left was chosen in {result.left_percent:.1f}% of the answers"
     shown = result.raters[:MOST_RATERS]
     more = len(result.raters) - len(shown)

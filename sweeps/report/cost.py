@@ -27,7 +27,7 @@ class Spending:
 
     @property
     def text(self) -> str:
-        """Say it in a line."""
+        """Say in a line what the trials took, and what early stopping saved."""
         spent = sum(self.seconds.values())
         parts = ", ".join(f"{duration(seconds)} {name}" for name, seconds in self.seconds.items() if seconds > 0)
         text = f"The trials took {duration(spent)} in all ({parts or 'no time was measured'})."

@@ -26,7 +26,7 @@ MIN_TRIALS = 10
 
 @dataclass(frozen=True)
 class Importance:
-    """Of one setting: mean over the forests, and the ends of the middle 90% of them."""
+    """The importance of one setting: mean over the forests, and the ends of the middle 90% of them."""
 
     setting: str
     mean: float

@@ -225,7 +225,7 @@ def _limits(study: PlottedStudy) -> tuple[float, float]:
 
 
 def words(study: PlottedStudy, number: int) -> str:
-    """Say all about a trial when it is hovered."""
+    """Say all about a trial, for when it is hovered."""
     trial = next(trial for trial in study.trials if trial.number == number)
     score = "no score" if trial.score is None else f"{study.config.objective.metric} {trial.score:.5g}"
     settings = [f"{name} {_short(value)}" for name, value in trial.params.items()]

@@ -31,7 +31,7 @@ def rival_summary(result: FinalResult | None, rival: Rival | None, config: Sweep
 
 
 def rival_lines(final: FinalResult | None, rival: Rival, config: SweepConfig) -> list[str]:
-    """The verdict, and both winners metric by metric."""
+    """Say the verdict, and both winners metric by metric."""
     settings = describe(TrainConfig.from_dict(rival.winner.config))
     about = (
         f"{rival.title}: the winner of the study in `{escaped(str(rival.folder))}`, {settings}, trained with "

@@ -61,7 +61,7 @@ class _Shown:
 
     @property
     def loaded(self) -> Checkpoint:
-        """Its networks."""
+        """Return the checkpoint that holds its networks."""
         return self.subject.loaded
 
 
@@ -73,7 +73,7 @@ def draw_pictures(
     paths: StudyPaths,
     rival: Rival | None = None,
 ) -> list[Picture]:
-    """Generate and draw, on the CPU; what is there already of the same networks is not drawn again.
+    """Generate samples and draw pictures, on the CPU; what is there already of the same networks is not drawn again.
 
     Args:
         trials: rows of the summary.
@@ -112,7 +112,7 @@ def draw_pictures(
 def _subjects(
     config: SweepConfig, result: FinalResult | None, trials: list[dict[str, Any]], paths: StudyPaths
 ) -> list[_Subject]:
-    """Winner and published row by their final runs, then the best trials of the sweep."""
+    """List the winner and the published row by their final runs, then the best trials of the sweep."""
     found: list[_Subject] = []
     rows = [] if result is None else [result.winner] if result.same else [result.winner, result.published]
     for row in rows:
@@ -128,7 +128,7 @@ def _subjects(
 
 
 def _subject(name: str, title: str, folder: TrialPaths) -> _Subject | None:
-    """By the newest sound networks of a run; None: there are none. A damaged file costs a picture, not the report."""
+    """Load the newest sound networks of a run; None: there are none. A damaged file costs a picture, not the report."""
     for file in list_checkpoints(folder.checkpoints):
         with suppress(UserError):
             return _Subject(name, title, load(file), file)
@@ -144,7 +144,7 @@ def _show(subject: _Subject) -> _Shown:
 
 
 def _latents(num_classes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The beginning of the validation group: what selection has seen anyway."""
+    """Return the seeds and labels at the beginning of the validation group: what selection has seen anyway."""
     group = sample_group("validation", num_classes, _A_CLASS * num_classes if num_classes > 1 else _WITHOUT_CLASSES)
     return group.seeds, group.labels
 
@@ -195,7 +195,7 @@ def _side_by_side(shown: list[_Shown], paths: StudyPaths) -> list[Picture]:
 
 
 def _of_each(shown: list[_Shown], result: FinalResult | None, config: SweepConfig, paths: StudyPaths) -> list[Picture]:
-    """The supplement's figures: of winner and published row, or without a final stage of the best trial."""
+    """Draw the supplement's figures: of winner and published row, or without a final stage of the best trial."""
     names = {_RIVAL, *({"published", result.winner.role} if result is not None else {shown[0].subject.name})}
     pictures = []
     for one in shown:
@@ -220,7 +220,7 @@ _NAMES = ("videos.mp4", "videos.png", "frames.png")
 
 
 def _masks(best: _Shown, paths: StudyPaths) -> list[Picture]:
-    """Of the first clip of the best."""
+    """Draw the motion masks of the best one's first clip; nothing where its model has none."""
     seeds, labels = _latents(len(best.loaded.classes))
     model, networks = implementation(best.loaded.config.model_name), best.loaded.build_networks(torch.device("cpu"))
     shown = model.motion_masks(networks, seeds[:1], labels[:1])

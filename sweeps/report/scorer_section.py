@@ -8,7 +8,7 @@ from tsvan.scoring.evidence import MIN_ERRORS, Gap
 
 
 def trust_lines(scorer: dict[str, Any], clips: str = "real") -> list[str]:
-    """Markdown of what the scorer's stage measured.
+    """Say in Markdown what the scorer's stage measured.
 
     Args:
         scorer: the fields of `ScorerResult`.
@@ -45,7 +45,7 @@ def _accuracy(scorer: dict[str, Any], real: dict[str, float], clips: str) -> str
 
 
 def _gaps(table: dict[str, Any]) -> list[str]:
-    """By how many standard errors each metric tells the copies from the clips, and whether that is enough."""
+    """Say by how many standard errors each metric tells the copies from the clips, and whether that is enough."""
     if not table["gaps"]:
         return [f"- {reason}" for reason in table["refusals"].values() if reason]
     kinds = list(next(iter(table["gaps"].values())))
@@ -64,7 +64,7 @@ def _gaps(table: dict[str, Any]) -> list[str]:
 
 
 def _units(unit: str) -> str:
-    """What the standard errors are over."""
+    """Name what the standard errors are over."""
     return "videos" if unit == "video" else "stretches of few videos (those of one video count as independent)"
 
 

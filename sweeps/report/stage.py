@@ -51,7 +51,7 @@ def publish(
     live_table: LiveTable,
     rival: Rival | None = None,
 ) -> int:
-    """Write the results and say them.
+    """Write the results of a study and say them.
 
     Args:
         rival: another study whose final numbers are set beside.
@@ -85,12 +85,15 @@ def publish(
 
 
 def _write_chosen(result: FinalResult, paths: StudyPaths) -> None:
-    """`best.yaml`: what the numbers are about, as `--final-from` and `tsvan train` read it."""
+    """Write `best.yaml`: what the numbers are about, as `--final-from` and `tsvan train` read it."""
     write_atomically(paths.chosen_config, yaml.safe_dump({**result.winner.config, "seed": 0}, sort_keys=False))
 
 
 def _register(result: FinalResult, config: SweepConfig, paths: StudyPaths, uploader: Uploader) -> str | None:
-    """The winner's first final run that completed as a model; an earlier registration of the same run stands."""
+    """Register the winner's first final run that completed as a model, and return its address, `models:/NAME/VERSION`.
+
+    An earlier registration of the same run stands. None: no such run has a checkpoint, or MLflow has not taken it.
+    """
     objective = config.objective
     tags = {"config": result.winner.key, "preset": config.preset, "verdict": result.verdict}
     saved = (folder for folder in result.winner.completed if list_checkpoints(folder.checkpoints))
@@ -162,7 +165,7 @@ def _final_values(metric: str, score: Interval | None) -> dict[str, float]:
 
 
 def _note(result: FinalResult, summary: dict[str, Any], pictures: list[Picture], doubt: list[str], run: str) -> str:
-    """The description of the study's run: verdict, metrics, what the noise leaves open, the samples.
+    """Compose the description of the study's run: verdict, metrics, what the noise leaves open, the samples.
 
     Args:
         doubt: lines that say what the noise between seeds leaves open.
@@ -193,7 +196,7 @@ def _model_line(model: str | None) -> list[str]:
 
 
 def _address(picture: Picture, run: str) -> str:
-    """Of a picture on MLflow's own pages."""
+    """Return the address of a picture on MLflow's own pages."""
     return f"get-artifact?path={quote('figures/' + picture.file.name)}&run_uuid={run}"
 
 

@@ -67,7 +67,7 @@ def summarise(
 
 
 def ranked(trials: list[dict[str, Any]], config: SweepConfig) -> list[dict[str, Any]]:
-    """The complete trials with a score, best first."""
+    """Return the complete trials with a score, best first."""
     complete = [trial for trial in trials if trial["state"] == "complete" and trial["score"] is not None]
     return config.objective.rank(complete, lambda trial: trial["score"])
 
@@ -94,5 +94,5 @@ def _reruns(paths: StudyPaths, metric: str) -> Iterator[dict[str, Any]]:
 
 
 def count_looks(paths: StudyPaths) -> int:
-    """Looks at the sealed group in the whole study, those again after an interruption among them."""
+    """Count the looks at the sealed group in the whole study, those again after an interruption among them."""
     return sum(looks(TrialPaths(folder).looks) for folder in paths.root.glob("*/*"))

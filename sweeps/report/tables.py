@@ -35,7 +35,7 @@ _LOWER = {name for name, metric in METRICS.items() if metric.direction == "minim
 
 
 def final_table(final: FinalResult) -> list[str]:
-    """Every metric of winner and published row, and their paired difference."""
+    """Tabulate every metric of winner and published row, and their paired difference."""
     names = _names({**final.winner.scores, **final.published.scores})
     rows = []
     for name in names:
@@ -49,7 +49,7 @@ def final_table(final: FinalResult) -> list[str]:
 
 
 def metrics_table(final: FinalResult | None, summary: dict[str, Any], rival: Rival | None = None) -> list[str]:
-    """H(y), H(y|v), IS, accuracy and distances with N, between the bounds that real and broken clips set."""
+    """Tabulate H(y), H(y|v), IS, accuracy and distances with N, between the bounds that real and broken clips set."""
     bounds = summary["scorer"]["sensitivity"]
     configs = [] if final is None else [final.winner] if final.same else [final.winner, final.published]
     names = [name for name in _TITLES if name in bounds["rows"]["real"] or any(name in c.scores for c in configs)]
@@ -77,13 +77,13 @@ def metrics_table(final: FinalResult | None, summary: dict[str, Any], rival: Riv
 
 
 def seeds_lines(final: FinalResult, metric: str) -> list[str]:
-    """The objective by seed, beside its value in the sweep, by which the config was chosen."""
+    """Say the objective by seed, beside its value in the sweep, by which the config was chosen."""
     rows = [final.winner] if final.same else [final.winner, final.published]
     return [line for row in rows for line in _seeds(row, metric)]
 
 
 def settings_table(final: FinalResult | None, config: SweepConfig) -> list[str]:
-    """What tells configs of the model apart, the published row first."""
+    """Tabulate what tells configs of the model apart, the published row first."""
     start = config.published.row_name if config.own_dataset is None else "to start from"
     rows = [(start, config.published)]
     if final is not None:
@@ -93,7 +93,7 @@ def settings_table(final: FinalResult | None, config: SweepConfig) -> list[str]:
 
 
 def trials_table(study: PlottedStudy) -> list[str]:
-    """Complete trials, best first; then the others, which had less budget."""
+    """Tabulate the complete trials, best first; then the others, which had less budget."""
     names = list(study.config.space)
     rows = [
         [
@@ -111,7 +111,7 @@ def trials_table(study: PlottedStudy) -> list[str]:
 
 
 def reproduce_table(summary: dict[str, Any], uri: str) -> list[str]:
-    """For each run that a number comes from, what trains it again."""
+    """Tabulate, for each run that a number comes from, what trains it again."""
     runs = [(f"trial {trial['number']}", trial["mlflow_run_id"]) for trial in summary["trials"]]
     runs += [(f"{run['name']} (seed {run['seed']})", run["mlflow_run_id"]) for run in summary["reruns"]]
     command = "python tune_runner.py reproduce {} --tracking-uri " + shlex.quote(uri)
@@ -154,7 +154,7 @@ def reruns_table(reruns: list[dict[str, Any]], metric: str) -> list[str]:
 
 
 def cell(name: str, value: Interval | None, sign: str = "") -> str:
-    """A mean with its interval, and with few seeds every value."""
+    """Write out a mean with its interval, and with few seeds every value."""
     if value is None:
         return "-"
     text = shown(name, value, sign)
@@ -164,12 +164,12 @@ def cell(name: str, value: Interval | None, sign: str = "") -> str:
 
 
 def escaped(text: str) -> str:
-    """Text of somebody else for Markdown: shown as it is, on one line."""
+    """Escape text of somebody else for Markdown: shown as it is, on one line."""
     return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split()))
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """A Markdown table."""
+    """Make a Markdown table."""
     return [_row(head), _row(["---"] * len(head)), *map(_row, rows)]
 
 

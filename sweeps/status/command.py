@@ -53,7 +53,7 @@ def _repaired(paths: StudyPaths, record: StudyRecord, config: SweepConfig, where
 
 
 def lines(found: StudyStatus) -> list[str]:
-    """The table and what to do, for people."""
+    """Return the table and what to do, as lines for people."""
     ended = sum(run.state not in ("running", "interrupted", "not begun") for run in found.trials)
     driver = f"process {found.driver}" if found.driver else "none alive"
     head = [

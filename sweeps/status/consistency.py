@@ -14,7 +14,7 @@ UNKNOWN = "?"
 
 
 def by_optuna(trial: RecordedTrial | str | None, outcome: Outcome | None, alive: bool) -> tuple[str | None, list[str]]:
-    """What Optuna says of a trial, and what is wrong with it.
+    """Return what Optuna says of a trial, and what is wrong with it.
 
     Args:
         trial: as Optuna holds it; `?`: Optuna does not know it; None: Optuna can't be asked; empty: not Optuna's.
@@ -36,7 +36,7 @@ def by_optuna(trial: RecordedTrial | str | None, outcome: Outcome | None, alive:
 
 
 def by_mlflow(runs: list[TrackedRun], outcome: Outcome | None, alive: bool) -> tuple[str | None, list[str]]:
-    """The same of MLflow; `runs` are those with this run's key."""
+    """Return what MLflow says of a run, and what is wrong with it; `runs` are those with this run's key."""
     if not runs:
         return None, ["not in MLflow"] if outcome is not None and not alive else []
     run = runs[0]
@@ -52,7 +52,7 @@ def by_mlflow(runs: list[TrackedRun], outcome: Outcome | None, alive: bool) -> t
 
 
 def points_missing(wanted: list[int], runs: list[TrackedRun]) -> list[str]:
-    """Whether all scores of a run's journal are in MLflow, once each."""
+    """Say how many scores of a run's journal are missing or doubled in MLflow; nothing where each is there once."""
     if not runs:
         return []
     missing, count = set(wanted) - set(runs[0].steps), Counter(runs[0].steps)

@@ -89,7 +89,7 @@ def lost_in(
 
 
 def _damaged_in(folder: Path) -> list[DamagedFile]:
-    """The damaged files of one run of a study."""
+    """Return the damaged files of one run of a study."""
     patterns = [(Path(pattern), kind, becomes) for pattern, kind, becomes in _FILES]
     files = [(folder / path.name, kind, becomes) for path, kind, becomes in patterns if len(path.parts) == 3]
     found = {damage.path: damage for file in files for damage in _damage(*file)}

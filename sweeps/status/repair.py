@@ -50,7 +50,7 @@ def _leftovers(paths: StudyPaths) -> list[str]:
 
 
 def _database(paths: StudyPaths, config: SweepConfig) -> list[str]:
-    """Optuna's database, when it is lost or damaged, from the trials' folders."""
+    """Make Optuna's database again, when it is lost or damaged, from the trials' folders."""
     name, aside = paths.database.name, paths.database.with_name(f"{paths.database.name}.damaged")
     there = paths.database.exists()
     if there and is_sound(paths):
@@ -66,7 +66,7 @@ def _database(paths: StudyPaths, config: SweepConfig) -> list[str]:
 
 
 def _optuna(paths: StudyPaths, config: SweepConfig) -> list[str]:
-    """Trials that Optuna takes for running, though they ended."""
+    """Tell Optuna the ends of trials that it takes for running, and write down again those that only Optuna knows."""
     study = open_study(paths, config)
     numbers = restore_outcomes(study, paths)
     restored = [f"trial {number}: its end is written down again, as Optuna tells it" for number in numbers]
@@ -75,7 +75,7 @@ def _optuna(paths: StudyPaths, config: SweepConfig) -> list[str]:
 
 
 def _mlflow(paths: StudyPaths, record: StudyRecord, config: SweepConfig, where: Destination) -> list[str]:
-    """Runs that are open, missing or incomplete in MLflow."""
+    """Complete the runs that are open, missing or incomplete in MLflow."""
     before = study_status(paths, record, config, where, ours=True)
     if before.mlflow_problem:
         return [f"MLflow can't be asked ({before.mlflow_problem}): its runs stay as they are"]
@@ -101,7 +101,7 @@ def _what(run: RunStatus) -> str:
 
 
 def _how(run: RunStatus) -> str:
-    """In words that name the end state."""
+    """Say what MLflow has of a run now, in words that name the end state."""
     end = run.state if run.state not in ("not begun", "running") else "interrupted"
     return f"MLflow has it whole now, as {end} ({'; '.join(t for t in run.problems if 'MLflow' in t)} before)"
 

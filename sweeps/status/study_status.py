@@ -69,7 +69,7 @@ class RunStatus:
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """A study.
+    """How a study stands.
 
     Args:
         folder: its own.
@@ -107,11 +107,11 @@ class StudyStatus:
 
     @property
     def disagree(self) -> int:
-        """Runs, and the study itself, of which different things are said."""
+        """Count the runs, and the study itself, of which different things are said."""
         return sum(bool(run.problems) for run in (*self.trials, *self.final)) + len(self.problems)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as `status --json` prints them."""
+        """Return plain values, as `status --json` prints them."""
         agree = self.disagree == 0 and not self.damaged and not any(run.lost for run in (*self.trials, *self.final))
         return {**asdict(self), "disagree": self.disagree, "agree": agree}
 
@@ -119,7 +119,7 @@ class StudyStatus:
 def study_status(
     paths: StudyPaths, record: StudyRecord, config: SweepConfig, where: Destination, *, ours: bool = False
 ) -> StudyStatus:
-    """Look at everything.
+    """Look at all that is known of a study: its files, Optuna and MLflow.
 
     Args:
         ours: the study's lock is held by this process, which is no driver.
@@ -178,7 +178,10 @@ def _best(trials: list[RunStatus], config: SweepConfig) -> str | None:
 
 
 def _left(paths: StudyPaths) -> float | None:
-    """As many seconds as each run took that ended in the stage at work, for each that is left of it."""
+    """Estimate the seconds left of the stage at work; None: not known.
+
+    Each run that is left counts as many seconds as each run took that ended in the stage.
+    """
     stage = _kept(lambda: StageAtWork.read(paths))
     if stage is None:
         return None
@@ -189,7 +192,7 @@ def _left(paths: StudyPaths) -> float | None:
 
 
 def _kept(read: Callable[[], T | None]) -> T | None:
-    """What a file holds; None: nothing that can be read, of which `damaged` tells."""
+    """Return what a file holds; None: nothing that can be read, of which `damaged` tells."""
     try:
         return read()
     except UserError:
@@ -197,7 +200,7 @@ def _kept(read: Callable[[], T | None]) -> T | None:
 
 
 def _changed(file: Path) -> float:
-    """When a file was written last; 0: it is gone."""
+    """Return when a file was written last, in seconds since the epoch; 0: it is gone."""
     try:
         return file.stat().st_mtime
     except OSError:
@@ -225,7 +228,7 @@ def _run(
     runs: dict[str, list[TrackedRun]] | None,
     record: StudyRecord,
 ) -> RunStatus:
-    """One run.
+    """Gather how one run stands.
 
     Args:
         trial: as Optuna holds it; `?`: Optuna does not know it; None: Optuna can't be asked; empty: not Optuna's.
@@ -275,7 +278,7 @@ def _settings(job: Job | None) -> str:
 
 
 def _stage(paths: StudyPaths, asked: int, trials: list[RunStatus], finals: list[RunStatus]) -> str:
-    """The stage that is at work, or would be."""
+    """Name the stage that is at work, or would be."""
     if not paths.scorer_result.exists():
         return "scorer"
     calibration = [run for run in finals if run.name.startswith("final/calibrate-")]

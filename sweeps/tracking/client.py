@@ -64,7 +64,9 @@ class Tracker:
         self.experiment_id = ""
 
     def open(self) -> None:
-        """Connect; a fresh SQLite store is made here, whole or not at all. Can be called again after a failure.
+        """Connect to the store; a fresh SQLite store is made here, whole or not at all.
+
+        Can be called again after a failure.
 
         Raises:
             UserError: the experiment was deleted.
@@ -105,14 +107,14 @@ class Tracker:
         return str(run.info.run_id)
 
     def _known(self, run_id: str, key: str) -> Run | None:
-        """The run with this id, if it is still that with the key, of this experiment."""
+        """Return the run with this id, if it is still that with the key, of this experiment."""
         run = self._active(run_id) if run_id else None
         if run is None or run.data.tags.get(KEY) != key or run.info.experiment_id != self.experiment_id:
             return None
         return run
 
     def _active(self, run_id: str) -> Run | None:
-        """None: it is not there, or somebody deleted it."""
+        """Return the run with this id; None: it is not there, or somebody deleted it."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -141,13 +143,13 @@ class Tracker:
             self.client.log_inputs(run_id, [DatasetInput(dataset, [tag])])
 
     def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
-        """Set tags."""
+        """Set tags of a run."""
         from mlflow.entities import RunTag
 
         self.client.log_batch(run_id, tags=[RunTag(key, str(value)[:5000]) for key, value in tags.items()])
 
     def points(self, run_id: str, points: Iterable[tuple[str, float, int, int]]) -> None:
-        """Log metrics as (name, value, time in ms, step)."""
+        """Log metrics of a run as (name, value, time in ms, step)."""
         from mlflow.entities import Metric
 
         metrics = [Metric(*point) for point in points]
@@ -170,7 +172,7 @@ class Tracker:
         )
 
     def values(self, run_id: str) -> dict[str, float]:
-        """Return metric of a run -> its last value."""
+        """Return the metrics of a run: name -> its last value."""
         return dict(self.client.get_run(run_id).data.metrics)
 
     def steps(self, run_id: str, metric: str) -> list[int]:
@@ -178,11 +180,11 @@ class Tracker:
         return sorted(point.step for point in self.client.get_metric_history(run_id, metric))
 
     def artifact(self, run_id: str, file: Path, folder: str | None = None) -> None:
-        """Upload a file or a folder."""
+        """Upload a file or a folder as an artifact of a run."""
         self.client.log_artifact(run_id, str(file), folder)
 
     def image(self, run_id: str, file: Path, key: str, step: int) -> None:
-        """Put a picture into MLflow's image view, with a slider over the steps."""
+        """Put a picture of a run into MLflow's image view, with a slider over the steps."""
         from PIL import Image
 
         with Image.open(file) as image:

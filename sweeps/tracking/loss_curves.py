@@ -10,7 +10,7 @@ from tsvan.journal import Journal
 
 
 def draw_curves(metrics: Path, out: Path) -> None:
-    """Losses by step kind and scores over iterations; nothing is written when there are none.
+    """Draw losses by step kind and scores over iterations; nothing is written when there are none.
 
     Args:
         metrics: a trial's journal.

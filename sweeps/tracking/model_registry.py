@@ -73,7 +73,7 @@ def _new_version(tracker: Tracker, run_id: str, checkpoint: Path, card: ModelCar
 
 
 def _finished_model(tracker: Tracker, run_id: str) -> LoggedModel | None:
-    """What an earlier driver logged of the run; what it did not finish is deleted."""
+    """Return the model that an earlier driver logged of the run; what it did not finish is deleted."""
     client = tracker.client
     found = client.search_logged_models([tracker.experiment_id], f"source_run_id = '{run_id}'")
     ready = [model for model in found if str(model.status) == "READY"]

@@ -32,7 +32,7 @@ class Answer:
 
 
 def ask(where: Destination) -> Answer:
-    """Look whether MLflow will take a study.
+    """Check whether MLflow will take a study.
 
     Raises:
         UserError: it will not, tomorrow neither: another version's store, a wrong password, no right, a missing
@@ -50,7 +50,7 @@ def ask(where: Destination) -> Answer:
 
 
 def _has_store(uri: str) -> bool:
-    """Whether there is a store to be asked; an empty place becomes one when the study begins."""
+    """Tell whether there is a store to be asked; an empty place becomes one when the study begins."""
     if uri.startswith(("http://", "https://")):
         return True
     file = database_file(uri)
@@ -75,7 +75,10 @@ def _file_tables(file: Path) -> set[str]:
 
 
 def _tables(uri: str) -> set[str]:
-    """Of a database on a server: asked before MLflow, which would try for minutes, and make what is not there."""
+    """Return the names of the tables of a database on a server.
+
+    It is asked before MLflow, which would try for minutes, and make what is not there.
+    """
     import sqlalchemy
 
     url = sqlalchemy.make_url(uri)

@@ -44,7 +44,7 @@ class TrackedRun:
 
 
 def tracked_runs(uri: str, experiment: str, study_id: str) -> list[TrackedRun]:
-    """All runs of a study.
+    """Return all runs of a study.
 
     Raises:
         NotTold: there is no such store, it is away or locked, or of another version.
@@ -86,7 +86,7 @@ def tracked_runs(uri: str, experiment: str, study_id: str) -> list[TrackedRun]:
 
 
 def _check_database(uri: str) -> None:
-    """MLflow itself would make a store where there is none."""
+    """Refuse a place without MLflow's store, with NotTold: MLflow itself would make a store where there is none."""
     file = database_file(uri)
     if file is None:
         return

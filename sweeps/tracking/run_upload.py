@@ -86,12 +86,12 @@ class UploadState:
 
     @classmethod
     def read(cls, path: Path) -> UploadState:
-        """Empty when nothing was delivered yet."""
+        """Read the state from a file; it is empty when nothing was delivered yet."""
         values = read_state(path, dict[str, Any], "delete it: MLflow is asked what it has") or {}
         return cls(**{item.name: values[item.name] for item in fields(cls) if item.name in values})
 
     def write(self, path: Path) -> None:
-        """Atomic."""
+        """Write the state to a file, atomically."""
         write_atomically(path, json.dumps({key: value for key, value in asdict(self).items() if value}))
 
 

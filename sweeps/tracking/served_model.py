@@ -23,7 +23,7 @@ class ClipModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
         self.networks = checkpoint.build_networks(torch.device("cpu"))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
-        """Generate.
+        """Generate a clip for each row.
 
         Args:
             context: MLflow's.

@@ -80,7 +80,10 @@ def restore_command(uri: str, experiment_id: str) -> str:
 
 @contextmanager
 def _one_at_a_time(uri: str) -> Iterator[None]:
-    """Two processes that make the same SQLite store at once break it for good: their migrations race."""
+    """Hold the lock of a SQLite store during the block.
+
+    Two processes that make the same store at once break it for good: their migrations race.
+    """
     database = database_file(uri)
     if database is None:
         yield

@@ -123,7 +123,10 @@ def _network(error: Any, uri: str) -> Trouble:
 
 
 def _last_words(error: BaseException) -> str:
-    """`Connection refused` of `HTTPConnectionPool(...): Max retries exceeded with url: ... Connection refused'))`."""
+    """Return the last words of an error.
+
+    `Connection refused` of `HTTPConnectionPool(...): Max retries exceeded with url: ... Connection refused'))`.
+    """
     return first_line(error).rpartition(":")[2].rpartition("]")[2].strip(" ()'\"") or type(error).__name__
 
 
@@ -143,7 +146,7 @@ def _of_mlflow(error: BaseException, uri: str) -> Trouble | None:
 
 
 def _of_another_version(revision: str, uri: str) -> str:
-    """Of a store with other tables than this MLflow's: earlier ones if it knows their revision, else later ones."""
+    """Say that a store has other tables than this MLflow's: earlier ones if it knows the revision, else later ones."""
     import mlflow
 
     migrations = Path(mlflow.__file__).parent / "store" / "db_migrations" / "versions"

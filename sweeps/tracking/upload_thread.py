@@ -56,7 +56,7 @@ class UploadThread:
         self._thread = threading.Thread(target=self._work, name="uploader", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def wake(self) -> None:

@@ -263,7 +263,7 @@ class Uploader:
         yield BEST, self._deliver_best
 
     def _failed(self, name: str) -> None:
-        """The next round begins with the others; and somebody may have deleted the study's run."""
+        """Begin the next round with the others, and doubt the study's run: somebody may have deleted it."""
         self._parent_doubted = True
         with self._lock:
             if name in self._runs:
@@ -292,7 +292,10 @@ class Uploader:
             self._scores[run.job.name] = ending.score
 
     def _deliver_best(self) -> None:
-        """The curve has a point for every completed trial; a trial that was told of before has its point by now."""
+        """Deliver the new points of the curve, which has one for every completed trial.
+
+        A trial that was told of before has its point by now.
+        """
         scores = list(self._scores.values())
         for step in range(self._curve + 1, len(scores) + 1):
             best = self._objective.best(scores[:step], float)
