@@ -27,7 +27,7 @@ from benchmarks import trivial
 
 
 def space(trial: optuna.Trial) -> None:
-    """The published search space, define-by-run."""
+    """Suggest the values of the published search space, define-by-run."""
     trial.suggest_float("lambda2", 3, 8)
     trial.suggest_categorical("ngf", [16, 32, 64])
     trial.suggest_categorical("content_dim", [256, 512, 1024])
@@ -36,7 +36,7 @@ def space(trial: optuna.Trial) -> None:
 
 
 def train(config: dict[str, Any]) -> None:
-    """A function trainable."""
+    """Run the trial as a function trainable."""
     torch.zeros(1)
     name = tune.get_context().get_trial_id()
     clock = trivial.Clock(Path(os.environ["BENCHMARK_FOLDER"]), name)
@@ -52,7 +52,7 @@ def train(config: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """The study."""
+    """Run the study."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)

@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def measure_reading(gigabytes: float, num_batches: int) -> None:
-    """Training batches from a store of that size: all of them on a CPU, and the part on the host when a GPU trains."""
+    """Time training batches from a store of that size: all of them on a CPU, and the host's part when a GPU trains."""
     with tempfile.TemporaryDirectory() as folder:
         store = sparse_store(Path(folder) / "store", gigabytes)
         size = (store.path / FRAMES).stat().st_size
@@ -90,7 +90,7 @@ def measure_reading(gigabytes: float, num_batches: int) -> None:
 
 
 def sparse_store(path: Path, gigabytes: float) -> ClipStore:
-    """A store of that size without contents: speakers' clips of 96 frames at playback step 2."""
+    """Make a store of that size without contents: speakers' clips of 96 frames at playback step 2."""
     found, length = rules("vox"), 96
     count = max(1, round(gigabytes * 1e9 / (length * found.side**2 * 3)))
     path.mkdir(parents=True)
@@ -139,7 +139,7 @@ def measure_preparing(dataset: str, source: Path | None, repeat: int, workers: i
 
 
 def draw_raw(dataset: str, source: Path | None, folder: Path) -> Path:
-    """Clips in the raw form of a set whose own are not at hand."""
+    """Draw clips in the raw form of a set whose own are not at hand."""
     folder.mkdir()
     if dataset == "synaction":
         noise = np.random.default_rng(0).integers(0, 256, size=(40, 71, 71, 3), dtype=np.uint8)

@@ -95,7 +95,9 @@ class Report:
 
 
 def run_part(part: str, plan: Plan, command: Callable[[str, Plan], list[str]] | None = None) -> Iterator[Row]:
-    """A part's rows, as its process prints them; last a row with the reason if it failed, and how long it took.
+    """Yield a part's rows, as its process prints them.
+
+    The last row says the reason if it failed, and how long it took.
 
     Args:
         command: what to start; for tests.
@@ -150,7 +152,7 @@ def _end(process: subprocess.Popen[str], kill: bool) -> None:
 
 
 def markdown(rows: list[Row]) -> str:
-    """The rows as Markdown: a table for each part, a column for each value."""
+    """Format the rows as Markdown: a table for each part, a column for each value."""
     text = ["# Measured on a device", ""]
     for part in dict.fromkeys(row["part"] for row in rows):
         mine = [{key: value for key, value in row.items() if key != "part"} for row in rows if row["part"] == part]

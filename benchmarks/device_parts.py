@@ -38,7 +38,7 @@ REPEATS, REPEAT_S = 20, 3.0  # of one kind of step: at most so many, and so long
 
 
 def machine(plan: Plan) -> Iterator[Row]:
-    """What it is, and how fast it copies and multiplies."""
+    """Report what the machine is, and how fast it copies and multiplies."""
     device = _device(plan)
     row: Row = {"python": platform.python_version(), "torch": torch.__version__, "device": str(device)}
     if device.type == "cuda":
@@ -64,7 +64,7 @@ def machine(plan: Plan) -> Iterator[Row]:
 
 
 def tests(plan: Plan) -> Iterator[Row]:
-    """The tests that need a CUDA device: fusion, batches, whole runs with graphs against runs without."""
+    """Run the tests that need a CUDA device: fusion, batches, whole runs with graphs against runs without."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "cuda", *TESTS]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -76,7 +76,7 @@ def tests(plan: Plan) -> Iterator[Row]:
 
 
 def steps(plan: Plan) -> Iterator[Row]:
-    """Each kind of step of the published settings, with graphs and without, and what the published mix takes."""
+    """Time each kind of step of the published settings, with graphs and without, and what the published mix takes."""
     ways = (True, False) if _device(plan).type == "cuda" else (False,)
     for ngf, content_dim in PAIRS[: 1 if plan.rehearse else None]:
         for precision in ("fp32", "bf16"):
@@ -85,7 +85,7 @@ def steps(plan: Plan) -> Iterator[Row]:
 
 
 def straightforward(plan: Plan) -> Iterator[Row]:
-    """The straightforward trainer in float32 beside it."""
+    """Time the steps of the straightforward trainer in float32, beside those of `steps`."""
     yield from _table(plan, Spec("straightforward", "", None, *PAIRS[0]))
 
 
@@ -121,7 +121,7 @@ def _timed(plan: Plan, spec: Spec) -> Row:
 
 
 def _ready(spec: Spec, times: int) -> Callable[[], object]:
-    """A step that has run so often: libraries have chosen, kernels are compiled, graphs captured."""
+    """Make a step that has run so often: libraries have chosen, kernels are compiled, graphs captured."""
     networks = networks_of(spec)
     if spec.trainer == "tsvan":
         channels_last(networks)
@@ -134,7 +134,7 @@ def _ready(spec: Spec, times: int) -> Callable[[], object]:
 
 
 def sampled(plan: Plan) -> Iterator[Row]:
-    """Clips a second of sampling and of scoring, and the memory that it takes."""
+    """Measure the clips a second of sampling and of scoring, and the memory that it takes."""
     device, clips = _device(plan).type, 4 if plan.rehearse else 4096
     batches = (2,) if plan.rehearse else (256, 1024, 0)
     architecture = "tiny" if plan.rehearse else "paper"
@@ -159,7 +159,10 @@ def _sampling_row(row: sampling.Row) -> Row:
 
 
 def together(plan: Plan) -> Iterator[Row]:
-    """Trials at once on one device: how many iterations of the late mix they do together, against one alone."""
+    """Run trials at once on one device.
+
+    Each row says how many iterations of the late mix they do together, against one alone.
+    """
     seconds, alone = (0.5, None) if plan.rehearse else (8.0, None)
     for count in TOGETHER[: 2 if plan.rehearse else None]:
         with tempfile.TemporaryDirectory() as folder:
@@ -187,7 +190,7 @@ def _sized(plan: Plan, spec: Spec) -> Spec:
 
 
 def _tried(measure: Callable[[], Row]) -> Row:
-    """The row, or the reason why there is none; what it took of the device is given back."""
+    """Return the row, or the reason why there is none; what it took of the device is given back."""
     try:
         return measure()
     except Exception as error:  # whatever a device does, the next row is worth having
@@ -199,7 +202,7 @@ def _tried(measure: Callable[[], Row]) -> Row:
 
 
 def _median_s(device: torch.device, work: Callable[[], object], repeats: int = REPEATS) -> float:
-    """Seconds of one call, the median of several after one that is not counted."""
+    """Measure the seconds of one call, the median of several after one that is not counted."""
     times: list[float] = []
     began = time.perf_counter()
     while len(times) <= repeats and (len(times) <= min(repeats, 2) or time.perf_counter() - began < REPEAT_S):

@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def draw_curves(run: Path, file: Path, mean_frame: float) -> None:
-    """Training reconstruction errors by iteration, medians of 20 records, beside what the mean frame gets held out."""
+    """Draw training reconstruction errors by iteration, medians of 20 records, beside the mean frame's held out."""
     lines = list(Journal(run / "metrics.jsonl").lines())
     figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
     for name, label in CURVES.items():
@@ -66,13 +66,13 @@ def draw_curves(run: Path, file: Path, mean_frame: float) -> None:
 
 
 def smooth(points: Sequence[tuple[int, float]], width: int = 20) -> tuple[list[float], list[float]]:
-    """Medians over consecutive groups of `width` points."""
+    """Compute medians over consecutive groups of `width` points."""
     groups = [points[start : start + width] for start in range(0, len(points), width)]
     return [float(np.mean([x for x, _ in g])) for g in groups], [float(np.median([y for _, y in g])) for g in groups]
 
 
 def held_out_rows(networks, store: ClipStore, count: int = 3):  # type: ignore[no-untyped-def]
-    """For some held-out clips of different classes three rows each: real, content stream, rolled out."""
+    """Make three rows for each of some held-out clips of different classes: real, content stream, rolled out."""
     windows = held_out_windows(store)
     chosen = [next(w for w in windows if w.clip.label == label) for label in range(min(count, store.num_classes))]
     clips = load(FrameReader(store, "cpu"), chosen)
@@ -83,7 +83,7 @@ def held_out_rows(networks, store: ClipStore, count: int = 3):  # type: ignore[n
 
 
 def sample_rows(networks, num_classes: int):  # type: ignore[no-untyped-def]
-    """One sampled clip of each class."""
+    """Sample one clip of each class."""
     return video.to_uint8(torch.cat(list(generate(networks, np.arange(num_classes), np.arange(num_classes)))))
 
 

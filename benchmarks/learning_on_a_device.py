@@ -73,7 +73,7 @@ def learn(plan: Plan) -> Iterator[Row]:
 
 
 def draw_errors(rows: list[starts.Row], file: Path) -> None:
-    """Held-out errors by joint iteration, a line for each start and seed, beside what the mean frame gets."""
+    """Draw held-out errors by joint iteration, a line for each start and seed, beside what the mean frame gets."""
     figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
     for number, start in enumerate(starts.STARTS):
         for seed in sorted({row.seed for row in rows if row.start == start}):
@@ -107,7 +107,7 @@ def _store(plan: Plan, folder: Path) -> ClipStore:
 
 
 def _rates(file: Path) -> dict[str, float]:
-    """From the table of steps, where it was measured before."""
+    """Compute the rates from the table of steps, where it was measured before."""
     rows = json.loads(file.read_text()) if file.exists() else []
     ms = {
         (row["step"], row["epsilon"]): row["ms"]

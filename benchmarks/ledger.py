@@ -64,14 +64,14 @@ def audit(study: Path, trials: int, tracking: Path | None = None) -> Audit:
 
 
 def written(study: Path) -> set[tuple[str, str, int]]:
-    """(folder, kind, iteration) of every line that the runs of a study wrote."""
+    """Collect (folder, kind, iteration) of every line that the runs of a study wrote."""
     return {
         (folder, line["kind"], line["iteration"]) for folder in _folders(study) for line in _journal(study / folder)
     }
 
 
 def delivered(study: Path, tracking: Path) -> set[tuple[str, str, int]]:
-    """The same of what MLflow has."""
+    """Collect (folder, kind, iteration) of every line that MLflow has of the study."""
     study_id = yaml.safe_load((study / "study.yaml").read_text())["study_id"]
     found = set()
     for key, same in _runs(tracking, study_id).items():
@@ -83,7 +83,7 @@ def delivered(study: Path, tracking: Path) -> set[tuple[str, str, int]]:
 
 
 def leftovers(study: Path) -> Iterator[Path]:
-    """Files that only a living process may have."""
+    """Yield the files that only a living process may have."""
     yield from study.rglob(".*.tmp")
     yield from (path for path in (study / "stop", study / "ray") if path.exists())
 
@@ -162,7 +162,7 @@ def _optuna(database: Path) -> dict[int, dict[str, Any]]:
 
 
 def _runs(database: Path, study_id: str) -> dict[str, list[dict[str, Any]]]:
-    """MLflow's runs of a study by their key; one run each, if all is well."""
+    """Read MLflow's runs of a study by their key; one run each, if all is well."""
     runs = defaultdict(list)
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as db:
         keys = db.execute(

@@ -19,7 +19,7 @@ from tsvan.journal import Journal
 
 
 def body(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
-    """The trial as a job of a study."""
+    """Run the trial as a job of a study."""
     journal, files = Journal(job.paths.metrics), job.paths
     files.checkpoints.mkdir(parents=True, exist_ok=True)
     folder = Path(job.folder)  # FOLDER/study/trials/007
@@ -37,7 +37,7 @@ def body(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
 
 
 def main() -> int:
-    """The command; `done` is noted when MLflow has everything."""
+    """Run the command; `done` is noted when MLflow has everything."""
     import tune_runner
     from sweeps import study
 

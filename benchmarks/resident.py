@@ -33,7 +33,7 @@ class Watch:
                 continue
 
     def sample(self) -> None:
-        """One look. Who lost its parent since the last look still counts."""
+        """Take one look. Who lost its parent since the last look still counts."""
         for known in list(self._known.values()):
             try:
                 for child in known.children(recursive=True):
@@ -51,15 +51,15 @@ class Watch:
             self.samples.append((time.time(), sum(sizes), len(sizes)))
 
     def peak_mib(self) -> float:
-        """Largest sample."""
+        """Return the largest sample."""
         return max((size for _, size, _ in self.samples), default=0.0)
 
     def median_mib(self, start: float, end: float) -> float:
-        """Median of the samples between two times."""
+        """Compute the median of the samples between two times."""
         return statistics.median(size for at, size, _ in self._between(start, end))
 
     def median_processes(self, start: float, end: float) -> float:
-        """The same of the number of processes."""
+        """Compute the median number of processes between two times."""
         return float(statistics.median(number for at, _, number in self._between(start, end)))
 
     def _between(self, start: float, end: float) -> list[tuple[float, float, int]]:
@@ -67,7 +67,7 @@ class Watch:
 
 
 def pss_mib(pid: int) -> float | None:
-    """Proportional set size of a process, from /proc; None when it is gone."""
+    """Read the proportional set size of a process, from /proc; None when it is gone."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:

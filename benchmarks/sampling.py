@@ -61,7 +61,7 @@ class Row:
 
     @property
     def minutes(self) -> float:
-        """For 900 clips a class of ten."""
+        """Compute the minutes for 900 clips a class of ten."""
         return CLASSES * CLIPS_A_CLASS / self.clips_per_s / 60
 
 
@@ -101,7 +101,7 @@ def main() -> None:
 
 
 def measure(row: Row) -> Row:
-    """Do it, in this process."""
+    """Measure what a row asks for, in this process."""
     torch.manual_seed(0)
     device = torch.device(row.device)
     if row.work == "sampling":

@@ -72,7 +72,7 @@ def run(store: ClipStore, args: argparse.Namespace, seed: int) -> dict[str, floa
 
 
 def settings(args: argparse.Namespace, seed: int) -> ScorerConfig:
-    """The preset with its changes; the only evaluation is the last iteration's."""
+    """Build the preset with its changes; the only evaluation is the last iteration's."""
     start = {"quick": quick, "published": published}[args.preset](args.dataset)
     if args.action_only and args.preset == "published":
         start = replace(start, lr=ScorerConfig().lr, lr_decay=ScorerConfig().lr_decay)
@@ -83,7 +83,10 @@ def settings(args: argparse.Namespace, seed: int) -> ScorerConfig:
 
 
 def accuracies(scorer: Scorer, store: ClipStore) -> dict[str, float]:
-    """Share of right windows by head; for person x action also of the action alone, for the step also within one."""
+    """Compute the share of right windows by head.
+
+    For person x action there is also the share of the action alone, for the step also that within one.
+    """
     reader = FrameReader(store, "cpu")
     windows = held_out_windows(store, scorer.scheme)
     right: dict[str, list[bool]] = {}
@@ -105,7 +108,7 @@ def accuracies(scorer: Scorer, store: ClipStore) -> dict[str, float]:
 
 
 def gaps(scorer: Scorer, store: ClipStore) -> dict[str, float]:
-    """How much worse broken copies of the held-out clips are by some metrics, in standard errors over videos."""
+    """Measure how much worse broken copies of held-out clips are by some metrics, in standard errors over videos."""
     found = Evaluator(scorer, store).sensitivity()
     return {
         f"{metric}, {kind}": found.gaps[metric][kind].errors

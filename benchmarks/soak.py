@@ -61,7 +61,7 @@ class Soak:
         self.wrong: list[str] = []
 
     def run(self) -> None:
-        """Until the time is over and all trials are done."""
+        """Start drivers until the time is over and all trials are done."""
         while True:
             code = self._one_life()
             if code is None or code == CLUSTER_LOST:  # it had no cluster left to try; the same command goes on
@@ -74,7 +74,7 @@ class Soak:
             self.trials += GROWTH
 
     def check(self) -> None:
-        """Everything that the study left."""
+        """Check everything that the study left."""
         found = audit(self.out, self.trials)
         self.counts.update(found.counts)
         self.wrong += found.wrong
@@ -93,7 +93,7 @@ class Soak:
         self.counts["processes started"] = len(self.seen)
 
     def _check_walk(self, folder: Path) -> None:
-        """Every score is that of a walk that nobody disturbed."""
+        """Check that every score is that of a walk that nobody disturbed."""
         job, outcome = (json.loads((folder / name).read_text()) for name in ("job.json", "outcome.json"))
         config = TrainConfig.from_dict(job["config"])
         with torch.random.fork_rng(devices=[]):
@@ -112,14 +112,14 @@ class Soak:
         self.counts["scores as of an unbroken run"] += len(scores) - len(off)
 
     def table(self) -> str:
-        """What happened, in Markdown."""
+        """Format what happened, in Markdown."""
         rows = [("minutes", f"{self._elapsed():.0f}"), ("trials asked for", str(self.trials))]
         rows += [(name, f"{count:,}") for name, count in self.counts.items()]
         lines = ["| what | count |", "| --- | --- |", *(f"| {name} | {count} |" for name, count in rows)]
         return "\n".join([*lines, f"| disagreements | {len(self.wrong)} |", *(f"- {line}" for line in self.wrong)])
 
     def _one_life(self) -> int | None:
-        """Of a driver, up to its end (exit code) or its death (None)."""
+        """Run a driver up to its end (exit code) or its death (None)."""
         program = ("-m", "benchmarks.soak_trial")
         guarded = share_in_use(beyond_gib=2)
         environment = {"RAY_memory_usage_threshold": f"{guarded:.4f}"}
@@ -167,7 +167,7 @@ class Soak:
 
 
 def main() -> int:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description="Kill a study again and again, and audit what it left.")
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--minutes", type=float, default=20)

@@ -18,7 +18,7 @@ STEP_S = 0.15
 
 
 def body(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
-    """`train_and_score` on a walk."""
+    """Run `train_and_score` on a walk."""
     from sweeps.execution.trial import train_and_score
     from tsvan.trainer import Trainer
 
@@ -27,7 +27,7 @@ def body(job: Job, stop: Callable[[], bool]) -> Iterator[Point]:
 
 
 def walk(networks: Networks, seed: int, iteration: int) -> None:
-    """One iteration."""
+    """Take one iteration of the walk."""
     draw = torch.Generator().manual_seed(seed * 100_003 + iteration)
     with torch.no_grad():
         for weight in networks.parameters():
@@ -35,7 +35,7 @@ def walk(networks: Networks, seed: int, iteration: int) -> None:
 
 
 def height(networks: Networks) -> float:
-    """The score."""
+    """Compute the score."""
     return 1 + float(sum(weight.detach().double().mean() for weight in networks.parameters()))
 
 
@@ -50,7 +50,7 @@ def _score(job: Job, trainer: Any) -> Point:
 
 
 def main() -> int:
-    """`tune_runner.py` with such trials."""
+    """Run `tune_runner.py` with such trials."""
     import tune_runner
 
     return tune_runner.main(sys.argv[1:], {"body": "benchmarks.soak_trial:body"})

@@ -109,7 +109,7 @@ def main() -> None:
 
 
 def pretrained(config: TrainConfig, store: ClipStore, folder: Path, device: torch.device) -> Checkpoint:
-    """The state after content pre-training, on the CPU."""
+    """Train up to the state after content pre-training, and return it on the CPU."""
     trainer = Trainer(config, store, folder, device, None, log_every=100)
     for _ in trainer.run(config.schedule.pretrain_iterations):
         pass
@@ -117,7 +117,7 @@ def pretrained(config: TrainConfig, store: ClipStore, folder: Path, device: torc
 
 
 def begun_with(base: Checkpoint, start: Start) -> Checkpoint:
-    """The same state of a run whose kernels have that start: pre-training reads and changes none of them."""
+    """Return the same state of a run whose kernels have that start: pre-training reads and changes none of them."""
     config = replace(base.config, model=replace(base.config.model, kernel_init=start))
     networks = Networks(config.model, len(base.classes))
     networks.load_state_dict(base.networks)
@@ -164,12 +164,15 @@ def looks(
 
 
 def as_it_is(trainer: Trainer, row: Row) -> Row:
-    """The row without scores."""
+    """Return the row without scores."""
     return row
 
 
 def scored(trainer: Trainer, row: Row, scorer: ScorerConfig, clips: int) -> Row:
-    """The row with the scores of so many sampled clips, by the run's scorer, which is trained where it is missing."""
+    """Score so many sampled clips, and return the row with the scores.
+
+    The scorer is the run's, which is trained where it is missing.
+    """
     store, device = trainer.store, trainer.device
     folder = trainer.folder / "scorers"
     evaluator = Evaluator(train_or_load(store, scorer, folder, device), store, device, cache_dir=folder)
@@ -180,7 +183,7 @@ def scored(trainer: Trainer, row: Row, scorer: ScorerConfig, clips: int) -> Row:
 
 
 def draw(networks: Networks, store: ClipStore, file: Path) -> None:
-    """Two held-out clips (real, content stream, rolled out), then a sample of each class."""
+    """Draw two held-out clips (real, content stream, rolled out), then a sample of each class."""
     networks.eval()
     sheet = [*held_out_rows(networks, store, 2), *sample_rows(networks, store.num_classes)]
     video.write_png(file, video.contact_sheet(np.stack(sheet)))

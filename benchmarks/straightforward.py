@@ -24,7 +24,7 @@ Owned = dict[str, list[Tensor]]
 
 
 def content_frozen(gradients: Callable[..., Owned]) -> Callable[..., Owned]:
-    """A motion step: while it is taken, the content stream's weights have no gradients."""
+    """Wrap a motion step: while it is taken, the content stream's weights have no gradients."""
 
     @wraps(gradients)
     def wrapped(networks: Networks, *args: Any, **schedule: Any) -> Owned:
@@ -41,25 +41,25 @@ def content_frozen(gradients: Callable[..., Owned]) -> Callable[..., Owned]:
 
 
 def plain(layers: Iterable[nn.Module], inputs: Tensor) -> Tensor:
-    """One layer after another, each called as PyTorch has it."""
+    """Call one layer after another, each as PyTorch has it."""
     for layer in layers:
         inputs = layer(inputs)
     return inputs
 
 
 def frame_judge(networks: Networks) -> Callable[[Tensor], Tensor]:
-    """D_I."""
+    """Return a function that applies D_I."""
     return lambda frames: plain(networks.image_discriminator.layers, frames)
 
 
 def clip_judge(networks: Networks) -> Callable[[Tensor], Tensor]:
-    """D_V, averaged over time."""
+    """Return a function that applies D_V, averaged over time."""
     judge = networks.video_discriminator
     return lambda clips: plain([*judge.body, judge.head], clips).mean((2, 3, 4))
 
 
 def unfolded_convolution(features: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
-    """S(f) by unfolding: every pixel's 25 neighbours, weighted by the outer product of its two kernels."""
+    """Compute S(f) by unfolding: every pixel's 25 neighbours, weighted by the outer product of its two kernels."""
     batch, channels, height, width = features.shape
     taps = vertical.shape[1]
     padded = F.pad(features, (taps // 2,) * 4, mode="replicate")
@@ -69,7 +69,11 @@ def unfolded_convolution(features: Tensor, vertical: Tensor, horizontal: Tensor)
 
 
 def render(networks: Networks, hidden: Tensor, motion: Tensor | None) -> tuple[Tensor, list[Tensor]]:
-    """content_hidden and the motion map (None: the content stream alone) -> frames, maps at the fused small scales."""
+    """Render content_hidden and the motion map (None: the content stream alone).
+
+    Returns:
+        Frames, and maps at the fused small scales.
+    """
     content, decoder = networks.content_decoder, networks.motion_decoder
     features = content.to_map(hidden).view(-1, content.ngf, 8, 8)
     maps = []
@@ -93,7 +97,7 @@ def render(networks: Networks, hidden: Tensor, motion: Tensor | None) -> tuple[T
 
 
 def predict(networks: Networks, hidden: Tensor, z_m: Tensor, h: Tensor, c: Tensor, onehot: Tensor):  # type: ignore[no-untyped-def]
-    """The next frame, with the outer product of the joint features formed."""
+    """Generate the next frame, with the outer product of the joint features formed."""
     decoder = networks.motion_decoder
     latent = decoder.latent(torch.cat([z_m, onehot], 1)).view_as(h)
     motion, _ = lstm(decoder.lstm, latent, h, c)
@@ -105,35 +109,35 @@ def predict(networks: Networks, hidden: Tensor, z_m: Tensor, h: Tensor, c: Tenso
 
 
 def lstm(cell: nn.Module, inputs: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """One step of the convolutional LSTM."""
+    """Take one step of the convolutional LSTM."""
     i, j, f, o = cell.gates(torch.cat([inputs, h], 1)).split(h.shape[1], 1)  # type: ignore[operator]
     c = c * torch.sigmoid(f + 1.0) + torch.sigmoid(i) * torch.tanh(j)
     return torch.tanh(c) * torch.sigmoid(o), c
 
 
 def content_hidden(networks: Networks, frames: Tensor, onehot: Tensor) -> Tensor:
-    """content_hidden of real or generated frames, by the mean of z_c."""
+    """Compute content_hidden of real or generated frames, by the mean of z_c."""
     mean, _ = networks.content_encoder(frames, onehot)
     return networks.content_decoder.hidden(torch.cat([mean, onehot], 1))
 
 
 def kl(mean: Tensor, logvar: Tensor) -> Tensor:
-    """KL to the standard normal distribution, in closed form."""
+    """Compute the KL to the standard normal distribution, in closed form."""
     return (0.5 * (mean**2 + torch.exp(logvar) - 1 - logvar)).sum(1).mean()
 
 
 def real(logits: Tensor) -> Tensor:
-    """Binary cross-entropy with the target "real"."""
+    """Compute the binary cross-entropy with the target "real"."""
     return F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
 
 
 def fake(logits: Tensor) -> Tensor:
-    """Binary cross-entropy with the target "fake"."""
+    """Compute the binary cross-entropy with the target "fake"."""
     return F.binary_cross_entropy_with_logits(logits, torch.zeros_like(logits))
 
 
 def content_gradients(networks: Networks, clips: Tensor, labels: Tensor, draws: Draws, loss: LossConfig) -> Owned:
-    """Gradients of a content step with both gates open, by owner."""
+    """Compute gradients of a content step with both gates open, by owner."""
     frames = clips[:, :, draws.integer(0, clips.shape[2] - 2)]
     onehot = F.one_hot(labels, networks.num_classes).float()
     mean, logvar = networks.content_encoder(frames, onehot)
@@ -158,7 +162,7 @@ def content_gradients(networks: Networks, clips: Tensor, labels: Tensor, draws: 
 
 @content_frozen
 def one_step_gradients(networks: Networks, clips: Tensor, labels: Tensor, draws: Draws, loss: LossConfig) -> Owned:
-    """Gradients of a one-step prediction with both gates open, by owner."""
+    """Compute gradients of a one-step prediction with both gates open, by owner."""
     t = draws.integer(1, clips.shape[2] - 2)
     onehot = F.one_hot(labels, networks.num_classes).float()
     target, judge = clips[:, :, t], frame_judge(networks)
@@ -205,7 +209,7 @@ def sequence_gradients(
     epsilon: float,
     kl_weight: float,
 ) -> Owned:
-    """Gradients of a sequence step with both gates open, by owner."""
+    """Compute gradients of a sequence step with both gates open, by owner."""
     steps = clips.shape[2] - 1
     onehot = F.one_hot(labels, networks.num_classes).float()
     judge = clip_judge(networks)
@@ -242,7 +246,7 @@ def sequence_gradients(
 
 
 def owned(networks: Networks, owner: str, loss: Tensor) -> list[Tensor]:
-    """The gradients of a loss in the weights of one owner, from a whole backward pass into all weights."""
+    """Compute a loss's gradients in the weights of one owner, from a whole backward pass into all weights."""
     networks.zero_grad(set_to_none=True)
     loss.backward(retain_graph=True)
     gradients = [parameter.grad for parameter in getattr(networks, owner).parameters()]
@@ -251,19 +255,19 @@ def owned(networks: Networks, owner: str, loss: Tensor) -> list[Tensor]:
 
 
 def has_targets(networks: Networks) -> bool:
-    """Whether any scale below 64 pixels is fused."""
+    """Tell whether any scale below 64 pixels is fused."""
     return networks.motion_decoder.first_scale < 3
 
 
 def encoded(networks: Networks, clips: Tensor) -> list[Tensor]:
-    """Difference maps of all differences of `clips`, one batch."""
+    """Compute the difference maps of all differences of `clips`, one batch."""
     frames = clips.unbind(2)
     differences = [(now - following) / 2 for now, following in pairwise(frames)]
     return list(plain(networks.motion_encoder.convs, torch.cat(differences)).chunk(len(differences)))
 
 
 def run_lstm(networks: Networks, maps: Sequence[Tensor], like: Tensor) -> tuple[Tensor, Tensor]:
-    """The LSTM's state after `maps`, from zero."""
+    """Compute the LSTM's state after `maps`, from zero."""
     h, c = torch.zeros_like(like), torch.zeros_like(like)
     for item in maps:
         h, c = lstm(networks.motion_decoder.lstm, item, h, c)
@@ -278,7 +282,7 @@ def unrolled(
     coins: TeacherCoins,
     onehot: Tensor,
 ) -> tuple[Tensor, list[list[Tensor]]]:
-    """The whole clip with scheduled sampling, and the fused maps of every generated frame."""
+    """Generate the whole clip with scheduled sampling, and the fused maps of every generated frame."""
     with torch.no_grad():
         frames = [render(networks, content_hidden(networks, clips[:, :, 0], onehot), None)[0]]
     h, c = torch.zeros_like(maps[0]), torch.zeros_like(maps[0])

@@ -17,7 +17,7 @@ Owned = dict[str, list[Tensor]]
 
 
 def image_gradients(networks: MocoganNetworks, real: Tensor, draws: Draws, sigma: float, num_frames: int) -> Owned:
-    """Of D_I on frames (B, 3, 1, 64, 64)."""
+    """Compute the gradients of D_I on frames (B, 3, 1, 64, 64)."""
     fake = fake_frames(networks, len(real), num_frames, draws)
     on_real = judged_frames(networks, real[:, :, 0], draws, sigma)
     on_fake = judged_frames(networks, fake.detach(), draws, sigma)
@@ -25,7 +25,7 @@ def image_gradients(networks: MocoganNetworks, real: Tensor, draws: Draws, sigma
 
 
 def clip_gradients(networks: MocoganNetworks, real: Tensor, labels: Tensor, draws: Draws, sigma: float) -> Owned:
-    """Of D_V on clips (B, 3, 16, 64, 64)."""
+    """Compute the gradients of D_V on clips (B, 3, 16, 64, 64)."""
     fake, _ = fake_clips(networks, len(real), real.shape[2], draws)
     on_real = judged_clips(networks, real, draws, sigma)
     on_fake = judged_clips(networks, fake.detach(), draws, sigma)
@@ -36,7 +36,7 @@ def clip_gradients(networks: MocoganNetworks, real: Tensor, labels: Tensor, draw
 
 
 def generator_gradients(networks: MocoganNetworks, batch: int, num_frames: int, draws: Draws, sigma: float) -> Owned:
-    """Of the generator."""
+    """Compute the gradients of the generator."""
     frames = fake_frames(networks, batch, num_frames, draws)
     clips, labels = fake_clips(networks, batch, num_frames, draws)
     on_frames = judged_frames(networks, frames, draws, sigma)
@@ -48,7 +48,7 @@ def generator_gradients(networks: MocoganNetworks, batch: int, num_frames: int, 
 
 
 def gradients(networks: MocoganNetworks, owner: str, loss: Tensor) -> Owned:
-    """backward() through everything; an owner's gradients are kept."""
+    """Call backward() through everything; an owner's gradients are kept."""
     networks.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     found = [parameter.grad for parameter in getattr(networks, owner).parameters()]
@@ -56,12 +56,12 @@ def gradients(networks: MocoganNetworks, owner: str, loss: Tensor) -> Owned:
 
 
 def real_or_fake(logits: Tensor, target: int) -> Tensor:
-    """Binary cross-entropy, mean over positions."""
+    """Compute the binary cross-entropy, mean over positions."""
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
 
 
 def fake_frames(networks: MocoganNetworks, batch: int, num_frames: int, draws: Draws) -> Tensor:
-    """One frame of each of `batch` clips, by its own latents: the batch norms see these frames alone."""
+    """Generate one frame of each of `batch` clips, by its own latents: the batch norms see these frames alone."""
     z, _ = latents(networks, batch, num_frames, draws)
     shares = torch.special.ndtr(draws.noise(batch))
     times = torch.floor(shares * num_frames).long().clamp(max=num_frames - 1)
@@ -69,14 +69,14 @@ def fake_frames(networks: MocoganNetworks, batch: int, num_frames: int, draws: D
 
 
 def fake_clips(networks: MocoganNetworks, batch: int, num_frames: int, draws: Draws) -> tuple[Tensor, Tensor]:
-    """Clips (B, 3, T, 64, 64) and the categories that they were made from."""
+    """Generate clips (B, 3, T, 64, 64); return them and the categories that they were made from."""
     z, labels = latents(networks, batch, num_frames, draws)
     frames = rendered(networks, z.flatten(0, 1))
     return frames.view(batch, num_frames, *frames.shape[1:]).transpose(1, 2), labels
 
 
 def latents(networks: MocoganNetworks, batch: int, num_frames: int, draws: Draws) -> tuple[Tensor, Tensor]:
-    """[z_c, category, z_m] of every frame, (B, T, dimensions)."""
+    """Draw [z_c, category, z_m] of every frame, (B, T, dimensions); return them and the categories."""
     config, count = networks.config, networks.num_classes
     content = draws.noise(batch, config.content_dim)
     labels = torch.floor(torch.special.ndtr(draws.noise(batch)) * count).long().clamp(max=count - 1)
@@ -91,7 +91,7 @@ def latents(networks: MocoganNetworks, batch: int, num_frames: int, draws: Draws
 
 
 def rendered(networks: MocoganNetworks, z: Tensor) -> Tensor:
-    """Frames (B, 3, 64, 64) from latents (B, dimensions), layer by layer."""
+    """Render frames (B, 3, 64, 64) from latents (B, dimensions), layer by layer."""
     weights = [layer for layer in networks.generator.layers if hasattr(layer, "weight")]
     features = F.conv_transpose2d(z[:, :, None, None], weights[0].weight)
     for norm, layer in zip(weights[1:-1:2], weights[2::2], strict=True):
@@ -101,7 +101,7 @@ def rendered(networks: MocoganNetworks, z: Tensor) -> Tensor:
 
 
 def judged_frames(networks: MocoganNetworks, frames: Tensor, draws: Draws, sigma: float) -> Tensor:
-    """D_I's logits: noise before each of its four convolutions."""
+    """Compute D_I's logits: noise before each of its four convolutions."""
     features = frames
     for number, block in enumerate(networks.image_discriminator.blocks):
         layers = list(block) if isinstance(block, torch.nn.Sequential) else [block]
@@ -112,7 +112,7 @@ def judged_frames(networks: MocoganNetworks, frames: Tensor, draws: Draws, sigma
 
 
 def judged_clips(networks: MocoganNetworks, clips: Tensor, draws: Draws, sigma: float) -> Tensor:
-    """D_V's logits (B, 1 + K): noise before each of its convolutions but the last."""
+    """Compute D_V's logits (B, 1 + K): noise before each of its convolutions but the last."""
     features = clips
     *blocks, head = networks.video_discriminator.blocks
     for block in blocks:
@@ -124,13 +124,13 @@ def judged_clips(networks: MocoganNetworks, clips: Tensor, draws: Draws, sigma: 
 
 
 def noisy(features: Tensor, draws: Draws, sigma: float) -> Tensor:
-    """With N(0, sigma^2) added, in the order of memory in which the other implementation draws it."""
+    """Add N(0, sigma^2), in the order of memory in which the other implementation draws it."""
     batch, channels, *sizes = features.shape
     return features + sigma * draws.noise(batch, *sizes, channels).movedim(-1, 1)
 
 
 def normed(features: Tensor, layers: list[torch.nn.Module]) -> Tensor:
-    """Batch norm by the batch's own statistics where the block has one."""
+    """Apply batch norm by the batch's own statistics where the block has one."""
     for layer in layers:
         if isinstance(layer, (torch.nn.BatchNorm2d, torch.nn.BatchNorm3d)):
             return F.batch_norm(features, None, None, layer.weight, layer.bias, training=True)

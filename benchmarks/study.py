@@ -110,7 +110,7 @@ def measure(column: str, trials: int, holder: Path) -> Row:
 
 
 def check(column: str, trials: int, folder: Path) -> None:
-    """Whether the stores hold every trial with all its scores and parameters.
+    """Check that the stores hold every trial with all its scores and parameters.
 
     Raises:
         RuntimeError: they don't.

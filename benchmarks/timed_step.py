@@ -36,7 +36,7 @@ CLASSES, T_ONE_STEP, KL_WEIGHT = 10, 4, 2.0
 
 @dataclass(frozen=True)
 class Spec:
-    """Which step.
+    """Which step is taken, and how.
 
     Args:
         trainer: `tsvan` or `straightforward`.
@@ -63,32 +63,32 @@ class FixedTime(Draws):
     """Draws whose one-step target is always the same frame."""
 
     def integer(self, low: int, high: int) -> int:
-        """As drawn, but for the target."""
+        """Draw an integer as ever, but for the target."""
         return min(max(T_ONE_STEP, low), high) if low == 1 else super().integer(low, high)
 
 
 def networks_of(spec: Spec) -> Networks:
-    """Networks at their initial weights, in training mode."""
+    """Build networks at their initial weights, in training mode."""
     torch.manual_seed(0)
     config = ModelConfig(architecture=spec.architecture, ngf=spec.ngf, content_dim=spec.content_dim)
     return Networks(config, CLASSES).to(spec.device).train()
 
 
 def inputs_of(batch: int, device: str) -> tuple[Tensor, Tensor]:
-    """Clips (B, 3, 10, 64, 64) of noise and labels (B,)."""
+    """Make clips (B, 3, 10, 64, 64) of noise and labels (B,)."""
     generator = torch.Generator().manual_seed(0)
     clips = torch.rand(batch, 3, 10, 64, 64, generator=generator) * 2 - 1
     return clips.to(device), (torch.arange(batch) % CLASSES).to(device)
 
 
 def gradients_of(spec: Spec, networks: Networks) -> Callable[[Tensor, Tensor], dict[str, Any]]:
-    """The gradients of one step, by owner of weights."""
+    """Make a function that computes the gradients of one step, by owner of weights."""
     step, draw, weight = _step_of(spec, networks), _draw_of(spec), _weight_of(spec)
     return lambda clips, labels: step(clips, labels, draw(), **weight).gradients
 
 
 def whole_step(spec: Spec, networks: Networks) -> Callable[[Tensor, Tensor], object]:
-    """One step with its update, as a trainer takes it."""
+    """Make a function that takes one step with its update, as a trainer takes it."""
     step, draw, weight = _step_of(spec, networks), _draw_of(spec), _weight_of(spec)
     if spec.trainer == "tsvan":
         optimisers = optimisers_of(networks, OWNERS, OptimiserConfig(lr=1e-7))
@@ -125,7 +125,7 @@ def _draw_of(spec: Spec) -> Callable[[], Draws]:
 
 
 def _step_of(spec: Spec, networks: Networks) -> Step:
-    """A kind of step of either trainer, in its precision."""
+    """Make a kind of step of either trainer, in its precision."""
     fast: dict[str, Any] = {
         "content": steps.content_step, "one-step": steps.one_step, "sequence": steps.sequence_step,
     }  # fmt: skip
@@ -147,7 +147,7 @@ def _step_of(spec: Spec, networks: Networks) -> Step:
 
 
 def launched_kernels(run: Callable[[], object]) -> int:
-    """Kernels that a CUDA device runs for one step."""
+    """Count the kernels that a CUDA device runs for one step."""
     from torch.autograd import DeviceType
     from torch.profiler import ProfilerActivity, profile
 

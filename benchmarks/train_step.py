@@ -98,7 +98,7 @@ def main() -> None:
 
 
 def measure(args: argparse.Namespace, ngf: int, content_dim: int) -> Iterator[Row]:
-    """The rows of one configuration: content, one-step at t = 4, sequence at epsilon 1 and 0."""
+    """Yield the rows of one configuration: content, one-step at t = 4, sequence at epsilon 1 and 0."""
     device = pick_device(args.device).type
     trainer = "straightforward" if args.straightforward else "tsvan"
     for step, epsilon in KINDS:
@@ -113,7 +113,7 @@ def measure(args: argparse.Namespace, ngf: int, content_dim: int) -> Iterator[Ro
 
 
 def count_gflop(spec: Spec, networks: Networks | None = None) -> float:
-    """Operations of a step on `spec.batch` clips, by PyTorch's counter, on a CPU; they are the same elsewhere."""
+    """Count the GFLOP of a step on `spec.batch` clips, by PyTorch's counter, on a CPU; they are the same elsewhere."""
     spec = replace(spec, device="cpu")
     run = gradients_of(spec, networks or networks_of(spec))
     with FlopCounterMode(display=False) as counter:
@@ -122,7 +122,7 @@ def count_gflop(spec: Spec, networks: Networks | None = None) -> float:
 
 
 def mix_seconds(ms: dict[tuple[str, float | None], float]) -> float:
-    """Mean seconds of an iteration over the published schedule; between epsilon 1 and 0 by interpolation."""
+    """Compute an iteration's mean seconds over the published schedule; between epsilon 1 and 0 by interpolation."""
     schedule = ScheduleConfig()
     total = 0.0
     points = np.linspace(1, schedule.iterations, 1_000)
@@ -195,7 +195,7 @@ def _say_mix(rows: list[Row]) -> None:
 
 
 def _say_waiting(rows: list[Row], batch: int, device: str) -> None:
-    """How long an iteration waits for its clips, which are read between the steps."""
+    """Say how long an iteration waits for its clips, which are read between the steps."""
     with tempfile.TemporaryDirectory() as folder:
         store = drawing.draw("weizmann", Path(folder) / "store", size="small")
         batches = Batches(store, DataConfig(), batch, 0, pick_device(device))

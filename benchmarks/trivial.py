@@ -37,7 +37,7 @@ class Clock:
     name: str
 
     def step(self) -> None:
-        """One step's work."""
+        """Note when the step begins, and do its work."""
         file = self.folder / EVENTS / self.name
         file.parent.mkdir(parents=True, exist_ok=True)
         with open(file, "a") as lines:
@@ -46,18 +46,18 @@ class Clock:
 
 
 def measured(step: int, lambda2: float) -> dict[str, float]:
-    """Score and losses after a step: the same for all trials at the rungs, so that none is stopped early."""
+    """Compute score and losses after a step: the same for all trials at the rungs, so that none is stopped early."""
     score = float(step) if step < STEPS else 100 - (lambda2 - 5) ** 2
     return {SCORE_NAME: score, **{name: 1 / (step + place) for place, name in enumerate(LOSSES)}}
 
 
 def checkpoint(file: Path, step: int) -> None:
-    """A small one, with torch."""
+    """Write a small checkpoint, with torch."""
     torch.save({"step": step, "weight": torch.zeros(1000)}, file)
 
 
 def bare(folder: Path, number: int) -> float:
-    """The trial as a function call; its final score."""
+    """Run the trial as a function call, and return its final score."""
     own = folder / "trials" / f"{number:03d}"
     own.mkdir(parents=True, exist_ok=True)
     clock, lambda2 = Clock(folder, own.name), random.Random(number).uniform(3, 8)
@@ -73,12 +73,12 @@ def bare(folder: Path, number: int) -> float:
 
 
 def note_done(folder: Path) -> None:
-    """All trials have ended, and every store knows."""
+    """Note that all trials have ended, and every store knows."""
     (folder / DONE).write_text(str(time.time()))
 
 
 def main() -> None:
-    """The bare loop."""
+    """Run the bare loop."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)

@@ -35,7 +35,7 @@ class Judgement:
 
 
 def decided_by_device(tensor: Tensor) -> bool:
-    """Whether the balance stays on the device: a GPU would wait for the host, a CPU saves the skipped work."""
+    """Tell whether the balance stays on the device: a GPU would wait for the host, a CPU saves the skipped work."""
     return tensor.device.type == "cuda"
 
 
@@ -49,14 +49,14 @@ def judge_frames(
     prior_share: float = 1.0,
     mix: float = 0.5,
 ) -> Judgement:
-    """D_I on frames (B, 3, 64, 64); see `_judge` for the shares."""
+    """Judge frames (B, 3, 64, 64) by D_I; see `_judge` for the shares."""
     return _judge(networks.image_discriminator, fake, prior, real, None, loss, margin, prior_share, mix)
 
 
 def judge_clips(
     networks: Networks, fake: Tensor, prior: Tensor, real: Tensor, labels: Tensor, loss: LossConfig
 ) -> Judgement:
-    """D_V on clips (B, 3, T, 64, 64) of the classes `labels` (B,)."""
+    """Judge clips (B, 3, T, 64, 64) of the classes `labels` (B,) by D_V."""
     return _judge(networks.video_discriminator, fake, prior, real, labels, loss, loss.balance_margin, 1.0, 0.5)
 
 
@@ -119,7 +119,7 @@ def _judgement(
     values: dict[str, Tensor | float],
     gate: tuple[Tensor, Tensor] | None,
 ) -> Judgement:
-    """The gradients that are wanted, and no others."""
+    """Compute the gradients that are wanted, and no others."""
     to_fake = to_prior = None
     if for_decoder:
         to_fake, to_prior = torch.autograd.grad(
@@ -134,7 +134,7 @@ def _split(logits: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
 
 
 def balance_on_device(real: Tensor, fake: Tensor, target: float, margin: float) -> tuple[Tensor, Tensor]:
-    """`schedules.balance` of losses () on the device: whether to update the decoder and the discriminator, () each."""
+    """Tell whether to update decoder and discriminator, () each: `schedules.balance` of losses (), on the device."""
     skip_discriminator = torch.minimum(real, fake) < target - margin
     skip_decoder = torch.maximum(real, fake) > target + margin
     both = skip_discriminator & skip_decoder

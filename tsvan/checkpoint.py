@@ -48,7 +48,7 @@ class Checkpoint:
     optimisers: dict[str, Any]
 
     def build_networks(self, device: torch.device) -> nn.Module:
-        """The networks on a device, in evaluation mode."""
+        """Build the networks on a device, in evaluation mode."""
         networks = implementation(self.config.model_name).networks(self.config, len(self.classes))
         networks.load_state_dict(self.networks)
         return networks.to(device).eval()
@@ -85,7 +85,7 @@ def save(checkpoint: Checkpoint, folder: Path, keep: int = KEEP) -> Path:
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints of a run, newest first."""
+    """List the checkpoints of a run, newest first."""
     return sorted(folder.glob("*.*.pt"), reverse=True)
 
 
@@ -132,7 +132,7 @@ def load(path: Path) -> Checkpoint:
 
 
 def newest(folder: Path, note: Callable[[str], None] = _log.warning) -> Checkpoint | None:
-    """The newest checkpoint that can be read; damaged ones are passed over with a note. None: there is none.
+    """Load the newest checkpoint that can be read; damaged ones are passed over with a note. None: there is none.
 
     Raises:
         UserError: there are checkpoints, and none can be read: nothing starts again at 0 silently.

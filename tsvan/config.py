@@ -94,7 +94,7 @@ class LossConfig:
 
     @property
     def one_step_kl(self) -> float:
-        """Weight of the one-step motion KL."""
+        """Return the weight of the one-step motion KL."""
         return self.lambda2 if self.lambda_img is None else self.lambda_img
 
 
@@ -124,17 +124,17 @@ class ScheduleConfig:
 
     @property
     def total(self) -> int:
-        """Iterations of the whole run, pre-training included."""
+        """Return the iterations of the whole run, pre-training included."""
         return self.pretrain_iterations + self.iterations
 
     @property
     def knots(self) -> dict[str, tuple[float, float]]:
-        """What changes over the joint phase, and between which shares of it."""
+        """Name what changes over the joint phase, and between which shares of it."""
         return {"λ5 rises between": (self.ramp_start, self.ramp_end)}
 
     @property
     def length(self) -> dict[str, int]:
-        """The settings that say how long the run is."""
+        """Return the settings that say how long the run is."""
         return {"iterations": self.iterations, "pretrain_iterations": self.pretrain_iterations}
 
 
@@ -173,11 +173,11 @@ class TwoStreamConfig(TrainConfig):
 
     @classmethod
     def published(cls, dataset: str, row: Mapping[str, Any]) -> TrainConfig:
-        """The paper's run for a dataset: its row of table 3, and section A for the budget and pre-training."""
+        """Build the paper's run for a dataset: its row of table 3, and section A for the budget and pre-training."""
         return cls().with_settings({"dataset": dataset, **row}, "published")
 
     def with_params(self, params: dict[str, Any], where: str) -> TrainConfig:
-        """A copy with what a search space has drawn; lambda5_ratio becomes lambda5_upper = ratio x lambda5_lower."""
+        """Copy with what a search space has drawn; lambda5_ratio becomes lambda5_upper = ratio x lambda5_lower."""
         settings = dict(params)
         ratio = settings.pop(RATIO, None)
         if ratio is not None:
@@ -186,21 +186,21 @@ class TwoStreamConfig(TrainConfig):
 
     @property
     def derived(self) -> dict[str, Any]:
-        """The ratio of lambda5's bounds, and lambda_img as it counts."""
+        """Return the ratio of lambda5's bounds, and lambda_img as it counts."""
         loss = self.loss
         ratio = {RATIO: loss.lambda5_upper / loss.lambda5_lower} if loss.lambda5_lower > 0 else {}
         return {**ratio, "lambda_img": loss.one_step_kl}
 
     @property
     def summary(self) -> str:
-        """As `ngf32 z512 λ2=5.1 λ5=2→15`."""
+        """Summarise the config as `ngf32 z512 λ2=5.1 λ5=2→15`."""
         model, loss = self.model, self.loss
         parts = [f"ngf{model.ngf}", f"z{model.content_dim}", f"λ2={loss.lambda2:.3g}"]
         return " ".join([*parts, f"λ5={loss.lambda5_lower:.3g}→{loss.lambda5_upper:.3g}"])
 
     @property
     def columns(self) -> dict[str, str]:
-        """λ and architecture, as table 3 has them, and the iterations."""
+        """Return λ and the architecture, as table 3 has them, and the iterations."""
         model, loss = self.model, self.loss
         weights = {"λ1": loss.lambda1, "λ2": loss.lambda2, "λ3": loss.lambda3, "λ4": loss.lambda4}
         return {
@@ -213,12 +213,12 @@ class TwoStreamConfig(TrainConfig):
         }
 
     def scaled(self, iterations: int) -> TrainConfig:
-        """The same run with another budget: pre-training keeps its share, as every knot does."""
+        """Scale the same run to another budget: pre-training keeps its share, as every knot does."""
         pretrain = round(self.schedule.pretrain_iterations * iterations / self.schedule.iterations)
         return self.with_settings({"iterations": iterations, "pretrain_iterations": pretrain}, "iterations")
 
     @property
     def shortest(self) -> TrainConfig:
-        """The same run, as short as one that has each kind of step."""
+        """Return the same run, as short as one that has each kind of step."""
         pretrain = min(self.schedule.pretrain_iterations, 1)
         return self.with_settings({"iterations": 3, "pretrain_iterations": pretrain})

@@ -39,13 +39,13 @@ def _by_affinity() -> int:
 
 
 def _upward(root: Path, name: str) -> Iterator[Path]:
-    """A group and those above it; in a container its own is mounted as the root."""
+    """Yield the folders of a group and of those above it; in a container its own is mounted as the root."""
     group = Path(name.lstrip("/"))
     yield from (root / path for path in (group, *group.parents))
 
 
 def _quota(file: Path) -> float | None:
-    """`max 100000`, or microseconds a period: `150000 100000`."""
+    """Read a quota, in cores, from `max 100000` (None: there is none), or microseconds a period: `150000 100000`."""
     with suppress(OSError, ValueError):
         quota, period = file.read_text().split()
         return None if quota == "max" else int(quota) / int(period)

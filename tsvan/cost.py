@@ -7,5 +7,5 @@ from tsvan.run_config import TrainConfig
 
 
 def train_gflop(config: TrainConfig) -> float:
-    """GFLOP of a whole training run, pre-training included."""
+    """Estimate the GFLOP of a whole training run, pre-training included."""
     return implementation(config.model_name).gflop(config)

@@ -33,7 +33,7 @@ def shown_path(path: Path) -> str:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path; what was written there is synced and renamed to `path` when the block ends well."""
+    """Yield a temporary path; what was written there is synced and renamed to `path` when the block ends well."""
     with temporary(path) as file:
         yield file
         publish(file, path)
@@ -41,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def temporary(path: Path) -> Iterator[Path]:
-    """An empty file beside `path`, for `publish`; it is gone when the block ends.
+    """Yield the path of an empty file beside `path`, for `publish`; it is gone when the block ends.
 
     Its lock says that its writer lives. What a killed writer of `path` left behind has none, and is removed first.
     """
@@ -135,13 +135,13 @@ def make_folder(folder: Path) -> None:
 
 
 def hash_file(path: Path) -> str:
-    """SHA-256 of a file, hex."""
+    """Hash a file by SHA-256, hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hash_json(value: Any) -> str:
-    """SHA-256 of a plain value, hex; the order of keys does not matter."""
+    """Hash a plain value by SHA-256, hex; the order of keys does not matter."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -50,20 +50,20 @@ class HeldDraws(Draws):
             self._coins.copy_(sent(torch.tensor(coins), self._device))
 
     def rewind(self) -> None:
-        """The next calls return the first values again."""
+        """Start over: the next calls return the first values again."""
         self._calls = [0, 0, 0]
 
     def integer(self, low: int, high: int) -> int:
-        """As it was given."""
+        """Return the next integer, as it was given."""
         return self._integers[self._call(0)]
 
     def coins(self, count: int, probability: float) -> tuple[bool, ...] | tuple[Tensor, ...]:
-        """As they were given, or the places that they are put into, () each."""
+        """Return the next coins as they were given, or the places that they are put into, () each."""
         row = self._call(1)
         return (True,) * count if self._fixed else self._coins[row].unbind()
 
     def noise(self, *shape: int) -> Tensor:
-        """The place of this noise, made at the first call."""
+        """Return the place of this noise, made at the first call."""
         call = self._call(2)
         if call == len(self._noise):
             self._noise.append(torch.zeros(shape, device=self._device))
@@ -83,13 +83,13 @@ class HostDraws:
 
     @classmethod
     def of(cls, kind: str, draws: Draws, frames: int, epsilon: float) -> HostDraws:
-        """In the order in which the step of that kind would draw them from `draws`."""
+        """Draw what the step of that kind would have the host draw from `draws`, in the same order."""
         if kind == "sequence":
             return cls(coins=tuple(tuple(map(bool, draws.coins(frames - 1, epsilon))) for _ in range(4)))
         return cls(integers=(draws.integer(1 if kind == "one_step" else 0, frames - 2),))
 
     def key(self, kind: str) -> tuple[Any, ...]:
-        """Of the graph that serves them."""
+        """Return the key of the graph that serves these draws."""
         return kind, self.integers, all(all(row) for row in self.coins)
 
 
@@ -192,7 +192,7 @@ class Graphs:
 
 @cache
 def _capture_stream(device: torch.device) -> torch.cuda.Stream:
-    """One for all warm-ups and captures of a process: libraries keep a workspace for each stream."""
+    """Return the one stream for all warm-ups and captures of a process: libraries keep a workspace for each stream."""
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 

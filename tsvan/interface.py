@@ -65,12 +65,12 @@ class Training(Protocol):
 
     @property
     def notes(self) -> Sequence[str]:
-        """What the user is to know of the data that it trains on, a line each."""
+        """List what the user is to know of the data that the run trains on, a line each."""
 
     def parts(self, iteration: int) -> Iterable[Part]:
-        """The steps of an iteration, counted from 1 over the whole run; each is taken before the next is asked for.
+        """Yield the steps of an iteration, from 1 over the whole run; each is taken before the next is asked for.
 
-        A pure function of seed and iteration, so that a resumed run does what the unbroken one would have done.
+        It is a pure function of seed and iteration, so that a resumed run does what the unbroken one would have done.
         """
 
 
@@ -79,24 +79,24 @@ class Model(Protocol):
 
     @property
     def networks_class(self) -> type[nn.Module]:
-        """Of what `networks` makes."""
+        """Return the class of what `networks` makes."""
 
     @property
     def owners(self) -> tuple[str, ...]:
-        """Attributes of the networks that own weights; each gets an optimiser, and gradients come by their names."""
+        """Name the networks' attributes that own weights; each gets an optimiser, and gradients come by their names."""
 
     def networks(self, config: TrainConfig, num_classes: int) -> nn.Module:
-        """The networks at their initial weights, from PyTorch's global generator, which the caller has seeded."""
+        """Build the networks at their initial weights, from PyTorch's global generator, which the caller has seeded."""
 
     def training(self, config: TrainConfig, networks: Any, store: ClipStore, device: torch.device) -> Training:
-        """A run on networks that are on the device.
+        """Start a run on networks that are on the device.
 
         Raises:
             UserError: the store has no clip that can be trained on.
         """
 
     def sample(self, networks: Any, seeds: NDArray[np.int64], labels: Tensor, num_frames: int) -> Tensor:
-        """Clips from latents; the networks are in evaluation mode, and no gradients are wanted.
+        """Generate clips from latents; the networks are in evaluation mode, and no gradients are wanted.
 
         A clip depends on its own seed and label alone, and a shorter one is the beginning of a longer one.
 
@@ -109,28 +109,28 @@ class Model(Protocol):
         """
 
     def bytes_a_clip(self, networks: Any, num_frames: int) -> int:
-        """Memory that sampling takes for each clip of a batch, about."""
+        """Estimate the memory that sampling takes for each clip of a batch."""
 
     def gflop(self, config: TrainConfig) -> float:
-        """Work of a whole training run, forward and backward, about."""
+        """Estimate the work of a whole training run, forward and backward, in GFLOP."""
 
     def reconstruction(self, networks: Any, store: ClipStore, device: torch.device) -> ReconstructionErrors | None:
-        """How well held-out clips are rebuilt; None: the model has no encoder."""
+        """Measure how well held-out clips are rebuilt; None: the model has no encoder."""
 
     def motion_masks(
         self, networks: Any, seeds: NDArray[np.int64], labels: NDArray[np.int64]
     ) -> tuple[Tensor, dict[int, Tensor]] | None:
-        """Clips, and where they move by scale (see `tsvan.masks`); None: the model has no masks."""
+        """Generate clips, and masks by scale of where they move (see `tsvan.masks`); None: the model has no masks."""
 
 
 def implementation(name: str) -> Model:
-    """How the model of that name is built, trained and sampled."""
+    """Return the implementation of the model of that name: how it is built, trained and sampled."""
     found: Model = resolve_name(MODELS[name].implementation)
     return found
 
 
 def implementation_of(networks: nn.Module) -> Model:
-    """The same, of the model that the networks belong to."""
+    """Return the implementation of the model that the networks belong to."""
     for name in MODELS:
         if isinstance(networks, (model := implementation(name)).networks_class):
             return model

@@ -62,12 +62,12 @@ class Journal:
             temporary.write_text("".join(kept), encoding="utf-8")
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """The whole lines so far, in order; a torn last line is left out."""
+        """Yield the whole lines so far, in order; a torn last line is left out."""
         if self._path.exists():
             yield from parse_lines(self._path.read_bytes())
 
     def last_iteration(self) -> int:
-        """Of the last whole line, without reading the file; 0: there is none."""
+        """Return the iteration of the last whole line, without reading the file; 0: there is none."""
         if not self._path.exists():
             return 0
         with open(self._path, "rb") as file:
@@ -77,7 +77,7 @@ class Journal:
 
 
 def parse_lines(data: bytes) -> Iterator[dict[str, Any]]:
-    """The records in a journal's bytes. What is no record (cut off, or zeros after a loss of power) is left out."""
+    """Yield the records in a journal's bytes. What is none (cut off, or zeros after a loss of power) is left out."""
     kinds = (("iteration", int), ("kind", str), ("time_ms", int), ("values", dict))
     for line in json_lines(data):
         if all(isinstance(line.get(name), kind) for name, kind in kinds):
@@ -85,7 +85,7 @@ def parse_lines(data: bytes) -> Iterator[dict[str, Any]]:
 
 
 def json_lines(data: bytes) -> Iterator[dict[str, Any]]:
-    """The whole lines that are JSON objects; others are left out."""
+    """Yield the whole lines that are JSON objects; others are left out."""
     for text in data.splitlines(keepends=True):
         with suppress(ValueError, RecursionError):
             line = json.loads(text) if text.endswith(b"\n") else None

@@ -67,8 +67,11 @@ def roll_out_pair(
 
 
 def side_by_side(tensor: Tensor) -> bool:
-    """Whether launches count: on a GPU. The encoder's gradients come from x~ alone, but go back through both halves of
-    a common batch, a twentieth more work, which a CPU saves."""
+    """Tell whether launches count: they do on a GPU.
+
+    The encoder's gradients come from x~ alone, but go back through both halves of a common batch, a twentieth more
+    work, which a CPU saves.
+    """
     return tensor.device.type == "cuda"
 
 
@@ -91,7 +94,7 @@ class _Step:
         self.of_frames, self.of_differences = Moments(2 * self.steps), Moments(2 * self.steps)
 
     def follow(self, device: torch.device) -> None:
-        """Have the running statistics follow: G_m's all batches, E_m's those of the differences that were given."""
+        """Move the running statistics: G_m's by all batches, E_m's by those of the differences that were given."""
         self.of_frames.follow(torch.ones(2 * self.steps, dtype=torch.bool, device=device))
         # The first time step has no history, whatever its coin.
         rows: list[Coin] = [coin for coins in self.coins for coin in (True, *coins.history[1:])]
@@ -117,7 +120,11 @@ class _RollOut:
         self._onehot = step.onehot.repeat(len(rollouts), 1)
 
     def run(self, first: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Clips (n B, 3, T, 64, 64), and of each scale the fused maps of the first B rows, ((T - 1) B, C, H, W)."""
+        """Generate the clips of these roll-outs from frame 0.
+
+        Returns:
+            Clips (n B, 3, T, 64, 64), and of each scale the fused maps of the first B rows, ((T - 1) B, C, H, W).
+        """
         step, networks, count, batch = self._step, self._networks, len(self._rollouts), len(first)
         z_all = torch.cat([step.z_m[rollout].to(step.z_m[0].dtype) for rollout in self._rollouts], dim=1).flatten(0, 1)
         latent_maps = networks.motion_decoder.latent_map(z_all, self._onehot.repeat(step.steps, 1))
@@ -137,7 +144,7 @@ class _RollOut:
         return in_time(frames), scales
 
     def _history(self, t: int, before: Tensor, now: Tensor) -> Tensor:
-        """The difference maps that the LSTM is given: real ones, or those of the frames `before` and `now`."""
+        """Select the difference maps that the LSTM is given: real ones, or those of the frames `before` and `now`."""
         maps = self._step.maps[t - 1]
 
         def real() -> list[Tensor]:
@@ -153,7 +160,7 @@ class _RollOut:
         return given
 
     def _previous(self, t: int, frames: Tensor) -> Content:
-        """The content that the next frame starts from: that of the real frame, or of the generated one."""
+        """Select the content that the next frame starts from: that of the real frame, or of the generated one."""
         content = self._step.real[t]
         if all(self._step.coins[rollout].content[t] is True for rollout in self._rollouts):
             return content.times(len(self._rollouts))
@@ -176,7 +183,7 @@ class _RollOut:
         real: Callable[[], list[Tensor]],
         own: Callable[[tuple[int, ...]], list[Tensor]],
     ) -> list[Tensor]:
-        """What the roll-outs are given, tensors (n B, ...): the real input where a coin says so, else their own.
+        """Select what the roll-outs are given, (n B, ...) each: the real input where a coin says so, else their own.
 
         Args:
             kind: of coin, `content` or `history`.
@@ -201,11 +208,11 @@ class _RollOut:
         return mixed
 
     def _rows(self, rows: Tensor, which: tuple[int, ...]) -> Tensor:
-        """Of a tensor that holds all roll-outs the rows of those named: all, or one of two."""
+        """Select the rows of those named from a tensor that holds all roll-outs: all, or one of two halves."""
         return rows if which == self._rollouts else rows.chunk(2)[which[0]]
 
     def _places(self, t: int, which: tuple[int, ...]) -> tuple[int, ...]:
-        """Of a time step's batches among the moments."""
+        """Return the places of a time step's batches among the moments."""
         return tuple(rollout * self._step.steps + t for rollout in which)
 
 
@@ -214,6 +221,6 @@ def _joined(parts: list[Tensor]) -> Tensor:
 
 
 def _where(coin: Tensor, real: Tensor, own: Tensor) -> Tensor:
-    """Real or own (n B, ...), by the coins (n,)."""
+    """Select real or own (n B, ...), by the coins (n,)."""
     shape = len(coin), len(real) // len(coin), *real.shape[1:]
     return torch.where(coin.view(-1, *[1] * real.dim()), real.view(shape), own.view(shape)).flatten(0, 1)

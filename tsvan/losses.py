@@ -12,12 +12,12 @@ from tsvan.models.precision import full
 
 
 def mse(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error over all elements."""
+    """Compute the mean squared error over all elements."""
     return F.mse_loss(full(prediction), full(target))
 
 
 def gaussian_kl(mean: Tensor, logvar: Tensor) -> Tensor:
-    """KL(N(mean, e^logvar) || N(0, I)): summed over the latent dimension, mean over the batch.
+    """Compute KL(N(mean, e^logvar) || N(0, I)): summed over the latent dimension, mean over the batch.
 
     Args:
         mean: (B, D).
@@ -28,25 +28,25 @@ def gaussian_kl(mean: Tensor, logvar: Tensor) -> Tensor:
 
 
 def reparameterise(mean: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
-    """A draw from N(mean, e^logvar), all (B, D), from standard normal noise."""
+    """Draw from N(mean, e^logvar) by standard normal noise; all are (B, D)."""
     return full(mean) + noise * torch.exp(0.5 * full(logvar))
 
 
 def taken_for_real(logits: Tensor) -> Tensor:
-    """Binary cross-entropy against "real", mean over positions."""
+    """Compute the binary cross-entropy against "real", mean over positions."""
     return F.softplus(-full(logits)).mean()
 
 
 def taken_for_fake(logits: Tensor) -> Tensor:
-    """Binary cross-entropy against "fake", mean over positions."""
+    """Compute the binary cross-entropy against "fake", mean over positions."""
     return F.softplus(full(logits)).mean()
 
 
 def class_error(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of class logits (B, K) and labels (B,)."""
+    """Compute the cross-entropy of class logits (B, K) and labels (B,)."""
     return F.cross_entropy(full(logits), labels)
 
 
 def feature_distance(features: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor | float:
-    """F: the sum over scales of the mean squared error; 0 without scales."""
+    """Compute F, the sum over scales of the mean squared error; 0 without scales."""
     return sum((mse(feature, target) for feature, target in zip(features, targets, strict=True)), start=0.0)

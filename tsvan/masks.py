@@ -1,4 +1,4 @@
-"""Where a generated clip moves: the motion masks M of each fused scale (figure 1 of the supplement)."""
+"""The motion masks M of each fused scale: where a generated clip moves (figure 1 of the supplement)."""
 
 from __future__ import annotations
 

@@ -34,7 +34,10 @@ def keep_freed_memory() -> bool:
 
 
 def sent(values: Tensor, device: torch.device) -> Tensor:
-    """The host's values on the device. A GPU is not waited for, as it would be with memory that the system may move."""
+    """Send the host's values to the device.
+
+    A GPU is not waited for, as it would be with memory that the system may move.
+    """
     if device.type != "cuda":
         return values.to(device)
     return values.pin_memory().to(device, non_blocking=True)

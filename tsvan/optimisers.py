@@ -18,7 +18,7 @@ Optimisers = dict[str, Adam]
 
 
 def optimisers_of(networks: nn.Module, owners: Sequence[str], settings: OptimiserConfig) -> Optimisers:
-    """The optimisers of networks that are on their device already.
+    """Make the optimisers of networks that are on their device already.
 
     Args:
         owners: the attributes of the networks that own weights.

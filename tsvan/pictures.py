@@ -19,7 +19,7 @@ _MARGIN = 6
 
 
 def titled_rows(rows: Sequence[tuple[str, Pixels]]) -> Pixels:
-    """Clips (T, H, W, 3), one a row, each behind its title; (H', W', 3)."""
+    """Lay clips (T, H, W, 3) out, one a row, each behind its title; the sheet is (H', W', 3)."""
     sheet = contact_sheet(np.stack([clip for _, clip in rows]))
     height = rows[0][1].shape[1] + GAP
     font = _font()
@@ -33,7 +33,7 @@ def titled_rows(rows: Sequence[tuple[str, Pixels]]) -> Pixels:
 
 
 def titled_films(films: Sequence[tuple[str, Pixels]], columns: int, scale: int = 2) -> Pixels:
-    """Groups of clips (N, T, H, W, 3), each group a block of `columns` under its title, the blocks side by side.
+    """Lay groups of clips (N, T, H, W, 3) side by side, each group a block of `columns` under its title.
 
     Returns:
         One film (T, H', W', 3), `scale` times as large.
@@ -42,7 +42,7 @@ def titled_films(films: Sequence[tuple[str, Pixels]], columns: int, scale: int =
 
 
 def random_frames(clips: Pixels, count: int, seed: int = 0, columns: int = 10) -> Pixels:
-    """A sheet of frames drawn from clips (N, T, H, W, 3) without replacement, as in figures 2-6 of the supplement."""
+    """Draw frames from clips (N, T, H, W, 3) without replacement for a sheet, as in figures 2-6 of the supplement."""
     frames = clips.reshape(-1, *clips.shape[2:])
     count = min(count, len(frames))
     chosen = frames[np.random.default_rng(seed).permutation(len(frames))[:count]]
@@ -53,7 +53,10 @@ def random_frames(clips: Pixels, count: int, seed: int = 0, columns: int = 10) -
 
 
 def mask_sheet(clip: Pixels, masks: Mapping[int, Tensor]) -> Pixels:
-    """A clip (T, H, W, 3), and below it its masks (T, p, p) by pixels of the scale: white is moved, black is kept."""
+    """Draw a clip (T, H, W, 3), and below it its masks (T, p, p) by pixels of the scale.
+
+    White is moved, black is kept.
+    """
     rows = [("frames", clip)]
     side = clip.shape[1]
     for pixels, values in masks.items():

@@ -14,7 +14,7 @@ _STREAM = 0xD4A3
 
 
 def stream(seed: int, *path: int) -> np.random.Generator:
-    """The random stream of a purpose, told apart by `path`."""
+    """Make the random stream of a purpose, told apart by `path`."""
     return np.random.default_rng([seed, *path])
 
 
@@ -35,20 +35,20 @@ class Draws:
         self._generator.manual_seed(int(self._host.integers(2**62)))
 
     def integer(self, low: int, high: int) -> int:
-        """Uniform in low..high, both included."""
+        """Draw an integer uniformly from low..high, both included."""
         return int(self._host.integers(low, high + 1))
 
     def coins(self, count: int, probability: float) -> tuple[bool, ...] | tuple[Tensor, ...]:
-        """`count` draws that are true with the given probability."""
+        """Draw `count` coins that are true with the given probability."""
         return tuple(bool(draw) for draw in self._host.random(count) < probability)
 
     def noise(self, *shape: int) -> Tensor:
-        """Standard normal noise on the device, float32."""
+        """Draw standard normal noise on the device, float32."""
         return torch.randn(*shape, generator=self._generator, device=self._device)
 
 
 def latent_rows(seeds: NDArray[np.int64], size: int) -> Tensor:
-    """Every clip's latent numbers from a seed of its own, the same on every device and in every batch.
+    """Draw every clip's latent numbers from a seed of its own, the same on every device and in every batch.
 
     Args:
         seeds: (N,).
@@ -74,5 +74,5 @@ class TeacherCoins:
 
     @classmethod
     def draw(cls, draws: Draws, steps: int, epsilon: float) -> TeacherCoins:
-        """One draw a time step for the content and another for the history, each real with probability epsilon."""
+        """Draw one coin a time step for the content and another for the history, each real with probability epsilon."""
         return cls(draws.coins(steps, epsilon), draws.coins(steps, epsilon))

@@ -73,7 +73,7 @@ def _held_out(store: ClipStore, device: torch.device, batch_size: int) -> Iterat
 
 
 def _mean_training_frame(store: ClipStore, device: torch.device) -> Tensor:
-    """(1, 3, 1, 64, 64): the central crop of the mean of all training frames."""
+    """Average all training frames and take the central crop, (1, 3, 1, 64, 64)."""
     total, count = np.zeros(store.frames.shape[1:]), 0
     for clip in store.split("train"):
         frames = store.frames[clip.start : clip.start + clip.num_frames]

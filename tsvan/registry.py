@@ -29,7 +29,7 @@ MODELS = {
 
 
 def config_class(name: object, where: str = "--model") -> Any:
-    """The settings of a model: a class below `tsvan.run_config.TrainConfig`.
+    """Return the class of a model's settings, one below `tsvan.run_config.TrainConfig`.
 
     Args:
         name: of the model.

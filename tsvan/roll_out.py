@@ -16,7 +16,7 @@ HEAT_UP = 2
 
 
 def latents(seeds: NDArray[np.int64], content_dim: int, motion_dim: int, steps: int) -> tuple[Tensor, Tensor]:
-    """Every clip's latents from a seed of its own, the same on every device and in every batch.
+    """Draw every clip's latents from a seed of its own, the same on every device and in every batch.
 
     Args:
         seeds: (N,).
@@ -31,7 +31,7 @@ def latents(seeds: NDArray[np.int64], content_dim: int, motion_dim: int, steps: 
 
 
 def roll_out(networks: Networks, z_c: Tensor, z_m: Tensor, onehot: Tensor) -> Tensor:
-    """Frame 0 from z_c, then one frame a motion latent, each from the frame before it; frames feed back unclamped.
+    """Generate frame 0 from z_c, then a frame for each motion latent from the frame before; frames feed back unclamped.
 
     Args:
         z_c: (B, content_dim).

@@ -54,23 +54,23 @@ class Schedule(Protocol):
 
     @property
     def iterations(self) -> int:
-        """N, those that the ramps and early stopping are shares of."""
+        """Return N, the iterations that the ramps and early stopping are shares of."""
 
     @property
     def pretrain_iterations(self) -> int:
-        """Those before; 0 where a model knows none."""
+        """Return the iterations of pre-training, which come before; 0 where a model knows none."""
 
     @property
     def total(self) -> int:
-        """Iterations of the whole run."""
+        """Return the iterations of the whole run."""
 
     @property
     def knots(self) -> dict[str, tuple[float, float]]:
-        """What changes over it, and between which shares of N."""
+        """Name what changes over the run, and between which shares of N."""
 
     @property
     def length(self) -> dict[str, int]:
-        """The settings that say how long it is."""
+        """Return the settings that say how long the run is."""
 
 
 class TrainConfig:
@@ -105,7 +105,7 @@ class TrainConfig:
 
     @classmethod
     def published(cls, dataset: str, row: Mapping[str, Any]) -> TrainConfig:
-        """The published run for a dataset.
+        """Build the published run for a dataset.
 
         Args:
             dataset: its name.
@@ -114,7 +114,7 @@ class TrainConfig:
         return cls().with_settings({"dataset": dataset}, "published")
 
     def scaled(self, iterations: int) -> TrainConfig:
-        """The same run with another budget.
+        """Scale the same run to another budget.
 
         Raises:
             UserError: too few iterations.
@@ -123,11 +123,11 @@ class TrainConfig:
 
     @property
     def shortest(self) -> TrainConfig:
-        """The same run, as short as one that has each kind of step."""
+        """Return the same run, as short as one that has each kind of step."""
         return self.scaled(1)
 
     def with_params(self, params: dict[str, Any], where: str) -> TrainConfig:
-        """A copy with what a search space has drawn, by setting or by stand-in.
+        """Copy the config with what a search space has drawn, by setting or by stand-in.
 
         Raises:
             UserError: a value that the trainer refuses.
@@ -136,22 +136,22 @@ class TrainConfig:
 
     @property
     def derived(self) -> dict[str, Any]:
-        """What follows from the settings, to log beside them; every stand-in among it."""
+        """Return what follows from the settings, to log beside them; every stand-in is among it."""
         return {}
 
     @property
     def summary(self) -> str:
-        """The config in a few characters, for names of runs and tables."""
+        """Summarise the config in a few characters, for names of runs and tables."""
         raise NotImplementedError
 
     @property
     def columns(self) -> dict[str, str]:
-        """What tells configs of this model apart, as columns of a table: heading -> value."""
+        """Return what tells configs of this model apart, as columns of a table: heading -> value."""
         raise NotImplementedError
 
     @property
     def settings_hash(self) -> str:
-        """SHA-256 of all settings but the seed, hex: runs that differ in nothing else are of one config.
+        """Hash all settings but the seed by SHA-256, hex: runs that differ in nothing else are of one config.
 
         A setting that came later is left out where it has the value that all runs had before, so that a config keeps
         its hash from version to version.
@@ -163,7 +163,7 @@ class TrainConfig:
         return hash_json(values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Nested plain values, as written to YAML and read back by `from_dict`.
+        """Convert the config to nested plain values, as written to YAML and read back by `from_dict`.
 
         They name their model, but for the first one: its checkpoints and hashes are older than that key.
         """
@@ -187,7 +187,7 @@ class TrainConfig:
         return found
 
     def updated(self, values: dict[str, Any], where: str) -> TrainConfig:
-        """A copy with nested settings laid over it; what they leave out stays.
+        """Copy the config with nested settings laid over it; what they leave out stays.
 
         Raises:
             UserError: not a mapping, unknown key, wrong type or value out of range.
@@ -203,7 +203,7 @@ class TrainConfig:
         return TrainConfig.from_dict(merged, where)
 
     def with_settings(self, settings: dict[str, Any], where: str = "--set") -> TrainConfig:
-        """A copy with single values changed.
+        """Copy the config with single values changed.
 
         Args:
             settings: `{"optimiser.lr": 1e-4}` or, as every name is unique, `{"lr": 1e-4}`.
@@ -220,12 +220,12 @@ class TrainConfig:
 
     @classmethod
     def setting_names(cls) -> Mapping[str, str | None]:
-        """Each setting's own name and the section that holds it (None: the top)."""
+        """Map each setting's own name to the section that holds it (None: the top)."""
         return _setting_names(cls.model_name)
 
     @classmethod
     def split_name(cls, name: str, where: str) -> tuple[str | None, str]:
-        """`lr` or `optimiser.lr` -> ("optimiser", "lr"). Raises UserError for an unknown name."""
+        """Split `lr` or `optimiser.lr` into ("optimiser", "lr"). Refuse an unknown name, with a UserError."""
         known = cls.setting_names()
         if not isinstance(name, str):  # YAML takes `1: 3` for a number
             raise UserError(f"{where}: a setting's name must be text, got {name!r}")

@@ -60,7 +60,7 @@ def generate(
 
 
 def fitting_batch(networks: nn.Module, device: torch.device, share: float = 1.0, num_frames: int = 10) -> int:
-    """Clips that can be sampled at once on a device: by its free memory, on a CPU at most as many as are fastest.
+    """Tell how many clips can be sampled at once: by a device's free memory, on a CPU at most as many as are fastest.
 
     What PyTorch keeps for later is given back before: what captured graphs keep is free to nobody else.
 
@@ -89,7 +89,7 @@ def _sample(
     weight: Tensor,
     precision: str,
 ) -> Tensor:
-    """One batch; the networks are in evaluation mode meanwhile."""
+    """Sample one batch; the networks are in evaluation mode meanwhile."""
     device, was_training = weight.device, networks.training
     model, chosen = implementation_of(networks), torch.as_tensor(labels, device=device)
     networks.eval()

@@ -19,7 +19,7 @@ KINDS: tuple[StepKind, ...] = ("content", "one_step", "sequence")
 
 
 def ramp(position: float, start: float, end: float, low: float, high: float) -> float:
-    """`low` up to `start`, linear to `high` at `end`, then `high`."""
+    """Compute a ramp's value: `low` up to `start`, linear to `high` at `end`, then `high`."""
     if position <= start:
         return low
     if position >= end:
@@ -28,30 +28,30 @@ def ramp(position: float, start: float, end: float, low: float, high: float) -> 
 
 
 def sequence_share(iteration: int, schedule: ScheduleConfig) -> float:
-    """P(sequence | motion step), 0.1 -> 0.9 over 0..0.3 N."""
+    """Compute P(sequence | motion step), 0.1 -> 0.9 over 0..0.3 N."""
     knot = schedule.ramp_start * schedule.iterations
     return ramp(iteration, 0, knot, schedule.sequence_share_start, schedule.sequence_share_end)
 
 
 def teacher_share(iteration: int, schedule: ScheduleConfig) -> float:
-    """Epsilon of scheduled sampling: 1 until 0.3 N, linear to 0 at 0.8 N."""
+    """Compute epsilon of scheduled sampling: 1 until 0.3 N, linear to 0 at 0.8 N."""
     n = schedule.iterations
     return ramp(iteration, schedule.ramp_start * n, schedule.ramp_end * n, 1.0, 0.0)
 
 
 def lambda5(iteration: int, schedule: ScheduleConfig, loss: LossConfig) -> float:
-    """Weight of the sequence step's motion KL: lower until 0.3 N, linear to upper at 0.8 N."""
+    """Compute the weight of the sequence step's motion KL: lower until 0.3 N, linear to upper at 0.8 N."""
     n = schedule.iterations
     return ramp(iteration, schedule.ramp_start * n, schedule.ramp_end * n, loss.lambda5_lower, loss.lambda5_upper)
 
 
 def pretrain_lambda2(iteration: int, schedule: ScheduleConfig, loss: LossConfig) -> float:
-    """Weight of the content KL in pre-training: 0 -> lambda2 over its first third."""
+    """Compute the weight of the content KL in pre-training: 0 -> lambda2 over its first third."""
     return ramp(iteration, 0, schedule.pretrain_ramp * schedule.pretrain_iterations, 0.0, loss.lambda2)
 
 
 def step_plan(seed: int, schedule: ScheduleConfig) -> NDArray[np.int8]:
-    """The kind of every joint iteration, drawn once: entry i - 1 indexes `KINDS`.
+    """Draw the kind of every joint iteration, once for the run: entry i - 1 indexes `KINDS`.
 
     A kind that the draw left out (short budgets) takes one iteration from the most frequent kind, so that every kind
     that has a positive probability occurs.

@@ -26,7 +26,7 @@ from tsvan.step_result import Gradients, StepResult
 def pretrain_step(
     networks: Networks, clips: Tensor, labels: Tensor, draws: Draws, loss: LossConfig, *, kl_weight: float | Tensor
 ) -> StepResult:
-    """Content pre-training: lambda1 MSE + lambda2(i) KL on one frame of each clip; E_c and G_c.
+    """Take a step of content pre-training: lambda1 MSE + lambda2(i) KL on one frame of each clip; E_c and G_c.
 
     Args:
         clips: (B, 3, T, 64, 64).
@@ -46,7 +46,7 @@ def pretrain_step(
 
 
 def content_step(networks: Networks, clips: Tensor, labels: Tensor, draws: Draws, loss: LossConfig) -> StepResult:
-    """Content step, on one frame of each clip: E_c, G_c and D_I.
+    """Take a content step, on one frame of each clip: E_c, G_c and D_I.
 
     Args:
         clips: (B, 3, T, 64, 64).
@@ -69,7 +69,7 @@ def content_step(networks: Networks, clips: Tensor, labels: Tensor, draws: Draws
 
 
 def one_step(networks: Networks, clips: Tensor, labels: Tensor, draws: Draws, loss: LossConfig) -> StepResult:
-    """One-step prediction of x_t from x_{t-1} and the real history: E_m, G_m and D_I.
+    """Take a step of one-step prediction, of x_t from x_{t-1} and the real history: E_m, G_m and D_I.
 
     Args:
         clips: (B, 3, T, 64, 64).
@@ -117,7 +117,7 @@ def sequence_step(
     epsilon: float,
     kl_weight: float | Tensor,
 ) -> StepResult:
-    """Whole clips, with scheduled sampling: E_m, G_m and D_V.
+    """Take a step on whole clips, with scheduled sampling: E_m, G_m and D_V.
 
     Args:
         clips: (B, 3, T, 64, 64).
@@ -157,26 +157,26 @@ def sequence_step(
 
 
 def _frames(clips: Tensor, draws: Draws) -> Tensor:
-    """One frame index for the batch, uniform in 0..T-2."""
+    """Take the frame of each clip at one index for the batch, uniform in 0..T-2."""
     return clips[:, :, draws.integer(0, clips.shape[2] - 2)]
 
 
 def _prior(draws: Draws, like: Tensor) -> Tensor:
-    """A draw from N(0, I), as many and as precise as the posterior's means."""
+    """Draw from N(0, I), as many and as precise as the posterior's means."""
     return draws.noise(*like.shape).to(full(like).dtype)
 
 
 def _reconstruct_frames(
     networks: Networks, frames: Tensor, onehot: Tensor, draws: Draws
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """x~ of frames, the KL and the posterior's means."""
+    """Compute x~ of frames, the KL and the posterior's means."""
     mean, logvar = networks.content_encoder(frames, onehot)
     z_c = losses.reparameterise(mean, logvar, draws.noise(*mean.shape))
     return full(networks.content_decoder(z_c, onehot)), losses.gaussian_kl(mean, logvar), mean
 
 
 def _difference_maps(networks: Networks, clips: Tensor) -> tuple[Tensor, ...]:
-    """E_m's maps of all real differences of `clips` (B, 3, n + 1, 64, 64), as one batch: n maps of (B, C, 8, 8)."""
+    """Compute E_m's maps of all real differences of `clips` (B, 3, n + 1, 64, 64) as a batch: n maps (B, C, 8, 8)."""
     differences = difference(clips[:, :, :-1], clips[:, :, 1:])
     batch, _, count = differences.shape[:3]
     maps = networks.motion_encoder.maps(by_time(differences))  # (n B, C, 8, 8)
@@ -193,7 +193,7 @@ def _generator_gradients(
     judged: Judgement,
     adversarial: float,
 ) -> tuple[Gradients, dict[str, Tensor]]:
-    """Gradients of a stream's encoder and decoder, and of the discriminator that judged; their gates on the device.
+    """Compute gradients of a stream's encoder, its decoder and the discriminator that judged; also gates on the device.
 
     Args:
         name: `content` or `motion`.

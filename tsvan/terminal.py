@@ -31,12 +31,12 @@ class _Forgiving:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write, or drop."""
+        """Write a text, or drop it."""
         self._try(lambda: self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:
-        """Flush, or drop."""
+        """Flush the stream, or drop what can't be written."""
         self._try(self._stream.flush)
 
     def _try(self, action: Callable[[], object]) -> None:
@@ -50,7 +50,7 @@ class _Forgiving:
 
 
 def guard_output() -> None:
-    """Let nothing that is printed end the process. Called once, by a command that was started as a program."""
+    """Let nothing that is printed end the process. A command that was started as a program calls it once."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
@@ -63,14 +63,16 @@ def guard_output() -> None:
 
 
 def say(message: str) -> None:
-    """One line for the user, on stderr."""
+    """Print one line for the user, on stderr."""
     print(message, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def progress(label: str) -> Iterator[Progress]:
-    """A bar that is moved by calling it with (done, total), and is not there before: work that was done needs none.
-    Without a terminal, a line every ten seconds."""
+    """Yield a bar that is moved by calling it with (done, total).
+
+    It is not shown before that: work that was done needs none. Without a terminal, there is a line every ten seconds.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _plain(label)
@@ -125,8 +127,10 @@ def ending_signals() -> tuple[signal.Signals, ...]:
 
 @contextmanager
 def stop_signals() -> Iterator[Callable[[], bool]]:
-    """SIGINT, SIGTERM and SIGHUP set a flag, which the block can ask for; the first one is answered at once, and a
-    second SIGINT ends the block with a KeyboardInterrupt."""
+    """Let SIGINT, SIGTERM and SIGHUP set a flag, which the block can ask for.
+
+    The first one is answered at once, and a second SIGINT ends the block with a KeyboardInterrupt.
+    """
     received: list[int] = []
     signals = ending_signals()
 
@@ -153,7 +157,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`42 s`, `3 min 5 s`, `2 h 7 min`, `3 d 4 h`."""
+    """Say a duration as `42 s`, `3 min 5 s`, `2 h 7 min` or `3 d 4 h`."""
     whole = max(0, round(seconds))
     for size, unit, smaller, smaller_unit in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= size:

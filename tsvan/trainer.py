@@ -130,11 +130,11 @@ class Trainer:
 
     @property
     def num_classes(self) -> int:
-        """K."""
+        """Return K, the number of classes."""
         return len(self.classes)
 
     def run(self, until: int, stop: Callable[[], bool] = lambda: False) -> Iterator[Record]:
-        """Train up to iteration `until`; a record every `log_every` iterations and at the end.
+        """Train up to iteration `until`; yield a record every `log_every` iterations and at the end.
 
         Args:
             stop: asked after every iteration; True ends the run there, between two iterations.
@@ -162,7 +162,7 @@ class Trainer:
         return checkpoints.save(self.snapshot(), self.folder / "checkpoints")
 
     def snapshot(self) -> Checkpoint:
-        """All that it takes to go on from here; it shares its tensors with the run."""
+        """Gather all that it takes to go on from here; it shares its tensors with the run."""
         return Checkpoint(
             self.config,
             self.iteration,
@@ -174,7 +174,7 @@ class Trainer:
         )
 
     def _step(self) -> None:
-        """One iteration: its steps in turn, each with its update."""
+        """Take one iteration: its steps in turn, each with its update."""
         for number, part in enumerate(self.training.parts(self.iteration)):
             for name, scheduled in part.scheduled.items():
                 self._add((f"schedule/{name}",), scheduled)
@@ -191,7 +191,7 @@ class Trainer:
             self._update(result)
 
     def _in_precision(self, step: Step) -> Step:
-        """The step in this run's precision."""
+        """Wrap the step so that it runs in this run's precision."""
 
         def run(clips: Tensor, labels: Tensor, draws: Draws, **scalars: Any) -> StepResult:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
@@ -216,7 +216,7 @@ class Trainer:
         return Record(self.iteration, values)
 
     def _totals(self) -> dict[str, float]:
-        """Sums since the last record, read at once: a GPU is waited for a single time."""
+        """Read the sums since the last record at once: a GPU is waited for a single time."""
         on_device = [total.reshape(-1) for total in self._sums.values() if isinstance(total, Tensor)]
         read = iter(torch.cat(on_device).tolist() if on_device else [])
         return {
@@ -232,7 +232,9 @@ class Trainer:
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of that name, which a CUDA device's work then goes to: graphs and Triton's kernels ask for no other.
+    """Return the device of that name.
+
+    A CUDA device's work goes to it from then on: graphs and Triton's kernels ask for no other.
 
     Args:
         name: `cpu`, `cuda`, `cuda:1`; `auto`: CUDA where there is one, else the CPU.

@@ -47,7 +47,7 @@ class TwoStreamTraining:
         self._config, self._networks = config, networks
 
     def parts(self, iteration: int) -> Iterator[Part]:
-        """The one step of an iteration: its kind, and what the schedules say of it."""
+        """Yield the one step of an iteration: its kind, and what the schedules say of it."""
         schedule, loss = self._config.schedule, self._config.loss
         i = iteration - schedule.pretrain_iterations
         if i <= 0:
@@ -87,28 +87,28 @@ class TwoStreamVan:
     owners = OWNERS
 
     def networks(self, config: TrainConfig, num_classes: int) -> Networks:
-        """The networks at their initial weights."""
+        """Build the networks at their initial weights."""
         return Networks(config.model, num_classes)
 
     def training(
         self, config: TrainConfig, networks: Networks, store: ClipStore, device: torch.device
     ) -> TwoStreamTraining:
-        """A run on networks that are on the device."""
+        """Start a run on networks that are on the device."""
         assert isinstance(config, TwoStreamConfig)
         return TwoStreamTraining(config, networks, store, device)
 
     def sample(self, networks: Networks, seeds: NDArray[np.int64], labels: Tensor, num_frames: int) -> Tensor:
-        """Clips (N, 3, num_frames, 64, 64) after the heat-up."""
+        """Generate clips (N, 3, num_frames, 64, 64), taken after the heat-up."""
         config, weight = networks.config, next(networks.parameters())
         z_c, z_m = latents(seeds, config.content_dim, config.motion_dim, num_frames + HEAT_UP - 1)
         return roll_out(networks, z_c.to(weight), z_m.to(weight), networks.one_hot(labels))[:, :, HEAT_UP:]
 
     def bytes_a_clip(self, networks: Networks, num_frames: int) -> int:
-        """Of the maps that live at once while one frame is made; the frames themselves are little beside them."""
+        """Estimate the memory of the maps that live at once for a frame; frames themselves are little beside them."""
         return _LIVE_MAPS * 4 * 64 * 64 * (networks.config.ngf + 64)
 
     def gflop(self, config: TrainConfig) -> float:
-        """Of a whole run, from the expected shares of the steps."""
+        """Estimate the GFLOP of a whole run, from the expected shares of the steps."""
         assert isinstance(config, TwoStreamConfig)
         schedule, wide = config.schedule, (config.model.ngf / 16) ** 2
         start, end = schedule.sequence_share_start, schedule.sequence_share_end
@@ -120,13 +120,13 @@ class TwoStreamVan:
         return (joint + schedule.pretrain_iterations * _CONTENT * wide) * config.optimiser.batch_size
 
     def reconstruction(self, networks: Networks, store: ClipStore, device: torch.device) -> ReconstructionErrors:
-        """Mean squared errors on held-out windows."""
+        """Measure the mean squared errors on held-out windows."""
         return reconstruction_errors(networks, store, device)
 
     def motion_masks(
         self, networks: Networks, seeds: NDArray[np.int64], labels: NDArray[np.int64]
     ) -> tuple[Tensor, dict[int, Tensor]]:
-        """Clips and the masks that their frames were made with."""
+        """Generate clips, and the masks that their frames were made with."""
         return motion_masks(networks, seeds, labels)
 
 

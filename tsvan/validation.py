@@ -30,8 +30,10 @@ def first_line(error: object) -> str:
 
 
 def one_line(text: object) -> str:
-    """Return a text as one line that every terminal shows: what can't be printed is escaped, the middle of a long one
-    left out."""
+    """Return a text as one line that every terminal shows.
+
+    What can't be printed is escaped, the middle of a long one left out.
+    """
     words = " ".join(str(text).split())
     line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in words)
     return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE // 2]} ... {line[-_LONGEST_LINE // 2 :]}"
@@ -50,7 +52,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """ "did you mean 'x'?" when something is close, else the list of what is known."""
+    """Say "did you mean 'x'?" when something is close, else list what is known."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1) or [word for word in known if name.startswith(word)]
     return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
@@ -133,7 +135,7 @@ def _explain(cls: type[Any], error: ValidationError, values: Any, where: str) ->
 
 
 def _keys(location: tuple[int | str, ...], values: Any) -> list[str]:
-    """The keys of an error's location; pydantic appends the alternative of a union that it tried."""
+    """List the keys of an error's location; pydantic appends the alternative of a union that it tried."""
     keys = []
     for part in location:
         if not isinstance(values, dict) and not (isinstance(values, list) and isinstance(part, int)):
@@ -151,7 +153,7 @@ def _wanted(detail: Any) -> str:
 
 
 def _fields(cls: type[Any], path: list[str]) -> list[str]:
-    """Names of the fields of the dataclass found by walking `path` from `cls`."""
+    """List the names of the fields of the dataclass found by walking `path` from `cls`."""
     for part in path:
         hint = get_type_hints(cls).get(part)
         options = [hint, *get_args(hint)]

@@ -19,13 +19,13 @@ GAP = 2  # pixels between the tiles of a sheet
 
 
 def to_uint8(clips: Tensor) -> Pixels:
-    """(B, 3, T, H, W) float in [-1, 1] -> (B, T, H, W, 3) uint8."""
+    """Convert clips (B, 3, T, H, W), float in [-1, 1], to (B, T, H, W, 3) uint8."""
     scaled = ((clips.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     return np.ascontiguousarray(scaled.permute(0, 2, 3, 4, 1).cpu().numpy())
 
 
 def contact_sheet(tiles: Pixels) -> Pixels:
-    """Tiles (R, C, H, W, 3) -> one picture (H', W', 3), with a white gap between them; of clips, one a row."""
+    """Lay tiles (R, C, H, W, 3) out as one picture (H', W', 3), with a white gap between them; of clips, one a row."""
     rows, columns, height, width, _ = tiles.shape
     sheet = np.full((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, 3), 255, np.uint8)
     for row in range(rows):
@@ -36,7 +36,7 @@ def contact_sheet(tiles: Pixels) -> Pixels:
 
 
 def mosaic(clips: Pixels, columns: int) -> Pixels:
-    """Many clips (N, T, H, W, 3) as one that plays them side by side, (T, H', W', 3); empty places are white."""
+    """Join many clips (N, T, H, W, 3) to one that plays them side by side, (T, H', W', 3); empty places are white."""
     count, frames = clips.shape[:2]
     rows = -(-count // columns)
     padded = np.full((rows * columns, *clips.shape[1:]), 255, np.uint8)
@@ -46,13 +46,13 @@ def mosaic(clips: Pixels, columns: int) -> Pixels:
 
 
 def write_png(path: Path, image: Pixels) -> None:
-    """(H, W, 3) uint8 -> a PNG file."""
+    """Write a picture (H, W, 3) uint8 as a PNG file."""
     with replacing(path) as temporary:
         Image.fromarray(image).save(temporary, format="png")
 
 
 def write_gif(path: Path, clip: Pixels, fps: int = FPS, scale: int = 1) -> None:
-    """(T, H, W, 3) uint8 -> an endless GIF."""
+    """Write a clip (T, H, W, 3) uint8 as an endless GIF."""
     frames = [Image.fromarray(frame) for frame in _enlarge(clip, scale)]
     with replacing(path) as temporary:
         frames[0].save(
@@ -61,7 +61,7 @@ def write_gif(path: Path, clip: Pixels, fps: int = FPS, scale: int = 1) -> None:
 
 
 def write_mp4(path: Path, clip: Pixels, fps: int = FPS, scale: int = 1) -> None:
-    """(T, H, W, 3) uint8 -> H.264 in MP4, which browsers play. Odd sides lose their last row or column."""
+    """Write a clip (T, H, W, 3) uint8 as H.264 in MP4, which browsers play. Odd sides lose their last row or column."""
     import av  # only this needs it: pictures are made where there is no PyAV, too
 
     clip = _enlarge(clip, scale)

@@ -86,7 +86,7 @@ def _add_reading(command: argparse.ArgumentParser) -> None:
 
 
 def describe(store: ClipStore) -> str:
-    """What is in a store, a few lines for the terminal."""
+    """Describe what is in a store, in a few lines for the terminal."""
     seconds = f"{len(store.frames):,} frames of {store.side} x {store.side}, {store.frames.nbytes / 1e6:,.0f} MB"
     train, test = store.split("train"), store.split("test")
     people = len([person for person in store.people if person])
@@ -145,7 +145,7 @@ def _inspect(args: argparse.Namespace) -> int:
 
 
 def _next(found: inspection.Inspection, args: argparse.Namespace) -> str:
-    """Write the proposal, or say how; the command that goes on from here."""
+    """Write the proposal, or say how; return the command that goes on from here."""
     source = shlex.quote(str(args.source))
     if found.proposed and not args.write:
         return f"python -m tsvan data inspect {source} --write my-{found.rules.name}.yaml, which writes this proposal"

@@ -123,7 +123,7 @@ def sample_command(args: argparse.Namespace) -> int:
 
 
 def settings(pairs: list[str]) -> dict[str, Any]:
-    """`["lambda2=5", ...]` -> `{"lambda2": 5}`. Raises UserError for a pair without `=`."""
+    """Parse `["lambda2=5", ...]` into `{"lambda2": 5}`. Refuse a pair without `=`, with a UserError."""
     result = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")

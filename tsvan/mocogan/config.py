@@ -58,22 +58,22 @@ class ScheduleConfig:
 
     @property
     def pretrain_iterations(self) -> int:
-        """None."""
+        """Return 0: there is no pre-training."""
         return 0
 
     @property
     def total(self) -> int:
-        """Iterations of the whole run."""
+        """Return the iterations of the whole run."""
         return self.iterations
 
     @property
     def knots(self) -> dict[str, tuple[float, float]]:
-        """None."""
+        """Return no knots: nothing changes over the run."""
         return {}
 
     @property
     def length(self) -> dict[str, int]:
-        """The settings that say how long the run is."""
+        """Return the settings that say how long the run is."""
         return {"iterations": self.iterations}
 
 
@@ -103,14 +103,14 @@ class MocoganConfig(TrainConfig):
 
     @property
     def summary(self) -> str:
-        """As `ngf64 z50 h10 lr=0.0002 σ=0.1`."""
+        """Summarise the config as `ngf64 z50 h10 lr=0.0002 σ=0.1`."""
         model = self.model
         parts = [f"ngf{model.ngf}", f"z{model.content_dim}", f"h{model.motion_dim}", f"lr={self.optimiser.lr:.3g}"]
         return " ".join([*parts, f"σ={self.loss.noise_sigma:.3g}"])
 
     @property
     def columns(self) -> dict[str, str]:
-        """The settings that the search space has, and the iterations."""
+        """Return the settings that the search space has, and the iterations."""
         model = self.model
         return {
             "lr": f"{self.optimiser.lr:.3g}",

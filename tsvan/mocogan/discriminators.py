@@ -28,7 +28,7 @@ class Discriminator(nn.Module):
         self.noisy = noisy
 
     def forward(self, inputs: Tensor, draws: Draws, sigma: float) -> Tensor:
-        """Logits of frames or clips.
+        """Compute logits of frames or clips.
 
         Args:
             inputs: (B, 3, 64, 64) or (B, 3, T, 64, 64).
@@ -44,7 +44,7 @@ class Discriminator(nn.Module):
 
 
 def image_discriminator(ndf: int) -> Discriminator:
-    """D_I: frames (B, 3, 64, 64) -> real/fake logits of patches (B, 1, 4, 4)."""
+    """Build D_I: frames (B, 3, 64, 64) -> real/fake logits of patches (B, 1, 4, 4)."""
     widths = (ndf, 2 * ndf, 4 * ndf)
     blocks: list[nn.Module] = []
     channels = 3
@@ -57,7 +57,10 @@ def image_discriminator(ndf: int) -> Discriminator:
 
 
 def video_discriminator(ndf: int, num_outputs: int) -> Discriminator:
-    """D_V: clips (B, 3, T, 64, 64), T >= 16 -> (B, num_outputs, T - 15, 1, 1): a real/fake logit, then class logits."""
+    """Build D_V: clips (B, 3, T, 64, 64), T >= 16 -> (B, num_outputs, T - 15, 1, 1).
+
+    Output 0 is the real/fake logit, the others are class logits.
+    """
     blocks: list[nn.Module] = []
     channels = 3
     for number, width in enumerate((ndf, 2 * ndf, 4 * ndf, 8 * ndf)):
@@ -70,6 +73,6 @@ def video_discriminator(ndf: int, num_outputs: int) -> Discriminator:
 
 
 def _noise_like(features: Tensor, draws: Draws) -> Tensor:
-    """Standard normal noise of the features' shape and type, channels last as they are."""
+    """Draw standard normal noise of the features' shape and type, channels last as they are."""
     batch, channels, *sizes = features.shape
     return draws.noise(batch, *sizes, channels).movedim(-1, 1).to(features.dtype)

@@ -10,7 +10,7 @@ from tsvan.models.stack import Stack
 
 
 class Generator(nn.Module):
-    """Latents -> frames, each for itself.
+    """MoCoGAN's generator: latents -> frames, each for itself.
 
     Args:
         content_dim: dimension of z_c.
@@ -34,7 +34,7 @@ class Generator(nn.Module):
         )
 
     def motion(self, start: Tensor, noise: Tensor) -> Tensor:
-        """h_t = GRUCell(e_t, h_{t-1}).
+        """Compute the motion latents h_t = GRUCell(e_t, h_{t-1}).
 
         Args:
             start: h_0, (B, motion_dim).
@@ -51,7 +51,7 @@ class Generator(nn.Module):
         return torch.stack(states, dim=1)
 
     def frames(self, content: Tensor, labels: Tensor, motion: Tensor) -> Tensor:
-        """Frames (B, 3, 64, 64) float32 in [-1, 1].
+        """Generate frames (B, 3, 64, 64) float32 in [-1, 1].
 
         Args:
             content: z_c, (B, content_dim).
@@ -62,7 +62,7 @@ class Generator(nn.Module):
         return full(self.layers(torch.cat(parts, dim=1)[:, :, None, None]))
 
     def clips(self, content: Tensor, labels: Tensor, motion: Tensor) -> Tensor:
-        """Clips (B, 3, T, 64, 64), channels last; all their frames pass the batch norms as one batch.
+        """Generate clips (B, 3, T, 64, 64), channels last; all their frames pass the batch norms as one batch.
 
         Args:
             content: z_c, (B, content_dim).

@@ -16,7 +16,7 @@ from tsvan.random_draws import Draws, latent_rows
 
 @dataclass(frozen=True)
 class Latents:
-    """Of a batch of clips.
+    """The latents of a batch of clips.
 
     Args:
         content: z_c, (B, content_dim).
@@ -31,18 +31,18 @@ class Latents:
     noise: Tensor
 
     def clips(self, generator: Generator) -> Tensor:
-        """(B, 3, T, 64, 64)."""
+        """Generate the clips, (B, 3, T, 64, 64)."""
         return generator.clips(self.content, self.labels, generator.motion(self.start, self.noise))
 
     def frames(self, generator: Generator, times: Tensor) -> Tensor:
-        """Frame `times` (B,), from 0, of each clip, without the others: (B, 3, 64, 64)."""
+        """Generate frame `times` (B,), from 0, of each clip, without the others: (B, 3, 64, 64)."""
         states = generator.motion(self.start, self.noise)
         chosen = states.gather(1, times[:, None, None].expand(-1, 1, states.shape[2]))[:, 0]  # (B, motion_dim)
         return generator.frames(self.content, self.labels, chosen)
 
 
 def drawn(networks: MocoganNetworks, batch: int, frames: int, draws: Draws) -> Latents:
-    """Latents of a training batch, each category equally likely."""
+    """Draw the latents of a training batch, each category equally likely."""
     config = networks.config
     content = draws.noise(batch, config.content_dim)
     labels = uniform(draws, batch, networks.num_classes)
@@ -51,13 +51,13 @@ def drawn(networks: MocoganNetworks, batch: int, frames: int, draws: Draws) -> L
 
 
 def uniform(draws: Draws, count: int, choices: int) -> Tensor:
-    """`count` integers in 0..choices - 1, drawn on the device, where a captured graph draws them anew."""
+    """Draw `count` integers in 0..choices - 1 on the device, where a captured graph draws them anew."""
     shares = torch.special.ndtr(draws.noise(count))  # of a normal number: uniform in [0, 1]
     return (shares * choices).long().clamp(max=choices - 1)
 
 
 def of_seeds(networks: MocoganNetworks, seeds: NDArray[np.int64], labels: Tensor, frames: int) -> Latents:
-    """Every clip's latents from a seed of its own; a shorter clip is the beginning of a longer one.
+    """Draw every clip's latents from a seed of its own; a shorter clip is the beginning of a longer one.
 
     Args:
         seeds: (N,).

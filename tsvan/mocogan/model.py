@@ -35,7 +35,7 @@ class MocoganTraining:
         self._config, self._networks = config, networks
 
     def parts(self, iteration: int) -> Iterator[Part]:
-        """The three steps of an iteration."""
+        """Yield the three steps of an iteration."""
         clips = self.batches.at(iteration)
         images = partial(steps.image_step, num_frames=self._config.data.num_frames)
         yield self._part("images", images, self.frames.at(iteration))
@@ -50,7 +50,7 @@ class MocoganTraining:
 
 
 def _notes(batches: Batches, store: ClipStore) -> tuple[str, ...]:
-    """Which clips are too short, for a window at all or at their playback step, and what nobody learns from then."""
+    """Say which clips are too short, at all or at their playback step, and which classes nobody learns then."""
     notes, frames = [], batches.num_frames
     if batches.left_out:
         files = ", ".join(sorted(clip.source for clip in batches.left_out))
@@ -73,36 +73,36 @@ class Mocogan:
     owners = OWNERS
 
     def networks(self, config: TrainConfig, num_classes: int) -> MocoganNetworks:
-        """The networks at their initial weights."""
+        """Build the networks at their initial weights."""
         return MocoganNetworks(config.model, num_classes)
 
     def training(
         self, config: TrainConfig, networks: MocoganNetworks, store: ClipStore, device: torch.device
     ) -> MocoganTraining:
-        """A run on networks that are on the device."""
+        """Start a run on networks that are on the device."""
         assert isinstance(config, MocoganConfig)
         return MocoganTraining(config, networks, store, device)
 
     def sample(self, networks: MocoganNetworks, seeds: NDArray[np.int64], labels: Tensor, num_frames: int) -> Tensor:
-        """Clips (N, 3, num_frames, 64, 64): the first frames of what longer ones would be; no heat-up."""
+        """Generate clips (N, 3, num_frames, 64, 64): the first frames of what longer ones would be; no heat-up."""
         return of_seeds(networks, seeds, labels, num_frames).clips(networks.generator)
 
     def bytes_a_clip(self, networks: MocoganNetworks, num_frames: int) -> int:
-        """Of the maps of its frames, which are all made at once."""
+        """Estimate the memory of the maps of a clip's frames, which are all made at once."""
         return num_frames * cost.live_bytes_a_frame(networks.config)
 
     def gflop(self, config: TrainConfig) -> float:
-        """Of a whole run."""
+        """Estimate the GFLOP of a whole run."""
         assert isinstance(config, MocoganConfig)
         return cost.gflop(config)
 
     def reconstruction(self, networks: MocoganNetworks, store: ClipStore, device: torch.device) -> None:
-        """None: MoCoGAN has no encoder."""
+        """Return None: MoCoGAN has no encoder."""
 
     def motion_masks(
         self, networks: MocoganNetworks, seeds: NDArray[np.int64], labels: NDArray[np.int64]
     ) -> None:
-        """None: MoCoGAN has no masks."""
+        """Return None: MoCoGAN has no masks."""
 
 
 MODEL: Model = Mocogan()

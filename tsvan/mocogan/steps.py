@@ -19,7 +19,7 @@ from tsvan.step_result import StepResult
 def image_step(
     networks: MocoganNetworks, real: Tensor, labels: Tensor, draws: Draws, loss: LossConfig, *, num_frames: int
 ) -> StepResult:
-    """D_I: BCE(real frames, 1) + BCE(fake frames, 0).
+    """Take D_I's step: BCE(real frames, 1) + BCE(fake frames, 0).
 
     Args:
         real: one frame a clip, (B, 3, 1, 64, 64).
@@ -39,7 +39,7 @@ def image_step(
 
 
 def clip_step(networks: MocoganNetworks, real: Tensor, labels: Tensor, draws: Draws, loss: LossConfig) -> StepResult:
-    """D_V: BCE(real clips, 1) + BCE(fake clips, 0) + CE(real clips, their labels); no class term at K = 1.
+    """Take D_V's step: BCE(real clips, 1) + BCE(fake clips, 0) + CE(real clips, their labels); no class term at K = 1.
 
     Args:
         real: (B, 3, T, 64, 64).
@@ -65,7 +65,9 @@ def clip_step(networks: MocoganNetworks, real: Tensor, labels: Tensor, draws: Dr
 def generator_step(
     networks: MocoganNetworks, real: Tensor, labels: Tensor, draws: Draws, loss: LossConfig
 ) -> StepResult:
-    """Generator: BCE(D_I(frames), 1) + BCE(D_V(clips), 1) + CE(D_V's class logits, the categories of the clips).
+    """Take the generator's step.
+
+    Its loss is BCE(D_I(frames), 1) + BCE(D_V(clips), 1) + CE(D_V's class logits, the categories of the clips).
 
     Args:
         real: (B, 3, T, 64, 64), of which only the shape counts.
@@ -87,13 +89,17 @@ def generator_step(
 
 
 def _fake_frames(networks: MocoganNetworks, batch: int, num_frames: int, draws: Draws) -> Tensor:
-    """Frames (B, 3, 64, 64), each of a clip of its own at a uniformly random time."""
+    """Generate frames (B, 3, 64, 64), each of a clip of its own at a uniformly random time."""
     latents = drawn(networks, batch, num_frames, draws)
     return latents.frames(networks.generator, uniform(draws, batch, num_frames))
 
 
 def _split(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, 1 + K, positions, 1, 1) -> real/fake logits (B, positions), class logits (B, K) averaged over positions."""
+    """Split logits (B, 1 + K, positions, 1, 1) by what they judge.
+
+    Returns:
+        Real/fake logits (B, positions), and class logits (B, K) averaged over positions.
+    """
     flat = logits.flatten(2)
     return flat[:, 0], flat[:, 1:].mean(dim=2)
 

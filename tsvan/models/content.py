@@ -36,7 +36,7 @@ class ContentEncoder(nn.Module):
         return self.mean(hidden), self.logvar(hidden)
 
     def mean_only(self, frames: Tensor, onehot: Tensor) -> Tensor:
-        """The mean of z_c, (B, content_dim)."""
+        """Compute the mean of z_c, (B, content_dim)."""
         return self.mean(self._hidden(frames, onehot))
 
     def _hidden(self, frames: Tensor, onehot: Tensor) -> Tensor:
@@ -71,11 +71,11 @@ class ContentDecoder(nn.Module):
         self.stages = nn.ModuleList(stages)
 
     def content_hidden(self, z_c: Tensor, onehot: Tensor) -> Tensor:
-        """z_c (B, content_dim) -> (B, 32 ngf), the content side of the joint features."""
+        """Map z_c (B, content_dim) to (B, 32 ngf), the content side of the joint features."""
         return self.hidden(torch.cat([z_c, onehot.to(z_c.dtype)], dim=1))
 
     def content_map(self, hidden: Tensor) -> Tensor:
-        """content_hidden (B, 32 ngf) -> (B, ngf, 8, 8)."""
+        """Map content_hidden (B, 32 ngf) to the content map (B, ngf, 8, 8)."""
         return as_map(self.to_map(hidden), (self.ngf, MAP_SIZE, MAP_SIZE))
 
     def render(
@@ -84,7 +84,7 @@ class ContentDecoder(nn.Module):
         fuse: Callable[[int, Tensor], Tensor] = lambda scale, features: features,
         stages: int = 4,
     ) -> Tensor:
-        """Content map (B, ngf, 8, 8) -> frames (B, 3, 64, 64).
+        """Render content maps (B, ngf, 8, 8) as frames (B, 3, 64, 64).
 
         Args:
             fuse: called as `fuse(scale index, map)` at 8, 16, 32 and 64 pixels; returns what goes on.

@@ -13,7 +13,7 @@ SLOPE = 0.2
 
 
 class ImageDiscriminator(nn.Module):
-    """Frames (B, 3, 64, 64) -> real/fake logits (B, 1, 4, 4). The sigmoid is in the loss."""
+    """D_I: frames (B, 3, 64, 64) -> real/fake logits (B, 1, 4, 4). The sigmoid is in the loss."""
 
     def __init__(self, widths: Sequence[int] = (16, 32, 64)) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class ImageDiscriminator(nn.Module):
 
 
 class VideoDiscriminator(nn.Module):
-    """Clips (B, 3, T, 64, 64), T >= 10 -> logits (B, num_outputs), averaged over time when T > 10.
+    """The layers of D_V: clips (B, 3, T, 64, 64), T >= 10 -> logits (B, num_outputs), averaged over time when T > 10.
 
     As a discriminator, output 0 is the real/fake logit and the K others are class logits. (Table 2 prints 512 outputs,
     stride (1, 2, 2) and padding (0, 1, 1) for the last layer, which does not give one logit.)
@@ -54,7 +54,7 @@ class VideoDiscriminator(nn.Module):
         self.head = Conv3d(channels, num_outputs, 4, stride=1, padding=(1, 0, 0), bias=False)
 
     def features(self, clips: Tensor) -> Tensor:
-        """(B, 3, T, 64, 64) -> (B, widths[-1], T - 8, 4, 4): what the last layer sees."""
+        """Compute what the last layer sees: (B, 3, T, 64, 64) -> (B, widths[-1], T - 8, 4, 4)."""
         return self.body(clips)
 
     def forward(self, clips: Tensor) -> Tensor:

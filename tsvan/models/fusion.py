@@ -24,7 +24,8 @@ _log = logging.getLogger(__name__)
 
 
 def fuse(features: Tensor, vertical: Tensor, horizontal: Tensor, mask: Tensor | None) -> Tensor:
-    """f <- M * S(f) + (1 - M) * f, or S(f) without a mask, where
+    """Compute f <- M * S(f) + (1 - M) * f, or S(f) without a mask.
+
     S(f)[c, y, x] = sum_ij v[i, y, x] h[j, y, x] f_pad[c, y + i, x + j], with replicate padding, all channels alike.
 
     Args:
@@ -43,12 +44,12 @@ def fuse(features: Tensor, vertical: Tensor, horizontal: Tensor, mask: Tensor | 
 
 
 def adaptive_convolution(features: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
-    """S(f) alone; shapes as in `fuse`."""
+    """Compute S(f) alone; shapes are as in `fuse`."""
     return fuse(features, vertical, horizontal, None)
 
 
 class _Fusion(torch.autograd.Function):
-    """Channels last. Only the inputs are kept for the gradient."""
+    """The autograd function of the fusion, channels last. Only the inputs are kept for the gradient."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, vertical: Tensor, horizontal: Tensor, mask: Tensor) -> Tensor:
@@ -63,7 +64,7 @@ class _Fusion(torch.autograd.Function):
 
 
 def _arithmetic(features: Tensor, vertical: Tensor) -> ModuleType:
-    """Who computes: the kernels of the device where they apply, else PyTorch."""
+    """Choose who computes: the kernels of the device where they apply, else PyTorch."""
     if vertical.shape[-1] != KERNEL_SIZE:
         return adaptive_torch
     if features.device.type == "cuda" and features.dtype != torch.float32:
@@ -83,8 +84,10 @@ def _kernels_of(device: str) -> ModuleType:
 
 
 def _triton_kernels() -> ModuleType | None:
-    """None, said in a line, where they do not run: Triton comes with PyTorch's CUDA build on Linux only, and calls a C
-    compiler when a kernel is first launched."""
+    """Return Triton's kernels; None, said in a line, where they do not run.
+
+    Triton comes with PyTorch's CUDA build on Linux only, and calls a C compiler when a kernel is first launched.
+    """
     try:
         from tsvan.models.kernels import adaptive_cuda
 
@@ -100,8 +103,10 @@ def _triton_kernels() -> ModuleType | None:
 
 
 class Subnet(nn.Module):
-    """Motion features of one scale (B, C, H, W) -> vertical and horizontal kernels (B, 5, H, W), mask (B, 1, H, W) in
-    (0, 1) or None (table 2, "Motion Generator-Subnet")."""
+    """The layers from one scale's motion features to its kernels and mask (table 2, "Motion Generator-Subnet").
+
+    Features (B, C, H, W) -> vertical and horizontal kernels (B, 5, H, W), mask (B, 1, H, W) in (0, 1) or None.
+    """
 
     def __init__(self, channels: int, table: Architecture, mask: bool) -> None:
         super().__init__()

@@ -14,7 +14,9 @@ from tsvan.models.tables import MAP_SIZE, Architecture
 
 
 class Joint(nn.Module):
-    """vec(content_hidden x m) -> FC -> map, with m = FC(LSTM output); index = content * width of m + motion.
+    """The joint layers of content and motion: a linear layer on their outer product.
+
+    vec(content_hidden x m) -> FC -> map, with m = FC(LSTM output); index = content * width of m + motion.
 
     A content that several motions go with is contracted with the layer's weights once (`contract`). For a content with
     one motion the outer product is formed; `gathered` then takes the weights' gradient over all of a step's products at
@@ -30,12 +32,12 @@ class Joint(nn.Module):
         self.linear = nn.Linear(content_hidden * table.joint_motion, size)
 
     def contract(self, content_hidden: Tensor) -> Tensor:
-        """content_hidden (B, H) -> (outputs, B, width of m): the layer's weights, contracted with the content."""
+        """Contract the layer's weights with content_hidden (B, H) -> (outputs, B, width of m)."""
         weight = self.linear.weight.view(self.linear.out_features, -1, self.motion_width)  # (outputs, H, width of m)
         return torch.bmm(content_hidden.expand(len(weight), -1, -1), weight)
 
     def gathered(self) -> GatheredWeight:
-        """The layer's weight for all own contents of one step."""
+        """Return the layer's weight for all own contents of one step."""
         return GatheredWeight(self.linear.weight)
 
     def forward(
@@ -45,7 +47,7 @@ class Joint(nn.Module):
         contracted: Tensor | None = None,
         weight: GatheredWeight | None = None,
     ) -> Tensor:
-        """The LSTM's output (B, C, 8, 8) and the content -> (B, C, 8, 8).
+        """Map the LSTM's output (B, C, 8, 8) and the content to (B, C, 8, 8).
 
         Args:
             motion_map: the LSTM's output.
@@ -79,13 +81,13 @@ class GatheredWeight:
         self._token: Tensor = _Gather.apply(weight, self._uses)
 
     def __call__(self, content: Tensor, motion: Tensor) -> Tensor:
-        """Content (B, H), motion (B, M) -> (B, outputs)."""
+        """Apply the weight to content (B, H) and motion (B, M) -> (B, outputs)."""
         dtype = self._weight.dtype
         return _Use.apply(content.to(dtype), motion.to(dtype), self._token, self._weight, self._uses)
 
 
 class _Gather(torch.autograd.Function):
-    """Weight -> a token that stands for it in the graph: its backward runs after that of every use."""
+    """A token that stands for a weight in the graph: its backward runs after that of every use."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, uses: list[Any]) -> Tensor:
@@ -126,5 +128,5 @@ class _Use(torch.autograd.Function):
 
 
 def _products(content: Tensor, motion: Tensor) -> Tensor:
-    """Content (B, H), motion (B, M) -> outer products (B, H * M)."""
+    """Compute outer products (B, H * M) of content (B, H) and motion (B, M)."""
     return (content[:, :, None] * motion.to(content.dtype)[:, None]).flatten(1)

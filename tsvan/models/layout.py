@@ -12,22 +12,22 @@ from torch import Tensor, nn
 
 
 def as_map(vectors: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """The outputs (B, C * H * W) of a linear layer as a map (B, C, H, W)."""
+    """Lay the outputs (B, C * H * W) of a linear layer out as a map (B, C, H, W)."""
     return vectors.view(-1, *shape).contiguous(memory_format=torch.channels_last)
 
 
 def as_clips(clips: Tensor) -> Tensor:
-    """Clips (B, C, T, H, W), channels last."""
+    """Lay clips (B, C, T, H, W) out channels last."""
     return clips.contiguous(memory_format=torch.channels_last_3d)
 
 
 def by_time(clips: Tensor) -> Tensor:
-    """Clips (B, C, T, H, W) -> their frames (T B, C, H, W), time by time."""
+    """Turn clips (B, C, T, H, W) into their frames (T B, C, H, W), time by time."""
     return clips.permute(2, 0, 3, 4, 1).flatten(0, 1).permute(0, 3, 1, 2)
 
 
 def in_time(frames: Sequence[Tensor]) -> Tensor:
-    """T batches of frames (B, C, H, W) -> clips (B, C, T, H, W)."""
+    """Join T batches of frames (B, C, H, W) to clips (B, C, T, H, W)."""
     return torch.stack([frame.permute(0, 2, 3, 1) for frame in frames], dim=1).permute(0, 4, 1, 2, 3)
 
 
@@ -40,7 +40,7 @@ def channels_last(module: nn.Module) -> None:
 
 
 def laid_out_as(parameter: Tensor, values: Tensor) -> Tensor:
-    """`values` with the strides of the parameter whose shape they have; a copy only where they differ."""
+    """Give `values` the strides of the parameter whose shape they have; they are copied only where they differ."""
     if values.stride() == parameter.stride():
         return values
     return torch.empty_like(parameter, requires_grad=False).copy_(values)

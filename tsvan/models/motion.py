@@ -40,11 +40,15 @@ class MotionEncoder(nn.Module):
         self.logvar = nn.Linear(table.motion_hidden + num_classes, config.motion_dim)
 
     def maps(self, differences: Tensor, apart: Apart | None = None) -> Tensor:
-        """(B, 3, 64, 64) -> difference maps (B, C, 8, 8); `apart`: the batches that these are."""
+        """Map differences (B, 3, 64, 64) to difference maps (B, C, 8, 8); `apart`: the batches that these are."""
         return self.convs(differences, apart=apart)
 
     def posterior(self, maps: Tensor, onehot: Tensor) -> tuple[Tensor, Tensor]:
-        """Difference maps (B, C, 8, 8), one-hot labels (B, K) -> mean and log-variance of z_m, (B, motion_dim) each."""
+        """Compute the posterior of z_m from difference maps (B, C, 8, 8) and one-hot labels (B, K).
+
+        Returns:
+            Its mean and log-variance, (B, motion_dim) each.
+        """
         hidden = self.hidden(maps.flatten(1))
         hidden = torch.cat([hidden, onehot.to(hidden.dtype)], dim=1)
         return self.mean(hidden), self.logvar(hidden)
@@ -59,7 +63,7 @@ class ConvLstmCell(nn.Module):
         self.gates = nn.Conv2d(2 * channels, 4 * channels, 3, padding=1)
 
     def start(self, like: Tensor) -> LstmState:
-        """The zero state for a batch like (B, C, 8, 8). (The release starts from ones, against its own comment.)"""
+        """Make the zero state for a batch like (B, C, 8, 8). The release starts from ones, against its own comment."""
         return torch.zeros_like(like), torch.zeros_like(like)
 
     def forward(self, inputs: Tensor, state: LstmState) -> LstmState:
@@ -96,13 +100,13 @@ class MotionDecoder(nn.Module):
         self.subnets = nn.ModuleDict(subnets)
 
     def latent_map(self, z_m: Tensor, onehot: Tensor) -> Tensor:
-        """z_m (B, motion_dim), one-hot labels (B, K) -> (B, C, 8, 8)."""
+        """Map z_m (B, motion_dim) and one-hot labels (B, K) to the latent map (B, C, 8, 8)."""
         return as_map(self.latent(torch.cat([z_m, onehot.to(z_m.dtype)], dim=1)), self.shape)
 
     def kernels(
         self, motion: Tensor, apart: Apart | None = None
     ) -> dict[int, tuple[Tensor, Tensor, Tensor | None]]:
-        """Motion map (B, C, 8, 8) -> for each fused scale its vertical and horizontal kernels and its mask.
+        """Map a motion map (B, C, 8, 8) to the vertical and horizontal kernels and the mask of each fused scale.
 
         Args:
             apart: the batches that these are.

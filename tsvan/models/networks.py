@@ -53,21 +53,21 @@ class Networks(nn.Module):
             start_kernels_as_identity(self)
 
     def one_hot(self, labels: Tensor) -> Tensor:
-        """Labels (B,) int64 -> e_y (B, K) float32."""
+        """Encode labels (B,) int64 as e_y (B, K) float32."""
         # F.one_hot would have the host look at the labels, and a GPU wait for it.
         return (labels[:, None] == torch.arange(self.num_classes, device=labels.device)).float()
 
     def content(self, frames: Tensor, onehot: Tensor) -> Content:
-        """What the frames (B, 3, 64, 64) show, by the mean of z_c."""
+        """Compute what the frames (B, 3, 64, 64) show, by the mean of z_c."""
         return self.content_of(self.content_encoder.mean_only(frames, onehot), onehot)
 
     def content_of(self, z_c: Tensor, onehot: Tensor) -> Content:
-        """The content that a latent z_c (B, content_dim) stands for."""
+        """Compute the content that a latent z_c (B, content_dim) stands for."""
         hidden = self.content_decoder.content_hidden(z_c, onehot)
         return Content(self, hidden, self.content_decoder.content_map(hidden))
 
     def scale_targets(self, content: Content) -> list[Tensor]:
-        """The content stream's own maps at the fused scales below 64 pixels: targets of the scale features."""
+        """Compute the content stream's own maps at the fused scales below 64 pixels: targets of the scale features."""
         first = self.motion_decoder.first_scale
         maps: list[Tensor] = []
 
@@ -88,7 +88,7 @@ class Networks(nn.Module):
         onehot: Tensor,
         joint_weight: GatheredWeight | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
-        """The frame after the one whose content is given, from a motion latent z_m (B, motion_dim); see `frame_of`."""
+        """Generate the frame after the given content by a motion latent z_m (B, motion_dim); see `frame_of`."""
         return self.frame_of(content, self.motion_decoder.latent_map(z_m, onehot), state, joint_weight)
 
     def frame_of(
@@ -99,7 +99,7 @@ class Networks(nn.Module):
         joint_weight: GatheredWeight | None = None,
         apart: Apart | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
-        """The frame after the one whose content is given.
+        """Generate the frame after the one whose content is given.
 
         Args:
             content: of the previous frame.
@@ -130,12 +130,12 @@ class Networks(nn.Module):
         return full(frame), fused
 
     def advance(self, difference_map: Tensor, state: LstmState | None) -> LstmState:
-        """The LSTM's state after one more difference map (B, C, 8, 8); None is the empty history."""
+        """Compute the LSTM's state after one more difference map (B, C, 8, 8); None is the empty history."""
         lstm = self.motion_decoder.lstm
         return lstm(difference_map, lstm.start(difference_map) if state is None else state)
 
     def no_history(self, batch: int, device: torch.device) -> LstmState:
-        """The LSTM's state before any difference."""
+        """Make the LSTM's state before any difference."""
         channels, height, width = self.motion_decoder.shape
         return self.motion_decoder.lstm.start(
             torch.zeros(batch, height, width, channels, device=device).permute(0, 3, 1, 2)
@@ -152,16 +152,16 @@ class Content:
         self._networks = networks
 
     def split(self, batch: int) -> list[Content]:
-        """This content, cut into batches of `batch` rows."""
+        """Cut this content into batches of `batch` rows."""
         pairs = zip(self.hidden.split(batch), self.map.split(batch), strict=True)
         return [Content(self._networks, hidden, content_map) for hidden, content_map in pairs]
 
     def rows(self, which: slice) -> Content:
-        """The content of some of the frames."""
+        """Select the content of some of the frames."""
         return Content(self._networks, self.hidden[which], self.map[which])
 
     def times(self, count: int) -> Content:
-        """This content for so many batches of motions, one behind the other; what is contracted serves all."""
+        """Repeat this content for so many batches of motions, one behind the other; what is contracted serves all."""
         if count == 1:
             return self
         repeated = Content(self._networks, self.hidden.repeat(count, 1), torch.cat([self.map] * count))
@@ -169,7 +169,7 @@ class Content:
         return repeated
 
     def with_tensors(self, hidden: Tensor, content_map: Tensor) -> Content:
-        """A content of the same networks."""
+        """Make a content of the same networks."""
         return Content(self._networks, hidden, content_map)
 
     @staticmethod
@@ -184,5 +184,5 @@ class Content:
 
 
 def difference(frames: Tensor, following: Tensor) -> Tensor:
-    """d_t = (x_t - x_{t+1}) / 2."""
+    """Compute d_t = (x_t - x_{t+1}) / 2."""
     return (frames - following) / 2

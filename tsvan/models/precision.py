@@ -9,18 +9,18 @@ from torch import Tensor
 
 
 def full(tensor: Tensor) -> Tensor:
-    """The tensor in float32; float64 stays as it is."""
+    """Convert the tensor to float32; float64 stays as it is."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def compute_dtype(tensor: Tensor) -> torch.dtype:
-    """What matrix products compute in here: autocast's type where it is on, else the tensor's own."""
+    """Return what matrix products compute in here: autocast's type where it is on, else the tensor's own."""
     device = tensor.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else tensor.dtype
 
 
 def bfloat16_gain() -> float:
-    """How many times as fast as float32 this processor multiplies bfloat16, measured (milliseconds).
+    """Measure how many times as fast as float32 this processor multiplies bfloat16, which takes milliseconds.
 
     Instructions for it are no promise: without AMX some processors take twice as long for them.
     """
@@ -35,7 +35,7 @@ def bfloat16_gain() -> float:
 
 
 def slow_bfloat16(precision: str) -> str:
-    """A warning where `precision: bf16` would train more slowly than fp32 on this processor; else empty."""
+    """Warn where `precision: bf16` would train more slowly than fp32 on this processor; else return an empty text."""
     if precision != "bf16" or (gain := bfloat16_gain()) >= 1:
         return ""
     return f"this processor multiplies bfloat16 at {gain:.2f} of float32's speed: precision fp32 is faster here"

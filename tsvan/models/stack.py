@@ -18,7 +18,7 @@ Layer = Callable[[Tensor], Tensor]
 
 
 class Stack(nn.Sequential):
-    """As `nn.Sequential`, with the same layers and values.
+    """The same as `nn.Sequential`, with its layers and values.
 
     (Leaky) ReLUs work in place. In training on a CPU they are computed with the batch norm before them, and what comes
     out is not kept for the gradient of the layer behind, but computed again: a pass over a map is cheaper than its
@@ -69,7 +69,7 @@ def _applied(layer: Layer, inputs: Tensor, again: Callable[[], Tensor] | None, i
 
 
 def _slope(layer: object) -> float | None:
-    """Of a (leaky) ReLU below zero; None for anything else."""
+    """Return the slope of a (leaky) ReLU below zero; None for anything else."""
     if isinstance(layer, nn.LeakyReLU):
         return layer.negative_slope
     return 0.0 if isinstance(layer, nn.ReLU) else None
@@ -80,7 +80,7 @@ def _fusable(norm: _BatchNorm, inputs: Tensor) -> bool:
 
 
 def _each(norm: _BatchNorm, inputs: Tensor, apart: Apart) -> Tensor:
-    """The norm in training mode of each batch alone, by PyTorch."""
+    """Compute the norm in training mode of each batch alone, by PyTorch."""
     moments, parts = apart.moments.of(norm), []
     for part, place in zip(inputs.chunk(len(apart.places)), apart.places, strict=True):
         mean, variance = moments[place].unbind()
@@ -92,7 +92,7 @@ def _each(norm: _BatchNorm, inputs: Tensor, apart: Apart) -> Tensor:
 def _normalised(
     norm: _BatchNorm, inputs: Tensor, slope: float, apart: Apart | None
 ) -> tuple[Tensor, Callable[[], Tensor]]:
-    """The norm in training mode and the activation, and how to compute them again.
+    """Compute the norm in training mode and the activation; also return how to compute them again.
 
     Running statistics move as the norm's own would, or those who move them are told.
     """

@@ -25,7 +25,7 @@ class Moments:
         self._tables: dict[_BatchNorm, Tensor] = {}
 
     def of(self, norm: _BatchNorm) -> Tensor:
-        """Where the norm leaves what it finds: mean and unbiased variance of each batch, (count, 2, C)."""
+        """Return where the norm leaves what it finds: mean and unbiased variance of each batch, (count, 2, C)."""
         if norm not in self._tables:
             assert norm.running_mean is not None
             self._tables[norm] = norm.running_mean.new_zeros(self._count, 2, norm.num_features)
@@ -71,7 +71,7 @@ class Apart:
 
 
 def _weights(came: Tensor, momentum: float) -> tuple[Tensor, Tensor]:
-    """What remains of the running statistics, (), and the weight of each batch's moments, (count,)."""
+    """Compute what remains of the running statistics, (), and the weight of each batch's moments, (count,)."""
     kept = 1 - momentum * came
     from_here = kept.flip(0).cumprod(0).flip(0)  # of a batch's own statistics and all before, kept to the end
     return from_here[0], momentum * came * from_here / kept

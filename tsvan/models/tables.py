@@ -60,7 +60,7 @@ class Architecture:
 
     @property
     def map_channels(self) -> int:
-        """Channels of the difference map, the latent map and the LSTM."""
+        """Return the channels of the difference map, the latent map and the LSTM."""
         return self.motion_encoder[-1][-1].width
 
 

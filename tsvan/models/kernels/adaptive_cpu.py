@@ -20,7 +20,11 @@ TOGETHER = 4  # channels
 
 
 def forward(features: Tensor, vertical: Tensor, horizontal: Tensor, mask: Tensor) -> Tensor:
-    """Features (B, H, W, C), kernels (B, H, W, 5) each, mask (B, H, W) -> (B, H, W, C); all contiguous, of one type."""
+    """Fuse features (B, H, W, C) by kernels (B, H, W, 5) each and mask (B, H, W); all contiguous, of one type.
+
+    Returns:
+        (B, H, W, C).
+    """
     result = torch.empty_like(features)
     in_threads(_forward, _arrays(features, vertical, horizontal, mask, result))
     return result
@@ -29,7 +33,7 @@ def forward(features: Tensor, vertical: Tensor, horizontal: Tensor, mask: Tensor
 def backward(
     gradient: Tensor, features: Tensor, vertical: Tensor, horizontal: Tensor, mask: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of the four inputs of `forward`, in their order and shapes."""
+    """Compute gradients of the four inputs of `forward`, in their order and shapes."""
     results = [torch.empty_like(item) for item in (features, vertical, horizontal, mask)]
     in_threads(_backward, _arrays(gradient, features, vertical, horizontal, mask, *results))
     return results[0], results[1], results[2], results[3]
@@ -133,7 +137,7 @@ def _backward(
 
 @compiled
 def _pad(image: Array, planes: Array, row: int) -> None:
-    """Image (H, W, C) -> planes (C, ...), its outermost pixels repeated."""
+    """Write an image (H, W, C) into planes (C, ...), its outermost pixels repeated."""
     height, width, channels = image.shape
     for y in range(height + 2 * PAD):
         source = min(max(y - PAD, 0), height - 1)
@@ -145,7 +149,7 @@ def _pad(image: Array, planes: Array, row: int) -> None:
 
 @compiled
 def _planes(image: Array, planes: Array, row: int) -> None:
-    """Image (H, W, C) -> planes (C, ...)."""
+    """Write an image (H, W, C) into planes (C, ...)."""
     height, width, channels = image.shape
     for y in range(height):
         for x in range(width):
@@ -155,7 +159,7 @@ def _planes(image: Array, planes: Array, row: int) -> None:
 
 @compiled
 def _pixels(planes: Array, image: Array, row: int, start: int) -> None:
-    """Inverse of `_planes`; the first pixel is at `start`."""
+    """Undo `_planes`: write planes into an image; the first pixel is at `start`."""
     height, width, channels = image.shape
     for y in range(height):
         for x in range(width):

@@ -14,7 +14,11 @@ MAX_CHANNELS, MAX_PIXELS = 128, 64  # of one program
 
 
 def forward(features: Tensor, vertical: Tensor, horizontal: Tensor, mask: Tensor) -> Tensor:
-    """Features (B, H, W, C), kernels (B, H, W, 5) each, mask (B, H, W) -> (B, H, W, C); contiguous float32."""
+    """Fuse features (B, H, W, C) by kernels (B, H, W, 5) each and mask (B, H, W); all contiguous float32.
+
+    Returns:
+        (B, H, W, C).
+    """
     _, height, width, channels = features.shape
     result, count = torch.empty_like(features), mask.numel()
     pixels, block = _tile(channels)
@@ -28,7 +32,7 @@ def forward(features: Tensor, vertical: Tensor, horizontal: Tensor, mask: Tensor
 def backward(
     gradient: Tensor, features: Tensor, vertical: Tensor, horizontal: Tensor, mask: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of the four inputs of `forward`, in their order and shapes."""
+    """Compute gradients of the four inputs of `forward`, in their order and shapes."""
     _, height, width, channels = features.shape
     count = mask.numel()
     pixels, block = _tile(channels)
@@ -46,14 +50,14 @@ def backward(
 
 
 def _tile(channels: int) -> tuple[int, int]:
-    """Pixels and channels of one program."""
+    """Choose the pixels and channels of one program."""
     block = min(triton.next_power_of_2(channels), MAX_CHANNELS)
     return min(max(ELEMENTS // block, 1), MAX_PIXELS), block
 
 
 @triton.jit
 def _weight(vertical, horizontal, mask, pixel, valid, i, j, TAPS: tl.constexpr):  # noqa: N803
-    """The kernel's tap (i, j) at pixels (P,): M v h, and 1 - M more at the centre."""
+    """Compute the kernel's tap (i, j) at pixels (P,): M v h, and 1 - M more at the centre."""
     share = tl.load(mask + pixel, mask=valid, other=0.0)
     v = tl.load(vertical + pixel * TAPS + i, mask=valid, other=0.0)
     h = tl.load(horizontal + pixel * TAPS + j, mask=valid, other=0.0)
@@ -88,8 +92,10 @@ def _to_features(
     gradient, vertical, horizontal, mask, to_features, count, height, width, channels,
     TAPS: tl.constexpr, PIXELS: tl.constexpr, BLOCK: tl.constexpr,  # noqa: N803
 ):  # fmt: skip
-    """The gradient in the features: each pixel gathers from the pixels whose kernels read it, or its replicas beyond a
-    border."""
+    """Compute the gradient in the features.
+
+    Each pixel gathers from the pixels whose kernels read it, or its replicas beyond a border.
+    """
     pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     valid, inside = pixel < count, channel < channels
@@ -115,8 +121,10 @@ def _to_features(
 
 @triton.jit
 def _reading(kernel, reader, there, straight, first, last, TAPS: tl.constexpr, PIXELS: tl.constexpr):  # noqa: N803
-    """Along one axis, the sum of a reader's taps (P,) that read the pixel: the straight one, and for the first or last
-    pixel all that reach beyond it."""
+    """Sum along one axis a reader's taps (P,) that read the pixel.
+
+    These are the straight one, and for the first or last pixel all that reach beyond it.
+    """
     total = tl.zeros((PIXELS,), tl.float32)
     for tap in range(TAPS):
         reads = there & ((tap == straight) | (first & (tap < straight)) | (last & (tap > straight)))

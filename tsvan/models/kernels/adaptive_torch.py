@@ -13,7 +13,11 @@ from torch import Tensor
 
 
 def forward(features: Tensor, vertical: Tensor, horizontal: Tensor, mask: Tensor) -> Tensor:
-    """Features (B, H, W, C), kernels (B, H, W, k) each, mask (B, H, W) -> (B, H, W, C); all contiguous, of one type."""
+    """Fuse features (B, H, W, C) by kernels (B, H, W, k) each and mask (B, H, W); all contiguous, of one type.
+
+    Returns:
+        (B, H, W, C).
+    """
     kernels, padded = _kernels(vertical, horizontal, mask), _padded(features, vertical.shape[-1] // 2)
     height, width = features.shape[1:3]
     result = torch.zeros_like(features)
@@ -25,7 +29,7 @@ def forward(features: Tensor, vertical: Tensor, horizontal: Tensor, mask: Tensor
 def backward(
     gradient: Tensor, features: Tensor, vertical: Tensor, horizontal: Tensor, mask: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of the four inputs of `forward`, in their order and shapes."""
+    """Compute gradients of the four inputs of `forward`, in their order and shapes."""
     pad = vertical.shape[-1] // 2
     kernels, padded = _kernels(vertical, horizontal, mask), _padded(features, pad)
     height, width = features.shape[1:3]
@@ -58,7 +62,7 @@ def _padded(features: Tensor, pad: int) -> Tensor:
 
 
 def fold(padded: Tensor, pad: int) -> Tensor:
-    """The gradient of replicate padding: what fell on the border belongs to the edge pixels."""
+    """Compute the gradient of replicate padding: what fell on the border belongs to the edge pixels."""
     rows = padded[:, pad:-pad].clone()
     rows[:, 0] += padded[:, :pad].sum(1)
     rows[:, -1] += padded[:, -pad:].sum(1)

@@ -88,7 +88,7 @@ _WORK = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 @cache
 def _openmp() -> _Team | None:
-    """None where PyTorch was built with another kind of threads."""
+    """Find the threads of PyTorch's OpenMP; None where PyTorch was built with another kind of threads."""
     try:
         return _Team(ctypes.CDLL("libgomp.so.1", mode=os.RTLD_NOLOAD))
     except (OSError, AttributeError):

@@ -13,7 +13,7 @@ from tsvan.models.precision import compute_dtype
 
 
 class Conv3d(nn.Conv3d):
-    """As `nn.Conv3d` without bias, with the same parameters and values. On a CPU:
+    """The same as `nn.Conv3d` without bias, with its parameters and values. On a CPU:
 
     - Where the weights outweigh the clips, it is a matrix product: oneDNN would turn all weights, and all their
       gradients, into a layout of its own and back, which takes longer than the convolution.
@@ -38,7 +38,7 @@ Triple = tuple[int, ...]
 
 
 def _as_product(clips: Tensor, weight: Tensor, stride: Triple, padding: Triple) -> Tensor:
-    """Clips (B, C, T, H, W), weights (O, C, kt, kh, kw) -> (B, O, T', H', W').
+    """Convolve clips (B, C, T, H, W) with weights (O, C, kt, kh, kw) by a matrix product -> (B, O, T', H', W').
 
     The two gradients are functions apart, so that only those are computed that somebody asks for.
     """
@@ -100,13 +100,13 @@ class _OfWeights(torch.autograd.Function):
 
 
 def _padded(clips: Tensor, padding: Triple) -> Tensor:
-    """(B, C, T, H, W) -> (B, T + 2 pt, H + 2 ph, W + 2 pw, C) contiguous."""
+    """Pad clips (B, C, T, H, W) -> (B, T + 2 pt, H + 2 ph, W + 2 pw, C) contiguous."""
     time, height, width = padding
     return F.pad(clips.movedim(1, -1), (0, 0, width, width, height, height, time, time)).contiguous()
 
 
 def _windows(padded: Tensor, kernel: Triple, stride: Triple) -> Tensor:
-    """A view of (B, T, H, W, C) as (B, T', H', W', kt, kh, kw, C)."""
+    """View (B, T, H, W, C) as windows (B, T', H', W', kt, kh, kw, C)."""
     counts = [(size - k) // s + 1 for size, k, s in zip(padded.shape[1:4], kernel, stride, strict=True)]
     first, *steps, last = padded.stride()
     strides = [first, *(step * s for step, s in zip(steps, stride, strict=True)), *steps, last]
@@ -114,15 +114,15 @@ def _windows(padded: Tensor, kernel: Triple, stride: Triple) -> Tensor:
 
 
 def _unfolded(windows: Tensor) -> Tensor:
-    """(B, T', H', W', kt, kh, kw, C) -> (B T' H' W', kt kh kw C), a copy."""
+    """Copy windows (B, T', H', W', kt, kh, kw, C) into a matrix (B T' H' W', kt kh kw C)."""
     return windows.flatten(4).flatten(0, 3)
 
 
 def _matrix(weight: Tensor) -> Tensor:
-    """(O, C, kt, kh, kw) -> (O, kt kh kw C); channels-last weights lie so already."""
+    """Lay weights (O, C, kt, kh, kw) out as a matrix (O, kt kh kw C); channels-last weights lie so already."""
     return weight.movedim(1, -1).flatten(1)
 
 
 def _rows(gradient: Tensor) -> Tensor:
-    """(B, O, T', H', W') -> (B T' H' W', O)."""
+    """Lay a gradient (B, O, T', H', W') out as rows (B T' H' W', O)."""
     return gradient.movedim(1, -1).flatten(0, 3)

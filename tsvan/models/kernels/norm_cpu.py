@@ -18,7 +18,7 @@ WIDE = 256  # values of a row: narrow rows are looked at several at a time, sinc
 
 
 def forward(rows: Tensor, weight: Tensor, bias: Tensor, eps: float, slope: float) -> tuple[Tensor, Tensor, Tensor]:
-    """max(z, slope z) with z = weight (x - mean) / sqrt(variance + eps) + bias, by the moments of each batch.
+    """Compute max(z, slope z), z = weight (x - mean) / sqrt(variance + eps) + bias, by the moments of each batch.
 
     Args:
         rows: x, (G, R, C) contiguous: every value of every channel of G batches; float32 or float64.
@@ -36,7 +36,7 @@ def forward(rows: Tensor, weight: Tensor, bias: Tensor, eps: float, slope: float
 def apply(
     rows: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, eps: float, slope: float
 ) -> Tensor:
-    """The result of `forward`, with the moments that it returned."""
+    """Compute the result of `forward` again, with the moments that it returned."""
     result, kind = torch.empty_like(rows), _kind(rows)
     for batch, out, average, spread in zip(rows, result, mean.numpy(), variance.numpy(), strict=True):
         source = _wide(batch)
@@ -55,7 +55,7 @@ def backward(
     eps: float,
     slope: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of rows (G, R, C), weight (C,) and bias (C,); mean and variance as `forward` returned them."""
+    """Compute gradients of rows (G, R, C), weight (C,) and bias (C,); mean and variance as `forward` returned them."""
     result, totals = torch.empty_like(rows), np.zeros((2, rows.shape[-1]))
     parts = zip(gradient, rows, result, mean.numpy(), variance.numpy(), strict=True)
     for arriving, batch, out, average, spread in parts:
@@ -74,7 +74,7 @@ def _backward(
     eps: float,
     slope: float,
 ) -> Array:
-    """Fill the gradient in one batch's rows (R, C); the sums (2, C) that make those in bias and weight."""
+    """Fill the gradient in one batch's rows (R, C); return the sums (2, C) that make those in bias and weight."""
     source, arriving, kind = _wide(rows), _wide(gradient), _kind(rows)
     scale, shift = _affine(weight, bias, mean, variance, eps)
     constants = [_tiled(item.astype(kind), source) for item in (scale, shift, mean, 1 / np.sqrt(variance + eps))]
@@ -86,7 +86,7 @@ def _backward(
 
 
 def _moments(rows: Tensor) -> tuple[Array, Array]:
-    """Mean and biased variance of each channel of rows (R, C), (C,) float64 each."""
+    """Compute the mean and the biased variance of each channel of rows (R, C), (C,) float64 each."""
     source, kind, count = _wide(rows), _kind(rows), len(rows)
     mean = _by_channel(sum(in_threads(_sum, [source])), rows) / count
     variance = _by_channel(sum(in_threads(_spread, [source], _tiled(mean.astype(kind), source))), rows) / count
@@ -94,7 +94,7 @@ def _moments(rows: Tensor) -> tuple[Array, Array]:
 
 
 def _wide(rows: Tensor) -> Array:
-    """Rows (R, C) as (R / n, n C), several in one."""
+    """View rows (R, C) as (R / n, n C), several in one."""
     count, channels = rows.shape
     together = 1
     while count % (2 * together) == 0 and 2 * together * channels <= WIDE:
@@ -103,12 +103,12 @@ def _wide(rows: Tensor) -> Array:
 
 
 def _tiled(values: Array, wide: Array) -> Array:
-    """A value of each channel, (C,), for every place of such a row, (n C,)."""
+    """Repeat a value of each channel, (C,), for every place of a row of several, (n C,)."""
     return np.tile(values, wide.shape[1] // len(values))
 
 
 def _by_channel(sums: Array, rows: Tensor) -> Array:
-    """Sums over such rows, (n C,) -> of each channel, (C,)."""
+    """Sum up by channel what rows of several give, (n C,) -> (C,)."""
     return sums.reshape(-1, rows.shape[1]).sum(axis=0)
 
 
@@ -137,7 +137,7 @@ def _sum(rows: Array) -> Array:
 
 @compiled
 def _spread(rows: Array, mean: Array) -> Array:
-    """Sums of squared distances from the mean."""
+    """Sum squared distances from the mean."""
     count, channels = rows.shape
     total, part = np.zeros(channels, np.float64), np.empty(channels, rows.dtype)
     for start in range(0, count, BLOCK):
@@ -164,7 +164,7 @@ def _apply(rows: Array, result: Array, scale: Array, shift: Array, slope: float)
 def _sums_back(
     gradient: Array, rows: Array, scale: Array, shift: Array, mean: Array, inverse: Array, slope: float
 ) -> Array:
-    """Over all rows: the gradient before the activation, and its product with the normalised value."""
+    """Sum over all rows the gradient before the activation, and its product with the normalised value."""
     count, channels = rows.shape
     total = np.zeros((2, channels), np.float64)
     plain, product = np.empty(channels, rows.dtype), np.empty(channels, rows.dtype)
