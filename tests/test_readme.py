@@ -34,7 +34,7 @@ SMALL = {
 }
 ELSEWHERE = {
     "make demo",  # what the smoke study of the tests runs
-    "mlflow ui --backend-store-uri sqlite:///runs/mlflow.db",  # a server that stays
+    "mlflow ui --backend-store-uri sqlite:///runs/mlflow.db --workers 1",  # a server that stays
 }
 
 
