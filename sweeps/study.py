@@ -16,15 +16,17 @@ from sweeps.config.same_study import check_same
 from sweeps.config.schema import Objective
 from sweeps.config.space import train_config
 from sweeps.data import DataPlan, open_store, store_line
+from sweeps.execution.job_template import job_template
 from sweeps.execution.resources import Workers, join
 from sweeps.final import candidates, reruns
 from sweeps.final.seed_noise import study_noise
+from sweeps.final.stage import final_stage
 from sweeps.live_table import LiveTable
 from sweeps.report.live_page import LivePage
 from sweeps.scorer import ScorerResult, check_same_scorer, scorer_stage, write_scorer_result
-from sweeps.search.early_stopping import EarlyStoppingRule, rung_points, save_points, score_points
+from sweeps.search.early_stopping import EarlyStoppingRule
 from sweeps.search.lost_outcomes import restore_outcomes
-from sweeps.search.storage import load_study, open_study, trial_numbers
+from sweeps.search.storage import open_study, trial_numbers
 from sweeps.search.trial_queue import SweepQueue, derive_seed
 from sweeps.state.errors import ClusterLost, StorageError, storage_error
 from sweeps.state.job import Job, Outcome
@@ -145,7 +147,7 @@ class StudyDriver:
         if self.mlflow.is_there and not is_local(request.where.uri):
             uploader.open()  # that it may be read says not that it may be written
         workers = Workers(self.config, self.joined, self.paths, uploader, self.live_table, stack, self._lost)
-        template = self._template(store, scorer, workers)
+        template = job_template(self.config, store, scorer, workers.slots, self.paths, request.body)
         self._calibrate(template, workers, uploader)
         study_done = self.sweep(template, workers, uploader)
         result = self._final(template, workers, uploader) if study_done else None
@@ -177,33 +179,6 @@ class StudyDriver:
         for line in result.lines():
             self.live_table.say(line)
         return result
-
-    def _template(self, store: ClipStore, scorer: ScorerResult, workers: Workers) -> Job:
-        """Build the job with what all jobs of the study share."""
-        schedule = self.config.base.schedule
-        return Job(
-            name="",
-            number=0,
-            folder="",
-            config={},
-            store=str(store.path),
-            store_hash=store.content_hash,
-            scorer=scorer.folder,
-            scorer_config=scorer.config,
-            group="validation",
-            num_clips=self.config.num_clips("validation", store.num_classes),
-            save_at=save_points(schedule),
-            score_at=score_points(schedule),
-            waits_at=rung_points(schedule, self.config.scheduler),
-            objectives=tuple(objective.metric for objective in self.config.objectives),
-            batch_size=self.config.scoring.batch_size,
-            memory_share=min(workers.slots.gpus, 1.0) or 1.0,
-            threads=workers.slots.cpus,
-            device="cuda" if workers.slots.gpus > 0 else "cpu",
-            stop_file=str(self.paths.stop),
-            i3d=self.config.scoring.i3d,
-            **self.request.body,
-        )
 
     def sweep(self, template: Job, workers: Workers, uploader: Uploader) -> bool:
         """Run the trials that remain, and return whether a winner can be chosen."""
@@ -269,28 +244,9 @@ class StudyDriver:
         self.live_table.begin(title, total, done)
 
     def _final(self, template: Job, workers: Workers, uploader: Uploader) -> reruns.FinalResult | None:
-        config, paths = self.config, self.paths
-        classes, run = ClipStore.open(template.store).num_classes, self._reruns("4 final", workers, uploader)
-
-        def sized(group: str) -> Job:
-            return Job(**{**vars(template), "num_clips": config.num_clips(group, classes)})
-
-        study = load_study(paths) if paths.database.exists() else None
-        published = candidates.published_candidate(config, study)
-        confirmed: dict[str, float] = {}
-        if self.request.chosen is not None:
-            winner = candidates.from_sweep(self.request.chosen, config, study)
-        else:
-            assert study is not None
-            best = candidates.best_candidates(config, study, config.final.confirm.top_k)
-            if config.final.confirm.top_k > 1:
-                unlike = [candidate for candidate in best if candidate.key != published.key]
-                best, confirmed = reruns.confirm([*unlike, published], config, sized("confirm"), paths, run)
-            if not best:
-                self.live_table.say("4 final: no run of the confirm stage completed")
-                return None
-            winner = best[0]
-        return reruns.evaluate(winner, published, config, sized("report"), paths, run, confirmed)
+        chosen, classes = self.request.chosen, ClipStore.open(template.store).num_classes
+        run = self._reruns("4 final", workers, uploader)
+        return final_stage(self.config, chosen, template, classes, self.paths, run, self.live_table.say)
 
     def report(self, result: reruns.FinalResult | None, scorer: ScorerResult, uploader: Uploader) -> int:
         """Write the report, deliver what is left, say where all lies, and return the exit code."""

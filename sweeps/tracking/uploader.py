@@ -92,12 +92,8 @@ class Uploader:
             outcome: how it ended; None: it has not ended, and its run ends as interrupted when this uploader closes.
             anew: look at all of its run again, also at what is noted as delivered.
         """
-        if anew:
-            self._run_of(job, anew=True)
-        if outcome is None:
-            self.started(job)
-        else:
-            self.ended(job, outcome)
+        self._run_of(job, anew=anew)
+        self.started(job) if outcome is None else self.ended(job, outcome)
 
     # What the driver waits for.
 
