@@ -168,8 +168,8 @@ def table(static: Gap | None, shuffled: Gap | None) -> Sensitivity:
 def test_a_metric_passes_with_three_standard_errors_of_both_kinds() -> None:
     assert table(Gap(3.0, 1.0), Gap(0.7, 0.2)).refuses("kernel_distance") is None
     assert table(Gap(2.99, 1.0), Gap(9.0, 1.0)).refuses("kernel_distance") == (
-        "kernel_distance does not tell broken clips from real ones: static clips 3.0, shuffled clips 9.0 standard "
-        "errors worse, 3 are needed"
+        "kernel_distance does not tell broken clips from real ones: broken clips are worse by 3.0 (static) and 9.0 "
+        "(shuffled) standard errors, 3 are needed"
     )
     assert table(Gap(9.0, 1.0), Gap(-9.0, 1.0)).refuses("kernel_distance") is not None
     assert table(Gap(0.0, 0.0), Gap(9.0, 1.0)).refuses("kernel_distance") is not None
