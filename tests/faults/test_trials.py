@@ -33,7 +33,7 @@ def test_it_ends_as_if_nothing_had_been_without_a_line_missing_or_double(played:
     [
         ("raises always", "failed", "RuntimeError: out of luck"),
         ("nan in loss", "diverged", " is nan"),
-        ("inf in score", "diverged", "_distance is inf"),
+        ("inf in score", "diverged", " is inf"),
         ("out of memory always", "failed", "no room for a tensor"),
         ("all checkpoints damaged", "failed", "none of the 2 checkpoints in"),
     ],

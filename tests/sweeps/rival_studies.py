@@ -25,7 +25,8 @@ def rival_study(
     root: Path, dataset: str = "weizmann", scorer: str = "s" * 64, values: tuple[float, ...] = (1.0, 2.0, 3.0)
 ) -> Path:
     """Write `root` with the winner's networks; every final run scored `values`, one a seed."""
-    config, paths = load(dataset, "smoke", model="mocogan")[0], StudyPaths(root)
+    objective = "kernel_distance" if dataset == "vox" else "inception_score"
+    config, paths = load(dataset, "smoke", [f"objective={objective}"], model="mocogan")[0], StudyPaths(root)
     train = published(dataset, "mocogan").with_settings(TINY)
     folders = [paths.final(f"report-best-{place}").folder for place in range(len(values))]
     with torch.random.fork_rng(devices=[]):

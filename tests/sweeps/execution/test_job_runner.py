@@ -86,7 +86,7 @@ def sweep(
     stops: tuple[int, ...] = (10**9,),
 ) -> Swept:
     """One life of a study after the other, each of which is stopped after so many scores."""
-    config = load("weizmann", "smoke", [f"trials={trials}", "budget.iterations=100"])[0]
+    config = load("weizmann", "smoke", [f"trials={trials}", "budget.iterations=100", "objective=inception_score"])[0]
     swept = Swept(paths, config)
     for stop_after in stops:
         paths.stop.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from tests.sweeps.report.scorer_results import SCORER
 from tests.sweeps.rival_studies import rival_study
 from tsvan.validation import UserError
 
-CONFIG = load("weizmann", "smoke")[0]
+CONFIG = load("weizmann", "smoke", ["objective=inception_score"])[0]
 HIGHER, LOWER = Objective(), Objective("kernel_distance", "minimize")
 
 

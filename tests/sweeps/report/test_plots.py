@@ -159,7 +159,7 @@ def test_every_seed_is_plotted_and_an_interval_only_where_one_is_right() -> None
 
 
 def test_trials_are_read_from_their_folders_and_ended_ones_once(paths: StudyPaths) -> None:
-    config = load("weizmann", "smoke", ["trials=6", "budget.iterations=100"])[0]
+    config = load("weizmann", "smoke", ["trials=6", "budget.iterations=100", "objective=inception_score"])[0]
     make = job_maker(config, paths)
     params = dict(zip(config.space, product([5.0], [16], [256], [2.0], [7.0]).__next__(), strict=True))
     for number in range(2):
