@@ -226,7 +226,7 @@ def test_a_score_is_told_to_optuna_unless_the_trial_is_stopped_at_it(
     config: SweepConfig, paths: StudyPaths, registry: JobRegistry
 ) -> None:
     queue = open_queue(config, paths)
-    searcher, rule = QueueSearcher(registry, queue), EarlyStoppingRule((30,), 2, Objective())
+    searcher, rule = QueueSearcher(registry, queue), EarlyStoppingRule((30,), 2, Objective("inception_score"))
     scheduler, decisions = EarlyStoppingScheduler(registry, rule), []
     for trial_id, score in (("a", 5.0), ("b", 4.0)):
         trial, job = ray_trial(trial_id), suggested(searcher, trial_id)

@@ -91,7 +91,7 @@ def sweep(
     for stop_after in stops:
         paths.stop.unlink(missing_ok=True)
         queue = open_queue(config, paths, faults)
-        rule = EarlyStoppingRule(rungs, 2, Objective())
+        rule = EarlyStoppingRule(rungs, 2, Objective("inception_score"))
         rule.recall(queue.known_scores())
         registry = JobRegistry(paths.stop, swept.said.append, cluster.check)
         swept.watchers.append(Watcher(registry, stop_after))

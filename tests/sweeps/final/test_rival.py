@@ -20,7 +20,7 @@ from tests.sweeps.rival_studies import rival_study
 from tsvan.validation import UserError
 
 CONFIG = load("weizmann", "smoke", ["objective=inception_score"])[0]
-HIGHER, LOWER = Objective(), Objective("kernel_distance", "minimize")
+HIGHER, LOWER = Objective("inception_score"), Objective("kernel_distance", "minimize")
 
 
 def test_the_interval_of_two_samples_is_welchs() -> None:

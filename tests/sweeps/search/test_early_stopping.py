@@ -62,7 +62,7 @@ def test_a_trial_that_passed_a_rung_is_not_judged_there_again() -> None:
 
 def test_hyperband_brackets_skip_the_first_rungs() -> None:
     config = SchedulerConfig(kind="hyperband", reduction=2)
-    rule = EarlyStoppingRule.of(ScheduleConfig(iterations=10), config, Objective())
+    rule = EarlyStoppingRule.of(ScheduleConfig(iterations=10), config, Objective("inception_score"))
     assert rule.brackets == 3
     for number in range(3):
         assert rule.goes_on(number, 3, 1.0)

@@ -167,7 +167,7 @@ def test_while_a_driver_lives_looking_is_safe_and_mending_is_refused(
         found = as_json(paths, capsys)
         assert found["driver"] is not None
         assert [run["state"] for run in found["trials"]] == ["complete", "running", "running", "diverged"]
-        assert found["agree"]  # what was not heard yet is on its way
+        assert found["disagree"] == 0  # what was not heard yet is on its way
         assert tune_runner.main(["status", "--out", str(paths.root), "--repair"]) == 2
         error = capsys.readouterr().err
     assert "another driver" in error

@@ -24,7 +24,7 @@ from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
 from tsvan.journal import Journal
 
-SETS = ["trials=3", "budget.iterations=100"]
+SETS = ["objective=inception_score", "trials=3", "budget.iterations=100"]
 
 
 @pytest.fixture(scope="module")

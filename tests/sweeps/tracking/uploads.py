@@ -35,7 +35,7 @@ def make_uploader(
     def describe(job: Job) -> tuple[str, dict[str, Any], dict[str, str]]:
         return f"{job.number:03d}", {"lambda2": 5.0}, {"stage": "sweep"}
 
-    return Uploader(tracker, paths, labels, describe, Objective(), "tsvan-test", say)
+    return Uploader(tracker, paths, labels, describe, Objective("inception_score"), "tsvan-test", say)
 
 
 def write_points(job: Job, iterations: range) -> None:
