@@ -72,6 +72,8 @@ def test_markdown_has_the_text_and_the_pictures(tmp_path: Path, sections: list[S
 
 
 def test_it_opens_from_the_disk_and_plays(page: Path, browser: Chrome) -> None:
+    browser.get("about:blank")
+    browser.get_log("browser")  # what pages of earlier tests left in it
     browser.get(page.as_uri())
     assert browser.title == TITLE
     script = "return document.querySelector('video').readyState"
