@@ -25,6 +25,7 @@ import torch
 
 from benchmarks import learning_on_a_device, sampling
 from benchmarks.device import Plan, Row
+from benchmarks.device_profile import kernels_of
 from benchmarks.timed_step import Spec, inputs_of, launched_kernels, networks_of, whole_step
 from benchmarks.train_step import KINDS, mix_seconds
 from tsvan.config import ScheduleConfig
@@ -70,6 +71,7 @@ def tests(plan: Plan) -> Iterator[Row]:
     done = subprocess.run(command, capture_output=True, text=True)
     said = done.stdout.strip().splitlines()
     counts = [line for line in said if re.search(r"\d (passed|failed|error|skipped|deselected)", line)]
+    (Path(plan.out) / "tests.log").write_text(done.stdout + done.stderr)
     row = {"result": counts[-1] if counts else "", "took_s": time.perf_counter() - start}
     wrong = [line for line in said if line.startswith(("FAILED", "ERROR", "E  "))]
     yield row if done.returncode == 0 else {**row, "failed": "; ".join(wrong[:6]) or done.stderr[-300:]}
@@ -82,6 +84,19 @@ def steps(plan: Plan) -> Iterator[Row]:
         for precision in ("fp32", "bf16"):
             for graphs in ways:
                 yield from _table(plan, Spec("tsvan", "", None, ngf, content_dim, precision=precision, graphs=graphs))
+
+
+def profiled(plan: Plan) -> Iterator[Row]:
+    """Report which kernels take the time of each kind of step at the first of the published widths."""
+    for precision in ("bf16", "fp32"):
+        base = _sized(plan, Spec("tsvan", "", None, *PAIRS[0], precision=precision))
+        for kind, epsilon in reversed(KINDS):
+            about = {"precision": precision, "step": kind, "epsilon": epsilon}
+            try:
+                for row in kernels_of(_ready(replace(base, step=kind, epsilon=epsilon), 2), partial(_wait, plan)):
+                    yield {**about, **row}
+            except Exception as error:
+                yield {**about, **_failed(error)}
 
 
 def straightforward(plan: Plan) -> Iterator[Row]:
@@ -194,11 +209,20 @@ def _tried(measure: Callable[[], Row]) -> Row:
     try:
         return measure()
     except Exception as error:  # whatever a device does, the next row is worth having
-        return {"failed": " ".join(f"{type(error).__name__}: {error}".split())[:300]}
+        return _failed(error)
     finally:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def _failed(error: Exception) -> Row:
+    return {"failed": " ".join(f"{type(error).__name__}: {error}".split())[:300]}
+
+
+def _wait(plan: Plan) -> None:
+    if _device(plan).type == "cuda":
+        torch.cuda.synchronize()
 
 
 def _median_s(device: torch.device, work: Callable[[], object], repeats: int = REPEATS) -> float:
@@ -223,8 +247,8 @@ def _device(plan: Plan) -> torch.device:
 
 
 FUNCTIONS: dict[str, Callable[[Plan], Iterator[Row]]] = {
-    "machine": machine, "tests": tests, "steps": steps, "straightforward": straightforward, "sampling": sampled,
-    "together": together, "learning": learning_on_a_device.learn,
+    "machine": machine, "tests": tests, "steps": steps, "profile": profiled, "straightforward": straightforward,
+    "sampling": sampled, "together": together, "learning": learning_on_a_device.learn,
 }  # fmt: skip
 
 
