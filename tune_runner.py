@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from sweeps.commands.arguments import reproduce_parser, status_parser, study_parser
+from sweeps.commands.arguments import reproduce_parser, settings_parser, status_parser, study_parser
 from tsvan.terminal import guard_output
 from tsvan.validation import UserError, one_line
 
@@ -32,6 +32,10 @@ def main(arguments: list[str] | None = None, body: dict[str, Any] | None = None,
             from sweeps.status.command import status
 
             return status(status_parser().parse_args(arguments[1:]))
+        if arguments[:1] == ["settings"]:
+            from sweeps.commands.settings import list_settings
+
+            return list_settings(settings_parser().parse_args(arguments[1:]))
         return _study(study_parser().parse_args(arguments), arguments, body or {}, driver)
     except UserError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)

@@ -87,9 +87,10 @@ def final_command(study: Study, choice: Path) -> str:
 
 def _differences(study: Study) -> list[str]:
     """List what the study set beside dataset and preset, as `--set` takes it."""
-    shipped = flatten(load(study.config.rules, study.config.preset)[0].to_dict())
-    own = flatten(study.config.to_dict())
-    return [
+    ships = load(study.config.rules, study.config.preset)[0]
+    shipped, own = flatten(ships.to_dict()), flatten(study.config.to_dict())
+    dropped = [name for name in ships.space if name not in study.config.space]
+    return [f"space.{name}=null" for name in dropped] + [
         f"{key}={_yaml(value)}"
         for key, value in own.items()
         if key.split(".")[0] not in _OF_THE_SWEEP and (key not in shipped or shipped[key] != value)

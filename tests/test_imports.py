@@ -15,7 +15,7 @@ FORBIDDEN = {
 WITHOUT_TORCH = tuple(
     f"tsvan/{name}.py"
     for name in (
-        *("config", "run_config", "registry", "mocogan/config"),
+        *("config", "run_config", "registry", "settings", "mocogan/config"),
         *("validation", "yaml_loader", "schedules", "files", "journal"),
     )
 )
@@ -23,7 +23,10 @@ WITHOUT_TORCH = tuple(
 ROOMS = {
     "ray": ("sweeps/execution/",),
     "mlflow": ("sweeps/tracking/",),
-    "optuna": ("sweeps/search/", "sweeps/final/", "sweeps/report/", "sweeps/config/space.py"),
+    "optuna": (
+        *("sweeps/search/", "sweeps/final/", "sweeps/report/"),
+        *("sweeps/config/space.py", "sweeps/config/priors.py"),
+    ),
 }
 """Inside sweeps/, only these know the library."""
 
@@ -52,7 +55,7 @@ ORDER = {
         | {"cost", "interface", "lockstep", "roll_out", "step_result"},
         {"models", "data"},
         {"config", "files", "journal", "memory", "out_of_memory", "random_draws", "terminal", "validation", "video"}
-        | {"yaml_loader", "run_config", "registry", "state_file", "cores"},
+        | {"settings", "yaml_loader", "run_config", "registry", "state_file", "cores"},
     ),
 }
 """From top to bottom: a room imports what stands below it; rooms of one line are neighbours and may be files of one."""

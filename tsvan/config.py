@@ -148,6 +148,9 @@ class TwoStreamConfig(TrainConfig):
     widths: ClassVar[tuple[str, ...]] = ("ngf", "content_dim", "motion_dim", "kernel_layers")
     related: ClassVar[tuple[str, ...]] = ("lambda5_lower", "lambda5_upper", RATIO, "ramp_start", "ramp_end")
     stand_ins: ClassVar[Mapping[str, str]] = MappingProxyType({RATIO: "lambda5_upper"})
+    stand_in_meanings: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {RATIO: "in place of lambda5_upper, as a multiple of lambda5_lower"}
+    )
     came_later: ClassVar[tuple[tuple[str, str, object], ...]] = (("model", "kernel_init", "published"),)
 
     dataset: str = "weizmann"

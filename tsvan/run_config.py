@@ -26,7 +26,16 @@ MOST_ITERATIONS, MOST_CLIPS_A_BATCH, LARGEST_SEED = 100_000_000, 65_536, 2**63 -
 
 @dataclass(frozen=True, config=STRICT)
 class OptimiserConfig:
-    """Adam (section A), one per owner of weights; weight decay is coupled (added to the gradient)."""
+    """Adam (section A), one per owner of weights.
+
+    Args:
+        lr: learning rate of Adam.
+        beta1: decay rate of Adam's first moment.
+        beta2: decay rate of Adam's second moment.
+        eps: added to the root of Adam's second moment.
+        weight_decay: coupled weight decay (added to the gradient).
+        batch_size: clips a batch.
+    """
 
     lr: float = Field(default=2e-4, gt=0)
     beta1: float = Field(default=0.5, ge=0, lt=1)
@@ -76,8 +85,12 @@ class Schedule(Protocol):
 class TrainConfig:
     """One training run of one model; each model's settings are a frozen dataclass below this one.
 
-    Every one has these sections. What is in `model`, `loss` and `schedule` is the model's own affair. `dataset` is the
-    dataset's name alone: what it is lies in the clip store.
+    Every one has these sections. What is in `model`, `loss` and `schedule` is the model's own affair.
+
+    Args:
+        dataset: name of the dataset alone: what it is lies in the clip store.
+        seed: of weights, batches and latents.
+        precision: of the training's products of matrices; `bf16` is faster where the device multiplies it fast.
     """
 
     model_name: ClassVar[str]
@@ -93,6 +106,8 @@ class TrainConfig:
     """Names in a search space whose values are checked against each other."""
     stand_ins: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """Names that a search space knows beside the settings, and the setting that each decides."""
+    stand_in_meanings: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """What each stand-in is, for the list of settings."""
 
     dataset: str
     seed: int

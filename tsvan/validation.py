@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -79,7 +79,7 @@ def build(cls: type[T], values: Any, where: str) -> T:
     try:
         return cast(T, _adapter(cast(Any, cls)).validate_json(text))
     except ValidationError as error:
-        raise UserError(_explain(cls, error, json.loads(text), where)) from None
+        raise UserError(_explain(cls, error, where)) from None
 
 
 @lru_cache
@@ -115,10 +115,10 @@ def parse_value(text: str) -> Any:
         return text
 
 
-def _explain(cls: type[Any], error: ValidationError, values: Any, where: str) -> str:
+def _explain(cls: type[Any], error: ValidationError, where: str) -> str:
     details = error.errors(include_url=False)
     first = details[0]
-    path = _keys(first["loc"], values)
+    path = _keys(cls, first["loc"])
     key = ".".join(path)
     kind = first["type"]
     if kind in ("unexpected_keyword_argument", "extra_forbidden"):
@@ -129,20 +129,35 @@ def _explain(cls: type[Any], error: ValidationError, values: Any, where: str) ->
         return f"{where}: {prefix}{cause}"
     if kind == "missing":
         return f"{where}: {key} is missing; add it"
-    wanted = dict.fromkeys(_wanted(item) for item in details if _keys(item["loc"], values) == path)
+    wanted = dict.fromkeys(_wanted(item) for item in details if _keys(cls, item["loc"]) == path)
     message = f"input should be {' or '.join(wanted)}" if len(path) < len(first["loc"]) else first["msg"]
     return f"{where}: {key}: {message[0].lower()}{message[1:]}, got {_short(first['input'])}"
 
 
-def _keys(location: tuple[int | str, ...], values: Any) -> list[str]:
-    """List the keys of an error's location; pydantic appends the alternative of a union that it tried."""
-    keys = []
+def _keys(cls: type[Any], location: tuple[int | str, ...]) -> list[str]:
+    """List the keys of an error's location, as a person wrote them.
+
+    Pydantic appends which alternative of a union it tried, as `bool`: that is told from a key by the type at its place.
+    """
+    keys: list[str] = []
+    hint: Any = cls
     for part in location:
-        if not isinstance(values, dict) and not (isinstance(values, list) and isinstance(part, int)):
+        options = [option for option in (hint, *get_args(hint)) if option is not type(None)]
+        holder = next((option for option in options if _holds(option)), None)
+        if holder is None:
             break
         keys.append(str(part))
-        values = (values if isinstance(values, dict) else dict(enumerate(values))).get(part)
+        if hasattr(holder, "__dataclass_fields__"):
+            hint = get_type_hints(holder).get(str(part))
+        else:
+            inner = [one for one in get_args(holder) if one is not Ellipsis]
+            hint = inner[-1] if inner else None
     return keys
+
+
+def _holds(hint: Any) -> bool:
+    """Tell whether what a hint stands for has keys or places of its own."""
+    return hasattr(hint, "__dataclass_fields__") or (get_origin(hint) or hint) in (dict, list, tuple)
 
 
 _NOUNS = {"int_type": "a number", "float_type": "a number", "bool_type": "true or false", "string_type": "text"}

@@ -15,6 +15,7 @@ PRESETS = "paper (default): the published budget; dev: short, one GPU; smoke: a 
 EPILOG = """also:
   tune_runner.py status --out DIR                      how a study stands: its files, Optuna and MLflow; --repair
   tune_runner.py reproduce RUN_ID                      train a logged run again from its own artifacts
+  tune_runner.py settings [--dataset NAME]             what a space may hold: type, published value, meaning
 
 examples:
   python tune_runner.py --dataset vox --preset smoke   a whole small study on stand-in clips, minutes on a CPU
@@ -88,6 +89,15 @@ def reproduce_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=_path, metavar="DIR", help="where to (default: runs/reproduce-RUN_ID)")
     parser.add_argument("--tracking-uri", metavar="URI", help="default: MLFLOW_TRACKING_URI, else runs/mlflow.db")
     parser.add_argument("--device", metavar="NAME", help="auto, cpu or cuda (default: the run's own, else the CPU)")
+    return parser
+
+
+def settings_parser() -> argparse.ArgumentParser:
+    """Build the parser of `settings`."""
+    parser = _Parser(prog="tune_runner.py settings", description="List what --set space.NAME and train.NAME take.")
+    parser.add_argument("--dataset", metavar="NAME", help="whose published values (default: those of all that ship)")
+    parser.add_argument("--model", default=FIRST_MODEL, metavar="NAME", help=f"{' or '.join(MODELS)}")
+    parser.add_argument("--markdown", action="store_true", help="as the table of docs/settings.md")
     return parser
 
 

@@ -105,7 +105,9 @@ def resolve(request: Request) -> ResolvedRequest:
     Raises:
         UserError: wrong use or missing data (of a dry run missing data is part of the plan).
     """
-    config, file = load(request.dataset, request.preset, request.overrides, request.config_file, request.model)
+    lines: list[str] = []
+    words = request.dataset, request.preset, request.overrides, request.config_file, request.model
+    config, file = load(*words, note=lines.append)
     usual = {"model": FIRST_MODEL, "preset": "paper"}
     name = "-".join([config.dataset, *(word for key, w in usual.items() if (word := getattr(config, key)) != w)])
     paths = StudyPaths((request.out or Path("runs") / name).resolve())
@@ -114,7 +116,7 @@ def resolve(request: Request) -> ResolvedRequest:
     if request.resume and record is None:
         raise UserError(f"nothing to resume in {paths.root}; leave --resume out to begin, or give its --out")
     config = _with_classes(config, record, request.data_root)
-    kept: list[str] = []
+    kept = lines
     if record is not None:
         config, kept = continued(record, config, asked_keys(request.overrides, request.config_file), paths)
     chosen = candidates.candidate_from_file(config, request.final_from) if request.final_from else None

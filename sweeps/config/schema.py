@@ -18,6 +18,8 @@ from tsvan.scoring.groups import group_size
 from tsvan.validation import STRICT, build
 
 PRESETS = ("paper", "dev", "smoke", "demo")
+SCHEDULERS = ("asha", "hyperband", "none")
+"""Rules of early stopping that ship."""
 STAND_INS = ("smoke", "demo")
 """Presets that draw small stand-in videos where no data is given."""
 AUTO = "auto"
@@ -33,12 +35,24 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, config=STRICT)
 class Prior:
-    """The prior that a setting is drawn from: uniform in [low, high] (log: in its logarithm), or one of `values`."""
+    """The prior that a setting is drawn from: uniform in a range, or one of `values`.
+
+    Args:
+        low, high: ends of the range, both included.
+        log: uniform in the logarithm.
+        step: between two values of the range, from `low` on.
+        integer: whole numbers alone; said by itself for a setting that is one.
+        values: what is chosen from.
+        ordered: the order of `values` counts: neighbours are alike to the sampler.
+    """
 
     low: int | float | None = None
     high: int | float | None = None
     log: bool = False
+    step: int | float | None = None
+    integer: bool = False
     values: tuple[Scalar, ...] | None = None
+    ordered: bool = False
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -77,19 +91,39 @@ class Objective:
 
 @dataclass(frozen=True, config=STRICT)
 class SamplerConfig:
-    """The way Optuna proposes. `startup_trials`: drawn at random before the model of `tpe` is used."""
+    """The way Optuna proposes.
 
-    kind: Literal["tpe", "random", "qmc", "nsga2"] = "tpe"
+    Args:
+        kind: a short name, a class of `optuna.samplers`, or `module:Class` of one's own.
+        startup_trials: drawn at random before a sampler's model is used.
+        keywords: of the class; in a YAML they stand beside `kind`.
+    """
+
+    kind: str = "tpe"
     startup_trials: int = Field(default=10, ge=1, le=MOST_TRIALS)
+    keywords: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, config=STRICT)
 class SchedulerConfig:
-    """Early stopping. Rungs are shares of the joint phase; at each, about 1 in `reduction` goes on."""
+    """Early stopping.
 
-    kind: Literal["asha", "hyperband", "none"] = "asha"
+    Args:
+        kind: one of SCHEDULERS, or `module:Class` of one's own.
+        rungs: shares of the joint phase.
+        reduction: at each rung about 1 in so many goes on.
+        keywords: of one's own class; in a YAML they stand beside `kind`.
+    """
+
+    kind: str = "asha"
     rungs: tuple[float, ...] = Field(default=(0.3, 0.8), max_length=100)
     reduction: int = Field(default=2, ge=2, le=1000)
+    keywords: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def own(self) -> bool:
+        """Tell whether the rule is a class of the user's."""
+        return ":" in self.kind
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -6,13 +6,10 @@ import itertools
 import math
 from typing import Any
 
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-)
+from optuna.distributions import BaseDistribution
 
-from sweeps.config.schema import Prior, SweepConfig
+from sweeps.config import priors
+from sweeps.config.schema import SweepConfig
 from tsvan.run_config import TrainConfig
 from tsvan.validation import UserError
 
@@ -22,7 +19,7 @@ NEAREST = "{}, nearest in the space"
 
 def distributions(config: SweepConfig) -> dict[str, BaseDistribution]:
     """Return the space as Optuna knows it, in the YAML's order."""
-    return {name: _distribution(prior) for name, prior in config.space.items()}
+    return {name: priors.distribution(prior) for name, prior in config.space.items()}
 
 
 def train_config(config: SweepConfig, params: dict[str, Any], seed: int) -> TrainConfig:
@@ -59,7 +56,7 @@ def published_params(config: SweepConfig) -> tuple[dict[str, Any], str]:
         The parameters, and the row's name, or NEAREST where the study's (narrowed) space does not hold the row.
     """
     name_of_row, row = config.published.row_name, derived(config.published)
-    params = {name: _nearest(prior, row[name]) for name, prior in config.space.items()}
+    params = {name: priors.nearest(prior, row[name]) for name, prior in config.space.items()}
     exact = all(math.isclose(_number(params[name]), _number(row[name])) for name in params)
     return params, name_of_row if exact else NEAREST.format(name_of_row)
 
@@ -72,21 +69,13 @@ def params_of(config: SweepConfig, train: TrainConfig) -> dict[str, Any]:
 
 def grid_size(config: SweepConfig) -> str:
     """Say the space in a line: `lambda2 [3, 8], ngf {16, 32}`."""
-    parts = []
-    for name, prior in config.space.items():
-        values = prior.values
-        shown = f"[{prior.low:g}, {prior.high:g}]" if values is None else "{" + ", ".join(map(str, values)) + "}"
-        parts.append(f"{name} {shown}{' log' if prior.log else ''}")
-    return ", ".join(parts)
+    return ", ".join(f"{name} {priors.shown(prior)}" for name, prior in config.space.items())
 
 
 def largest(config: SweepConfig) -> TrainConfig:
-    """Return the configuration of the space that needs most memory: the widest maps and latents."""
-    wide = {}
-    for name in config.base.widths:
-        prior = config.space.get(name)
-        if prior is not None:
-            wide[name] = max(prior.values) if prior.values is not None else prior.high
+    """Return the configuration of the space that needs most memory: the widest maps and latents, the largest batch."""
+    growing = [name for name in (*config.base.widths, "batch_size") if name in config.space]
+    wide = {name: max(priors.ends(config.space[name])) for name in growing}
     return config.base.with_settings(wide, "the search space")
 
 
@@ -103,10 +92,10 @@ def check(config: SweepConfig, where: str) -> None:
     row, _ = published_params(config)
     related = [name for name in config.space if name in config.base.related]
     for name, prior in config.space.items():
-        for value in _extremes(prior):
+        for value in priors.ends(prior):
             _try(config, {**row, name: value}, where)
     # All of these are numbers by now, and the rules between them hold in the middle where they hold at both ends.
-    ends = [(min(values), max(values)) for values in (_extremes(config.space[name]) for name in related)]
+    ends = [(min(values), max(values)) for values in (priors.ends(config.space[name]) for name in related)]
     for corner in itertools.product(*ends):
         _try(config, {**row, **dict(zip(related, corner, strict=True))}, where)
 
@@ -119,38 +108,6 @@ def _try(config: SweepConfig, params: dict[str, Any], where: str) -> None:
         blamed = next((name for name in params if name in text), None)
         shown = f"space: {text}" if blamed is None else f"space.{blamed}: {text.split(f'{blamed}: ', 1)[-1]}"
         raise UserError(f"{where}: {shown}") from None
-
-
-def _extremes(prior: Prior) -> tuple[Any, ...]:
-    """Return the extremes of a prior, as they are drawn; of one with `values` all of them."""
-    if prior.values is not None:
-        return prior.values
-    assert prior.low is not None
-    assert prior.high is not None
-    return float(prior.low), float(prior.high)
-
-
-def _distribution(prior: Prior) -> BaseDistribution:
-    if prior.values is not None:
-        return CategoricalDistribution(prior.values)
-    assert prior.low is not None
-    assert prior.high is not None
-    return FloatDistribution(float(prior.low), float(prior.high), log=prior.log)
-
-
-def _nearest(prior: Prior, value: Any) -> Any:
-    if prior.values is not None:
-        if value in prior.values:
-            return value
-        numbers = [item for item in prior.values if _is_number(item)] if _is_number(value) else []
-        return min(numbers, key=lambda item: abs(item - value)) if numbers else prior.values[0]
-    assert prior.low is not None
-    assert prior.high is not None
-    return min(max(float(value), float(prior.low)), float(prior.high))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _number(value: Any) -> float:

@@ -71,16 +71,18 @@ def candidate_from_file(config: SweepConfig, file: Path) -> Candidate:
     base = config.base
     if any(isinstance(value, dict) for value in values.values()):
         values = {name: value for name, value in values.items() if name != "seed"}
-        chosen = _at_budget(base.updated(values, str(file)), base)
+        chosen = _at_budget(base.updated(values, str(file)), config)
     else:
         settings = {key: value for key, value in values.items() if key not in ("dataset", "seed")}
-        chosen = _at_budget(base.with_settings(settings, str(file)), base)
+        chosen = _at_budget(base.with_settings(settings, str(file)), config)
     return Candidate("chosen", chosen, str(file))
 
 
-def _at_budget(chosen: TrainConfig, base: TrainConfig) -> TrainConfig:
-    """Put a file's config at the study's budget: the study's length and batch, the file's shape of the ramps."""
-    settings = {**base.schedule.length, "batch_size": base.optimiser.batch_size, "seed": 0}
+def _at_budget(chosen: TrainConfig, config: SweepConfig) -> TrainConfig:
+    """Put a file's config at the study's budget: the study's length, and its batch where that is not swept."""
+    base = config.base
+    batch = {} if "batch_size" in config.space else {"batch_size": base.optimiser.batch_size}
+    settings = {**base.schedule.length, **batch, "seed": 0}
     return chosen.with_settings(settings, "the study's budget")
 
 

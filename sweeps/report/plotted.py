@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from sweeps.config.schema import SweepConfig
@@ -169,6 +169,8 @@ def quiet_optuna() -> Iterator[None]:
 
 def inside(prior: BaseDistribution, value: Any) -> Any:
     """Clip a value that was read from text into its prior: a derived ratio may lie an ulp outside of it."""
+    if isinstance(prior, IntDistribution):
+        return min(max(round(value), prior.low), prior.high)
     return min(max(float(value), prior.low), prior.high) if isinstance(prior, FloatDistribution) else value
 
 

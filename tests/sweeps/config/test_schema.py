@@ -63,12 +63,12 @@ WRONG = {
     "space.lamda2.low=3": "unknown key 'space.lamda2'; did you mean 'lambda2'?",
     "trials=many": "trials: input should be a valid integer, got 'many'",
     "budget.iterations=1e3": "budget.iterations",
-    "scheduler.kind=ashaa": "scheduler.kind: input should be 'asha', 'hyperband' or 'none', got 'ashaa'",
+    "scheduler.kind=ashaa": "scheduler.kind: unknown 'ashaa'; did you mean 'asha'?",
     "scheduler.rungs=[0.8, 0.3]": "scheduler.rungs must rise within (0, 1)",
     "train.kernel_layer=2": "unknown setting 'kernel_layer'; did you mean 'kernel_layers'?",
     "train.kernel_layers=9": "kernel_layers",
     "train.ngf=32": "'ngf' is in both space and fixed",
-    "train.iterations=5": "decided by budget.iterations",
+    "train.iterations=5": "train.iterations is decided elsewhere; give --set budget.iterations=5 in its place",
     "objective.metric=fid": "unknown metric 'fid'",
     "objective={metric: inception_score, direction: minimize}": "inception_score must be maximize, got minimize",
     "space.lambda5_upper.low=3": "lambda5_upper needs values, or low and high",
@@ -86,9 +86,26 @@ WRONG = {
     "space.kernel_layers.values=[3, 7]": "space.kernel_layers: ",
     "space.ngf.values=[0]": "space.ngf: input should be greater than or equal to 1, got 0",
     "space.lambda2.low=x": "space.lambda2.low: input should be a number, got 'x'",
-    "space.precision={low: 1, high: 2}": "list its values, as in values: [fp32]",
+    "space.precision={low: 1, high: 2}": "list its values, as in --set 'space.precision.values=[fp32, bf16]'",
     "space.init={values: [1, 2]}": "space.init: input should be 'paper' or 'release', got 1",
-    "space.motion_dim={low: 16, high: 64}": "list its values, as in values: [64]",
+    "space.motion_dim={low: 16.5, high: 64}": "motion_dim is drawn in whole numbers, got low=16.5, high=64",
+    "space.lambda2={low: 3, high: 8, step: 2}": "got low=3, high=8, step=2; --set space.lambda2.high=7",
+    "space.lambda2={low: 3, high: 8, step: 0}": "lambda2.step must be > 0, got 0",
+    "space.lambda2={low: 3, high: 8, step: 1, log: true}": "lambda2 has log and step=1; keep one",
+    "space.lambda2={low: 0, high: 8, log: true}": "lambda2.low must be > 0 with log, got low=0",
+    "space.lambda2={ordered: true}": "space.lambda2.ordered is for values",
+    "space.iterations={low: 3, high: 8}": "would make trials that can't be compared",
+    "space.lamda9=null": "unknown key 'space.lamda9'",
+    "scheduler.rung=[0.5]": "unknown key 'scheduler.rung'; did you mean 'rungs'?",
+    "fixed={lambda1: [1]}": "fixed.lambda1: input should be",
+    "train={lambda1: {a: 1}}": "train.lambda1: input should be",
+    "train.lambda1={a: 1}": "train.lambda1: input should be true or false or a number or text, got {'a': 1}",
+    "fixed.loss.lambda1={a: 1}": "fixed.loss.lambda1: input should be",
+    "scorer.heads={a: 1}": "scorer.heads: input should be 'timed' or 'published'",
+    "resources.gpus_per_trial={a: 1}": "gpus_per_trial: input should be a number or 'auto', got {'a': 1}",
+    "fixed..x=1": "'fixed..x' has an empty part",
+    "train.=1": "'train.' has an empty part",
+    ".=1": "'.' has an empty part",
     "fixed.lambda1=[1]": "fixed.lambda1: input should be true or false or a number or text, got [1]",
     "fixed.lambda5_upper=30": "decided by space.lambda5_ratio",
     "trials=&a [*a]": "trials: input should be a valid integer, got '&a [*a]'",
@@ -126,7 +143,7 @@ def test_a_misspelt_key_names_the_file(tmp_path: Path) -> None:
 
 def test_two_objectives_are_valid_only_together_with_their_scheduler() -> None:
     both = ["objective=kernel_distance", "second_objective=frechet_distance"]
-    with pytest.raises(UserError, match=r"set scheduler.kind=none"):
+    with pytest.raises(UserError, match=r"--set scheduler.kind=none"):
         load("vox", "smoke", both)
     config = load("vox", "smoke", [*both, "scheduler.kind=none"])[0]
     assert [objective.metric for objective in config.objectives] == ["kernel_distance", "frechet_distance"]
