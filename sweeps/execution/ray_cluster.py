@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from sweeps.execution.cluster_watch import ClusterWatch
+from sweeps.execution.connection import check_connection
 from sweeps.execution.head_process import HOST, Head, importable_in_workers, running_head
 from sweeps.execution.slots import Slots
 from tsvan.terminal import say
@@ -18,7 +18,6 @@ from tsvan.validation import UserError, first_line
 
 import ray  # isort: skip
 
-_CONNECT_TIMEOUT_S = 10.0
 _JOIN_S = 60.0
 _QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
 
@@ -55,13 +54,13 @@ def joined_cluster(address: str) -> Iterator[ClusterWatch]:
     """Connect to somebody's cluster, for the block.
 
     Raises:
-        UserError: nothing answers at `address`.
+        UserError: it can't be joined.
     """
     importable_in_workers()
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
+        check_connection(address)
         try:
-            _knock(address)
             with _deadline(address):
                 ray.init(address=address, **_QUIET)
         except (OSError, ValueError) as error:
@@ -109,10 +108,3 @@ def _deadline(address: str) -> Iterator[None]:
         yield
     finally:
         answered.set()
-
-
-def _knock(address: str) -> None:
-    """Ask an address for a connection, as Ray itself tries for minutes where nobody answers. Raises OSError."""
-    host, _, port = address.rpartition("://")[2].rpartition(":")
-    if host and port.isdecimal():
-        socket.create_connection((host, int(port)), timeout=_CONNECT_TIMEOUT_S).close()
