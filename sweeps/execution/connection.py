@@ -48,7 +48,8 @@ def check_connection(address: str, answer_s: float = ANSWER_S) -> None:
             for sign, explain in _CAUSES:
                 if re.search(sign, line):
                     raise UserError(explain(address, line))
-    raise UserError(_unanswered(address) if not said.strip() or "Failed to connect" in said else _unknown(address, said))
+    silent = not said.strip() or "Failed to connect" in said
+    raise UserError(_unanswered(address) if silent else _unknown(address, said))
 
 
 @contextmanager

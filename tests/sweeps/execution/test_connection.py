@@ -13,7 +13,7 @@ from sweeps.execution import connection
 from sweeps.execution.connection import check_connection
 from tsvan.validation import UserError
 
-REFUSED = "[W] gcs_client.cc:210: Failed to get cluster ID: Unauthenticated: RPC error: InvalidAuthToken: Authentication"
+REFUSED = "[W] gcs_client.cc:210: Failed to get cluster ID: Unauthenticated: RPC error: InvalidAuthToken: Token"
 NO_TOKEN = "failed: AuthenticationError: Token authentication is enabled but no authentication token was found."
 NO_NODE = "[C] raylet_ipc_client.cc:85: Failed to connect to socket at address:/tmp/ray/session_x/sockets/raylet"
 VERSIONS = "failed: RuntimeError: Version mismatch: The cluster was started with: Ray: 2.40.0 Python: 3.12.3"
@@ -91,9 +91,7 @@ def test_a_token_file_is_named_where_it_is_refused_or_not_used(
 
 
 @pytest.mark.parametrize("line", [SILENT, ""])
-def test_a_silent_port_is_given_up(
-    line: str, listening: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_silent_port_is_given_up(line: str, listening: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ray_says(line, monkeypatch, tmp_path)
     with pytest.raises(UserError, match=f"no answer from a Ray cluster at '{listening}' within"):
         check_connection(listening, answer_s=0.3)
