@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from sweeps.execution import cluster_watch, head_process, ray_cluster
@@ -19,6 +19,8 @@ from sweeps.execution.cluster_watch import ClusterWatch
 from sweeps.execution.slots import Slots
 from sweeps.state.errors import ClusterLost
 from tsvan.validation import UserError
+
+import ray  # isort: skip
 
 SLOTS = Slots(workers=1, cpus=1, gpus=0)
 
@@ -43,7 +45,7 @@ def test_another_failure_of_ray_is_told_in_its_own_last_line(monkeypatch: pytest
 
 
 def test_our_cluster_starts_what_a_study_needs_in_a_session_of_its_own_and_leaves_nothing() -> None:
-    ray_cluster.ray.shutdown()
+    ray.shutdown()  # type: ignore[no-untyped-call]
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     with ray_cluster.own_cluster(SLOTS) as watch:
         started = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
