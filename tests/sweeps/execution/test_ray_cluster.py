@@ -45,7 +45,7 @@ def test_another_failure_of_ray_is_told_in_its_own_last_line(monkeypatch: pytest
 
 
 def test_our_cluster_starts_what_a_study_needs_in_a_session_of_its_own_and_leaves_nothing() -> None:
-    ray.shutdown()  # type: ignore[no-untyped-call]
+    ray.shutdown()
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     with ray_cluster.own_cluster(SLOTS) as watch:
         started = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
