@@ -31,9 +31,10 @@ from benchmarks.train_step import KINDS, mix_seconds
 from tsvan.config import ScheduleConfig
 from tsvan.memory import keep_freed_memory
 from tsvan.models.layout import channels_last
+from tsvan.models.precision import choose_quickest_on_cuda
 
 PAIRS = ((16, 512), (64, 512), (32, 1024))
-TESTS = ("tests/models/test_fusion.py", "tests/test_trainer.py", "tests/data/test_batches.py")
+TESTS = ("tests/models", "tests/test_trainer.py", "tests/data/test_batches.py")
 TOGETHER = (1, 2, 4)
 REPEATS, REPEAT_S = 20, 3.0  # of one kind of step: at most so many, and so long
 
@@ -79,11 +80,14 @@ def tests(plan: Plan) -> Iterator[Row]:
 
 def steps(plan: Plan) -> Iterator[Row]:
     """Time each kind of step of the published settings, with graphs and without, and what the published mix takes."""
-    ways = (True, False) if _device(plan).type == "cuda" else (False,)
-    for ngf, content_dim in PAIRS[: 1 if plan.rehearse else None]:
-        for precision in ("fp32", "bf16"):
-            for graphs in ways:
-                yield from _table(plan, Spec("tsvan", "", None, ngf, content_dim, precision=precision, graphs=graphs))
+    cuda = _device(plan).type == "cuda"
+    pairs = PAIRS[: 1 if plan.rehearse else None]
+    both = ("fp32", "bf16")
+    rows = [(pair, precision, cuda, True) for pair in pairs for precision in both]
+    rows += [(PAIRS[0], precision, True, False) for precision in both if cuda]
+    rows += [(pair, precision, False, True) for pair in pairs for precision in both if cuda]
+    for pair, precision, graphs, tried in rows:
+        yield from _table(plan, Spec("tsvan", "", None, *pair, precision=precision, graphs=graphs, tried_out=tried))
 
 
 def profiled(plan: Plan) -> Iterator[Row]:
@@ -108,7 +112,7 @@ def _table(plan: Plan, base: Spec) -> Iterator[Row]:
     base, ms = _sized(plan, base), {}
     about = {
         "trainer": base.trainer, "ngf": base.ngf, "content_dim": base.content_dim, "precision": base.precision,
-        "graphs": base.graphs and base.trainer == "tsvan",
+        "graphs": base.graphs and base.trainer == "tsvan", "tried_out": base.tried_out and base.trainer == "tsvan",
     }  # fmt: skip
     for step, epsilon in KINDS:
         spec = replace(base, step=step, epsilon=epsilon)
@@ -125,11 +129,13 @@ def _table(plan: Plan, base: Spec) -> Iterator[Row]:
 
 def _timed(plan: Plan, spec: Spec) -> Row:
     device = torch.device(spec.device)
+    start = time.perf_counter()
     step = _ready(spec, 1 if plan.rehearse else 2)
+    ready_s = time.perf_counter() - start
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     seconds = _median_s(device, step, 1 if plan.rehearse else REPEATS)
-    row: Row = {"ms": seconds * 1000}
+    row: Row = {"ms": seconds * 1000, "ready_s": ready_s}
     if device.type == "cuda":
         row |= {"peak_mib": torch.cuda.max_memory_reserved() / 2**20, "kernels": launched_kernels(step)}
     return row
@@ -140,8 +146,9 @@ def _ready(spec: Spec, times: int) -> Callable[[], object]:
     networks = networks_of(spec)
     if spec.trainer == "tsvan":
         channels_last(networks)
-    if spec.device == "cuda":
-        torch.set_float32_matmul_precision("high" if spec.trainer == "tsvan" else "highest")
+        if spec.device == "cuda":
+            choose_quickest_on_cuda()
+            torch.backends.cudnn.benchmark = spec.tried_out
     step = partial(whole_step(spec, networks), *inputs_of(spec.batch, spec.device))
     for _ in range(times):
         step()

@@ -13,6 +13,7 @@ import torch
 
 from benchmarks.timed_step import Spec, inputs_of, networks_of, whole_step
 from tsvan.models.layout import channels_last
+from tsvan.models.precision import choose_quickest_on_cuda
 
 LATE_MIX = ("content",) * 15 + ("one-step",) + ("sequence",) * 9
 """Steps of 25 iterations of the published schedule after 0.3 N; `epsilon` 0."""
@@ -27,7 +28,7 @@ def main() -> None:
     spec = {kind: Spec("tsvan", kind, 0.0 if kind == "sequence" else None, **sizes) for kind in set(LATE_MIX)}
     networks = networks_of(spec["content"])
     channels_last(networks)
-    torch.set_float32_matmul_precision("high")
+    choose_quickest_on_cuda()
     inputs = inputs_of(sizes["batch"], sizes["device"])
     steps = {kind: partial(whole_step(spec[kind], networks), *inputs) for kind in spec}
     for step in steps.values():

@@ -29,7 +29,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 SETTINGS: dict[str, Any] = {
-    **starts.SHORT_RUN, "batch_size": 16, "precision": "fp32", "lr": 5e-4, "content_share": 0.3,
+    **starts.SHORT_RUN, "batch_size": 16, "precision": "fp32", "lr": 1e-3, "content_share": 0.3,
 }  # fmt: skip
 TINY: dict[str, Any] = {"architecture": "tiny", "ngf": 2, "content_dim": 8, "motion_dim": 4, "batch_size": 2}
 SHARE = {"pretrain": 0.15, "run": 0.3, "rest": 0.25}

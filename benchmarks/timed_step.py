@@ -26,6 +26,7 @@ from tsvan.graphs import Graphs, HostDraws
 from tsvan.memory import keep_freed_memory
 from tsvan.models.layout import channels_last
 from tsvan.models.networks import OWNERS, Networks
+from tsvan.models.precision import choose_quickest_on_cuda
 from tsvan.optimisers import make_capturable, optimisers_of, update
 from tsvan.random_draws import Draws
 from tsvan.step_result import Step, StepResult
@@ -44,6 +45,7 @@ class Spec:
         epsilon: of a sequence.
         update: whether the optimisers step, too.
         graphs: whether a CUDA device replays captured steps.
+        tried_out: whether cuDNN tries its algorithms out.
     """
 
     trainer: str
@@ -57,6 +59,7 @@ class Spec:
     device: str = "cpu"
     update: bool = True
     graphs: bool = True
+    tried_out: bool = True
 
 
 class FixedTime(Draws):
@@ -167,7 +170,7 @@ def main() -> None:
     if ours:
         channels_last(networks)
     if ours and cuda:
-        torch.set_float32_matmul_precision("high")
+        choose_quickest_on_cuda()
     step = partial(whole_step(spec, networks), *inputs_of(spec.batch, spec.device))
     step()  # libraries choose their algorithms, kernels are compiled
     kernels = launched_kernels(step) if cuda else None

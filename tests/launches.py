@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from tsvan import adversarial, lockstep
-from tsvan.models import fusion, stack
+from tsvan.models import fusion, norms
 from tsvan.models.kernels import adaptive_torch
 from tsvan.models.kernels.conv3d import Conv3d
 
@@ -37,7 +37,10 @@ class Launches(TorchDispatchMode):
         return result
 
     def as_on_a_gpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Take the ways that a step takes there; the adaptive convolution launches one kernel, its backward two."""
+        """Take the ways that a step takes there.
+
+        The adaptive convolution launches one kernel and its backward two; a norm with its activation two and two.
+        """
 
         def launched(kernels: int, function: Any) -> Any:
             def run(*inputs: Tensor) -> Any:
@@ -55,9 +58,24 @@ class Launches(TorchDispatchMode):
         )
         monkeypatch.setattr(lockstep, "side_by_side", lambda tensor: True)
         monkeypatch.setattr(adversarial, "decided_by_device", lambda tensor: True)
-        monkeypatch.setattr(stack, "_fusable", lambda norm, inputs: False)
+        fused = SimpleNamespace(
+            forward=launched(2, _norm), backward=launched(2, _norm_back), Statistics=lambda *noted: None
+        )
+        monkeypatch.setattr(norms, "fusable", lambda norm, inputs: norm.training)
+        monkeypatch.setattr(norms, "_on_a_cpu", norms._on_cuda)
+        monkeypatch.setattr(norms, "_cuda_kernels", lambda: fused)
         monkeypatch.setattr(fusion, "_arithmetic", lambda features, vertical: kernels)
         monkeypatch.setattr(Conv3d, "_conv_forward", nn.Conv3d._conv_forward)
+
+
+def _norm(
+    rows: Tensor, weight: Tensor, bias: Tensor, eps: float, slope: float, noted: None
+) -> tuple[Tensor, Tensor]:
+    return rows.clone(), rows[:, :2].clone()
+
+
+def _norm_back(gradient: Tensor, rows: Tensor, *others: Any) -> tuple[Tensor, Tensor, Tensor]:
+    return gradient.clone(), rows[0, 0].clone(), rows[0, 0].clone()
 
 
 def _tensors(tree: Any) -> list[Tensor]:

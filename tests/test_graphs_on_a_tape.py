@@ -13,7 +13,7 @@ from tests.drawn_batches import TEACHER_FORCED, DrawnBatches
 from tests.graph_streams import Stream, entered
 from tests.tape import Tape, with_graphs
 from tsvan import adversarial, graphs, lockstep
-from tsvan.models import fusion, stack
+from tsvan.models import fusion, norms
 from tsvan.models.kernels import adaptive_torch
 from tsvan.trainer import Trainer
 
@@ -23,7 +23,7 @@ def as_on_a_gpu(monkeypatch):
     """All that a step decides is decided on the device, and every operation is PyTorch's."""
     monkeypatch.setattr(lockstep, "side_by_side", lambda tensor: True)
     monkeypatch.setattr(adversarial, "decided_by_device", lambda tensor: True)
-    monkeypatch.setattr(stack, "_fusable", lambda norm, inputs: False)
+    monkeypatch.setattr(norms, "fusable", lambda norm, inputs: False)
     monkeypatch.setattr(fusion, "_arithmetic", lambda features, vertical: adaptive_torch)
     monkeypatch.setattr(graphs, "WARM_UPS", 1)
     Stream.current = Stream()

@@ -9,7 +9,7 @@ from benchmarks import straightforward
 from tsvan import adversarial, steps
 from tsvan.config import LossConfig, ModelConfig
 from tsvan.graphs import HeldDraws, HostDraws
-from tsvan.models import stack, tables
+from tsvan.models import norms, tables
 from tsvan.models.networks import OWNERS, Networks
 from tsvan.models.tables import Conv
 from tsvan.random_draws import Draws
@@ -218,12 +218,12 @@ def test_a_balance_on_the_device_gates_what_the_hosts_would_skip(case, target, m
         assert float(device.values[name]) == pytest.approx(float(value)), name
 
 
-@pytest.mark.parametrize("norms", ["fused", "PyTorch's"])
+@pytest.mark.parametrize("kind", ["fused", "PyTorch's"])
 @pytest.mark.parametrize("epsilon", [0.5, 0.0])
-def test_coins_on_the_device_choose_as_the_hosts_do(epsilon, norms, monkeypatch):
+def test_coins_on_the_device_choose_as_the_hosts_do(epsilon, kind, monkeypatch):
     """One graph serves every outcome of scheduled sampling: gradients and running statistics are the same."""
-    if norms == "PyTorch's":  # as on a GPU
-        monkeypatch.setattr(stack, "_fusable", lambda norm, inputs: False)
+    if kind == "PyTorch's":  # as on a GPU
+        monkeypatch.setattr(norms, "fusable", lambda norm, inputs: False)
     clips, labels = some_clips(torch.float64)
 
     def run(draws):

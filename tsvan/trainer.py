@@ -21,6 +21,7 @@ from tsvan.graphs import Graphs
 from tsvan.interface import Model, implementation
 from tsvan.memory import keep_freed_memory
 from tsvan.models.layout import channels_last
+from tsvan.models.precision import choose_quickest_on_cuda
 from tsvan.optimisers import make_capturable, optimisers_of, restore, update
 from tsvan.random_draws import Draws
 from tsvan.run_config import TrainConfig
@@ -81,7 +82,7 @@ class Trainer:
             self.networks.load_state_dict(start.networks)
         channels_last(self.networks.to(device).train())
         if device.type == "cuda":
-            torch.set_float32_matmul_precision("high")  # TF32, as cuDNN's convolutions have it already
+            choose_quickest_on_cuda()
         self.optimisers = optimisers_of(self.networks, model.owners, config.optimiser)
         if start and start.optimisers:
             for owner, optimiser in self.optimisers.items():

@@ -14,7 +14,7 @@ from tsvan import graphs
 from tsvan.data.batches import Batch
 from tsvan.data.published import published
 from tsvan.mocogan.networks import OWNERS
-from tsvan.models import stack
+from tsvan.models import norms
 from tsvan.run_config import TrainConfig
 from tsvan.sampling import generate
 from tsvan.trainer import Trainer
@@ -157,7 +157,7 @@ def test_bfloat16_trains_and_samples(rival_config, weizmann_store, tmp_path):
 
 
 def test_a_run_of_replayed_graphs_is_the_run_of_its_steps(rival_config, weizmann_store, tmp_path, monkeypatch):
-    monkeypatch.setattr(stack, "_fusable", lambda norm, inputs: False)
+    monkeypatch.setattr(norms, "fusable", lambda norm, inputs: False)
     monkeypatch.setattr(graphs, "WARM_UPS", 1)
     Stream.current = Stream()
     fakes = {

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from tsvan.models import fusion
 from tsvan.models.fusion import adaptive_convolution, fuse
 from tsvan.models.kernels import adaptive_torch
+from tsvan.models.kernels.triton_runs import triton_runs
 
 
 def naive(features, vertical, horizontal):
@@ -107,9 +108,12 @@ def triton(monkeypatch):
     monkeypatch.setattr("tsvan.models.kernels.adaptive_cuda", launch, raising=False)
     zeros = torch.zeros
     monkeypatch.setattr(torch, "zeros", lambda *shape, device: zeros(*shape))
-    fusion._kernels_of.cache_clear()
+    caches = fusion._kernels_of, triton_runs
+    for cached in caches:
+        cached.cache_clear()
     yield launch
-    fusion._kernels_of.cache_clear()
+    for cached in caches:
+        cached.cache_clear()
 
 
 def test_triton_that_runs_is_used(triton, caplog):
@@ -124,7 +128,7 @@ def test_without_a_c_compiler_pytorch_fuses_and_a_line_says_so_once(triton, capl
     triton.forward = fail
     assert [fusion._kernels_of("cuda") for _ in range(2)] == [adaptive_torch] * 2
     (message,) = [record.getMessage() for record in caplog.records]
-    assert message.startswith("motion is fused without Triton, more slowly: Failed to find C compiler.; it needs")
+    assert message.startswith("training goes on without Triton, more slowly: Failed to find C compiler.; it needs")
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError(), RuntimeError("Triton Error [CUDA]: out of memory")])

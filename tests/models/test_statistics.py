@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tsvan.models import stack
+from tsvan.models import norms
 from tsvan.models.stack import Stack
 from tsvan.models.statistics import Apart, Moments
 
@@ -23,10 +23,10 @@ def batches(count):
     return [torch.randn(2, 3, 8, 8, dtype=torch.float64) * (i + 1) + i for i in range(count)]
 
 
-@pytest.mark.parametrize("norms", ["fused", "PyTorch's"])
-def test_batches_side_by_side_are_batches_one_by_one(norms, monkeypatch):
-    if norms == "PyTorch's":
-        monkeypatch.setattr(stack, "_fusable", lambda norm, inputs: False)
+@pytest.mark.parametrize("kind", ["fused", "PyTorch's"])
+def test_batches_side_by_side_are_batches_one_by_one(kind, monkeypatch):
+    if kind == "PyTorch's":
+        monkeypatch.setattr(norms, "fusable", lambda norm, inputs: False)
     side, one = layers(), layers()
     given = batches(4)
     moments = Moments(5)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -13,14 +12,11 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from tsvan.models.kernels import adaptive_torch
+from tsvan.models.kernels.triton_runs import triton_runs
 from tsvan.models.precision import full
 from tsvan.models.stack import Stack
 from tsvan.models.statistics import Apart
 from tsvan.models.tables import KERNEL_SIZE, Architecture
-from tsvan.out_of_memory import memory_error
-from tsvan.validation import first_line
-
-_log = logging.getLogger(__name__)
 
 
 def fuse(features: Tensor, vertical: Tensor, horizontal: Tensor, mask: Tensor | None) -> Tensor:
@@ -78,28 +74,11 @@ def _kernels_of(device: str) -> ModuleType:
         from tsvan.models.kernels import adaptive_cpu
 
         return adaptive_cpu
-    if device == "cuda":
-        return _triton_kernels() or adaptive_torch
-    return adaptive_torch
-
-
-def _triton_kernels() -> ModuleType | None:
-    """Return Triton's kernels; None, said in a line, where they do not run.
-
-    Triton comes with PyTorch's CUDA build on Linux only, and calls a C compiler when a kernel is first launched.
-    """
-    try:
+    if device == "cuda" and triton_runs():
         from tsvan.models.kernels import adaptive_cuda
 
-        pixel, taps = torch.zeros(1, 1, 1, 1, device="cuda"), torch.zeros(1, 1, 1, KERNEL_SIZE, device="cuda")
-        adaptive_cuda.forward(pixel, taps, taps, pixel[..., 0])
-    except Exception as error:
-        if memory_error(error):
-            raise
-        reason = first_line(error)
-        _log.warning("motion is fused without Triton, more slowly: %s; it needs a C compiler such as gcc", reason)
-        return None
-    return adaptive_cuda
+        return adaptive_cuda
+    return adaptive_torch
 
 
 class Subnet(nn.Module):

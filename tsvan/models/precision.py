@@ -19,6 +19,16 @@ def compute_dtype(tensor: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else tensor.dtype
 
 
+def choose_quickest_on_cuda() -> None:
+    """Let CUDA's float32 products take TF32, as cuDNN's convolutions do, and cuDNN try its algorithms out.
+
+    It tries some at the first call with each shape and keeps the quickest; its own guess is often far from that where
+    channels are few. Which one wins may change from run to run, and with it the last digits of a sum.
+    """
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = True
+
+
 def bfloat16_gain() -> float:
     """Measure how many times as fast as float32 this processor multiplies bfloat16, which takes milliseconds.
 
