@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from sweeps.commands.arguments import reproduce_parser, settings_parser, status_parser, study_parser
+from sweeps.commands.passwords import hide_passwords
 from tsvan.terminal import guard_output
 from tsvan.validation import UserError, one_line
 
@@ -73,6 +74,7 @@ def _study(args: argparse.Namespace, arguments: list[str], body: dict[str, Any],
             resume=args.resume,
             dry_run=args.dry_run,
             allow_slow=args.allow_slow,
+            storage=args.storage,
             tracking_uri=args.tracking_uri,
             experiment=args.experiment,
             model_name=args.model_name,
@@ -89,4 +91,5 @@ def _study(args: argparse.Namespace, arguments: list[str], body: dict[str, Any],
 
 if __name__ == "__main__":
     guard_output()
+    hide_passwords()
     sys.exit(main())

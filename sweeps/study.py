@@ -26,7 +26,7 @@ from sweeps.report.live_page import LivePage
 from sweeps.scorer import ScorerResult, check_same_scorer, scorer_stage, write_scorer_result
 from sweeps.search.early_stopping import EarlyStoppingRule
 from sweeps.search.lost_outcomes import restore_outcomes
-from sweeps.search.storage import open_study, trial_numbers
+from sweeps.search.storage import ask_storage, open_study, trial_numbers
 from sweeps.search.trial_queue import SweepQueue, derive_seed
 from sweeps.state.errors import ClusterLost, StorageError, storage_error
 from sweeps.state.job import Job, Outcome
@@ -36,7 +36,7 @@ from sweeps.state.record import check_same_clips, original, read_record, write_r
 from sweeps.state.retention import delete_unfinished_checkpoints, drop_optimizer_state, remove_leftovers
 from sweeps.state.signals import StopSignals, StudyInterrupted
 from sweeps.state.stage_at_work import StageAtWork
-from sweeps.state.uris import is_local, shown_command
+from sweeps.state.uris import has_secrets, is_local, shown_command
 from sweeps.status.damage import set_damaged_aside
 from sweeps.tracking import preflight
 from sweeps.tracking.destination import page_address, see
@@ -66,7 +66,8 @@ def run_study(asked: Request, driver: type[StudyDriver] | None = None) -> int:
     """
     request = resolve(asked)
     if asked.dry_run:
-        return DONE if dry_run.plan(request, asked.allow_slow, preflight.ask(request.where).text) else WRONG_USE
+        answers = preflight.ask(request.where).text, ask_storage(request.paths)
+        return DONE if dry_run.plan(request, asked.allow_slow, *answers) else WRONG_USE
     dry_run.refuse_slow(request, asked.allow_slow)
     return (driver or StudyDriver)(request).run()
 
@@ -113,7 +114,7 @@ class StudyDriver:
         """Refuse what can still be refused, before the study's first file is written, and return the clip store."""
         request = self.request
         assert isinstance(request.data, DataPlan)
-        self.mlflow = preflight.ask(request.where)
+        self.mlflow, self.optuna = preflight.ask(request.where), ask_storage(request.paths)
         if request.address is not None:
             self.joined = join(request.address, self.config, request.where.uri, stack)
             self.signals.install()  # Ray takes SIGTERM when it starts
@@ -162,6 +163,8 @@ class StudyDriver:
         self.live_table.say(f"1 prepare: {store_line(store)}")
         if not self.request.cuda and (warning := slow_bfloat16(self.config.base.precision)):
             self.live_table.say(f"  warning: {warning}")
+        if self.paths.storage:
+            self.live_table.say(f"Optuna: {self.optuna}")
         self.live_table.say(f"MLflow: {self.mlflow.text}")
         self._say_tracking()
 
@@ -192,7 +195,7 @@ class StudyDriver:
             values = {"name": f"trials/{number:03d}", "number": number, "folder": str(paths.trial(number).folder)}
             return Job(**{**vars(template), **values, "config": train.to_dict(), "params": params})
 
-        study = open_study(paths, config)
+        study = open_study(paths, config, self.live_table.say)
         for number in restore_outcomes(study, paths):
             self.live_table.say(f"  trial {number}: its end is written down again, as Optuna's database tells it")
         queue = SweepQueue(study, config, make_job)
@@ -276,5 +279,7 @@ class StudyDriver:
         kept = f"everything is saved in {shown_path(self.paths.root)}" if begun else "nothing was begun"
         self.live_table.say(f"stopped; {kept}. Go on with:")
         self.live_table.say(f"  {command if '--resume' in sys.argv or not begun else command + ' --resume'}")
+        if has_secrets(self.paths.storage):
+            self.live_table.say("  with OPTUNA_STORAGE in its environment: the database's address with its password")
         if left:
             self.live_table.say(f"  not yet delivered to MLflow: {', '.join(left)}")

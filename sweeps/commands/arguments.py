@@ -65,6 +65,8 @@ def study_parser() -> argparse.ArgumentParser:
     add("--dry-run", action="store_true", help="print plan, cost and what is missing; start and write nothing")
     add("--final-from", type=_path, metavar="FILE", help="no sweep: train and score the config in FILE")
     add("--rival", type=_path, metavar="DIR", help="a finished study, as of another --model, to set beside this one")
+    stored = "a database for the Optuna study (default: OPTUNA_STORAGE, else study.db in --out, which `folder` means)"
+    add("--storage", metavar="URL", help=stored)
     add(
         "--tracking-uri", metavar="URI", help="MLflow server or store (default: MLFLOW_TRACKING_URI, else beside --out)"
     )
@@ -107,5 +109,6 @@ def status_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=_path, metavar="DIR", required=True, help="the study's folder")
     parser.add_argument("--json", action="store_true", help="the same as JSON")
     parser.add_argument("--repair", action="store_true", help="mend what a crash left in Optuna and MLflow")
+    parser.add_argument("--storage", metavar="URL", help="of the Optuna study (default: as the study began)")
     parser.add_argument("--tracking-uri", metavar="URI", help="default: MLFLOW_TRACKING_URI, else beside --out")
     return parser

@@ -72,11 +72,12 @@ def estimate(config: SweepConfig, speed: Speed, cuda: bool, num_classes: int, sw
     return Cost(trial_s, trial_s * (trials + calibration), rerun_s * reruns, disk, speed.source)
 
 
-def plan(request: ResolvedRequest, allow_slow: bool, mlflow: str) -> bool:
+def plan(request: ResolvedRequest, allow_slow: bool, mlflow: str, optuna: str) -> bool:
     """Print the plan of `--dry-run`, its cost measured on this device unless the study would be refused as too slow.
 
     Args:
         mlflow: says how the tracking store answers.
+        optuna: says where the Optuna study is.
 
     Returns:
         Whether the study would begin; why not is printed on stderr, a line each.
@@ -92,7 +93,7 @@ def plan(request: ResolvedRequest, allow_slow: bool, mlflow: str) -> bool:
     objective = "the scorer that is there refuses it"
     with _collected(problems):
         objective = _objective(request)
-    show(request, (_measured(request) if measurable else None) or counted_cost(request), mlflow, objective)
+    show(request, (_measured(request) if measurable else None) or counted_cost(request), mlflow, objective, optuna)
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
     return not problems
@@ -146,9 +147,9 @@ def refuse_slow(request: ResolvedRequest, allowed: bool) -> None:
     )
 
 
-def show(request: ResolvedRequest, cost: Cost, mlflow: str, objective: str) -> None:
+def show(request: ResolvedRequest, cost: Cost, mlflow: str, objective: str, optuna: str) -> None:
     """Print the plan (`--dry-run`), one line a row."""
-    rows = _rows(request, cost, mlflow, objective)
+    rows = _rows(request, cost, mlflow, objective, optuna)
     width = max(len(name) for name, _ in rows)
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     for name, value in rows:
@@ -180,7 +181,7 @@ def _objective(request: ResolvedRequest) -> str:
     return ", ".join(named) or candidates_line(config.rules.objectives)
 
 
-def _rows(request: ResolvedRequest, cost: Cost, mlflow: str, objective: str) -> list[tuple[str, str]]:
+def _rows(request: ResolvedRequest, cost: Cost, mlflow: str, objective: str, optuna: str) -> list[tuple[str, str]]:
     config, paths, chosen = request.config, request.paths, request.chosen
     data = f"MISSING: {request.data}" if isinstance(request.data, str) else _data(request.data)
     base = config.base
@@ -214,6 +215,7 @@ def _rows(request: ResolvedRequest, cost: Cost, mlflow: str, objective: str) -> 
         ("4 final", f"{counted(config.final.report.seeds, 'seed')} for the winner and for the published row, {clips}"),
         ("  confirm", f"best {confirm.top_k}, {counted(confirm.seeds, 'seed')}" if _confirms(request) else "no"),
         ("5 report", f"{paths.page} (from the first score on), {paths.report}, {paths.summary}"),
+        ("optuna", optuna),
         ("tracking", f"{shown_uri(request.where.uri)}: {mlflow}"),
         ("device", "GPU" if request.cuda else "CPU"),
         ("time", f"{time}{_long(cost.final_s)} of final, one run at a time"),

@@ -17,6 +17,7 @@ from sweeps.execution.resources import check_share
 from sweeps.final import candidates
 from sweeps.final.rival import Rival, check_fair, read_rival
 from sweeps.scorer import Terms
+from sweeps.search.shared_database import storage_address
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord, check_out, read_record
 from sweeps.state.uris import shown_command
@@ -42,6 +43,7 @@ class Request:
     resume: bool = False
     dry_run: bool = False
     allow_slow: bool = False
+    storage: str | None = None
     tracking_uri: str | None = None
     experiment: str | None = None
     model_name: str | None = None
@@ -113,6 +115,7 @@ def resolve(request: Request) -> ResolvedRequest:
     paths = StudyPaths((request.out or Path("runs") / name).resolve())
     check_out(paths.root)
     record = read_record(paths)
+    paths = replace(paths, storage=storage_address(request.storage, record))
     if request.resume and record is None:
         raise UserError(f"nothing to resume in {paths.root}; leave --resume out to begin, or give its --out")
     config = _with_classes(config, record, request.data_root)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sweeps.config.schema import SweepConfig
 from sweeps.final import candidates, reruns
-from sweeps.search.storage import load_study
+from sweeps.search.storage import has_study, load_study
 from sweeps.state.job import Job
 from sweeps.state.paths import StudyPaths
 
@@ -38,7 +38,7 @@ def final_stage(
     def sized(group: str) -> Job:
         return Job(**{**vars(template), "num_clips": config.num_clips(group, num_classes)})
 
-    study = load_study(paths) if paths.database.exists() else None
+    study = load_study(paths) if has_study(paths) else None
     published = candidates.published_candidate(config, study)
     if chosen is not None:
         winner = candidates.from_sweep(chosen, config, study)

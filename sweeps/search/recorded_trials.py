@@ -10,9 +10,10 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import OperationalError
 
 from sweeps.config.schema import SweepConfig
-from sweeps.search.storage import STATES, is_incomplete, is_sound, read_study, run_of, trial_numbers
+from sweeps.search.storage import STATES, has_study, is_incomplete, is_sound, read_study, run_of, trial_numbers
 from sweeps.state.paths import StudyPaths
-from tsvan.validation import first_line
+from sweeps.state.uris import shown_uri, without_secrets
+from tsvan.validation import UserError, first_line
 
 _OURS = {told: state for state, told in STATES.items()} | {
     TrialState.RUNNING: "running",
@@ -42,22 +43,24 @@ def recorded_trials(paths: StudyPaths) -> tuple[dict[int, RecordedTrial] | None,
     Returns:
         The trials (None: the database can't be asked), and what is wrong with the database, in words.
     """
-    if not paths.database.exists():
-        lost = bool(trial_numbers(paths))
-        return None if lost else {}, [f"{paths.database.name} is missing"] if lost else []
+    name = shown_uri(paths.storage) if paths.storage else paths.database.name
     try:
+        if not has_study(paths):
+            missing = f"{name} does not hold the study" if paths.storage else f"{name} is missing"
+            return (None, [missing]) if trial_numbers(paths) else ({}, [])
         if not is_sound(paths):
-            return None, [f"{paths.database.name} is damaged"]
+            return None, [f"{name} is damaged"]
         trials = read_study(paths).get_trials(deepcopy=False)
-    except (OperationalError, StorageInternalError) as error:
-        return None, [f"{paths.database.name} can't be read now ({first_line(error.__cause__ or error)})"]
+    except (OperationalError, StorageInternalError, UserError) as error:
+        line = first_line(error.__cause__ or error)
+        return None, [f"{name} can't be read now ({without_secrets(line, paths.storage)})"]
     # One that runs without parameters is being drawn, or its driver died while it was.
     return {trial.number: _recorded(trial) for trial in trials if _begun(trial) and not _being_drawn(trial)}, []
 
 
 def trial_rows(paths: StudyPaths, config: SweepConfig) -> list[dict[str, Any]]:
     """List the trials, one row each: number, state, params, score, iteration, MLflow run, and what else is known."""
-    if not paths.database.exists():
+    if not has_study(paths):
         return []
     return [_row(trial, paths, config) for trial in read_study(paths).trials if _begun(trial)]
 

@@ -1,11 +1,11 @@
-"""The study's Optuna database: whole or absent, opened with patience, and made again from the trials' folders."""
+"""The Optuna study, in the folder's own database or a shared one, and made again from the trials' folders."""
 
 from __future__ import annotations
 
 import logging
 import sqlite3
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Literal
 from urllib.parse import quote
@@ -18,9 +18,10 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import distributions, published_params
+from sweeps.search import shared_database
 from sweeps.state.job import MENDED, Job, Outcome, read_job, scored_points
 from sweeps.state.paths import StudyPaths, TrialPaths
-from sweeps.state.uris import read_only_uri, sqlite_uri
+from sweeps.state.uris import read_only_uri, shown_uri, sqlite_uri
 from tsvan.files import publish
 from tsvan.journal import Journal
 from tsvan.state_file import read_state
@@ -39,20 +40,48 @@ def is_incomplete(trial: FrozenTrial) -> bool:
     return INCOMPLETE in trial.user_attrs or "torn" in trial.user_attrs
 
 
-def open_study(paths: StudyPaths, config: SweepConfig) -> optuna.Study:
-    """Open the study; a missing database is made, with what the trials' folders say.
+def open_study(paths: StudyPaths, config: SweepConfig, say: Callable[[str], None] = lambda line: None) -> optuna.Study:
+    """Open the study; a missing database, or one that trials' folders are ahead of, is made with what they say.
+
+    Args:
+        say: told, in a line, of a database that was behind.
 
     Raises:
         UserError: the database is damaged, or belongs to a study with other objectives.
     """
-    if not paths.database.exists():
+    if not has_study(paths):
         make_database(paths, config)
     study = load_study(paths)
+    if _is_behind(study, paths):  # the trials went on with another --storage
+        say(f"  {place_of(paths)} does not know all trials: made again from their folders")
+        make_database(paths, config)
+        study = load_study(paths)
     directions = _directions(config)
     found = [direction.name.lower() for direction in study.directions]
     if found != directions:
-        raise UserError(f"{paths.database} is a study with directions {found}, not {directions}; choose another --out")
+        raise UserError(
+            f"the study in {place_of(paths)} has directions {found}, not {directions}; choose another --out"
+        )
     return study
+
+
+def has_study(paths: StudyPaths) -> bool:
+    """Tell whether there is an Optuna study. Raises UserError: a shared database can't be asked."""
+    return shared_database.is_there(paths) if paths.storage else paths.database.exists()
+
+
+def ask_storage(paths: StudyPaths) -> str:
+    """Check whether the study's database will take it, and name it; nothing is written.
+
+    Raises:
+        UserError: a shared one does not answer, its driver is missing, or nothing may be written there.
+    """
+    return shared_database.ask(paths) if paths.storage else str(paths.database)
+
+
+def place_of(paths: StudyPaths) -> str:
+    """Name the place of the Optuna study for people: its file, or the address of a shared database without secrets."""
+    return shown_uri(paths.storage) if paths.storage else str(paths.database)
 
 
 def load_study(paths: StudyPaths) -> optuna.Study:
@@ -61,7 +90,7 @@ def load_study(paths: StudyPaths) -> optuna.Study:
     Raises:
         UserError: the database is damaged.
     """
-    return _load(paths, sqlite_uri(paths.database), skip_table_creation=False)
+    return _load(paths, sqlite_uri(paths.database), make_tables=True)
 
 
 def read_study(paths: StudyPaths) -> optuna.Study:
@@ -70,31 +99,51 @@ def read_study(paths: StudyPaths) -> optuna.Study:
     Raises:
         UserError: the database is damaged.
     """
-    return _load(paths, read_only_uri(paths.database), skip_table_creation=True)
+    return _load(paths, read_only_uri(paths.database), make_tables=False)
 
 
 def make_database(paths: StudyPaths, config: SweepConfig) -> int:
-    """Make the database beside its place and rename it: a driver that dies here leaves none.
+    """Make the Optuna study, in place of one that is there, from the trials' folders.
+
+    A driver that dies here leaves no file, or in a shared database a study that is behind its folders, which the next
+    one makes again.
 
     Returns:
         Trials that the folders knew of.
     """
     _quiet()
+    if paths.storage:
+        storage, name = shared_database.storage_of(paths, make_tables=True), shared_database.study_name(paths)
+        with suppress(KeyError):
+            optuna.delete_study(study_name=name, storage=storage)
+        return _fill(storage, name, paths, config)
     paths.root.mkdir(parents=True, exist_ok=True)
     new = paths.root / ".study.db.new.tmp"
     for left in (new, new.with_name(f"{new.name}-journal")):
         left.unlink(missing_ok=True)
     storage = _storage(sqlite_uri(new))
-    study = optuna.create_study(storage=storage, study_name=paths.root.name, directions=_directions(config))
+    count = _fill(storage, paths.root.name, paths, config)
+    storage.remove_session()
+    storage.engine.dispose()
+    publish(new, paths.database)
+    return count
+
+
+def _fill(storage: RDBStorage, name: str, paths: StudyPaths, config: SweepConfig) -> int:
+    study = optuna.create_study(storage=storage, study_name=name, directions=_directions(config))
     if config.second_objective is not None:
         study.set_metric_names([objective.metric for objective in config.objectives])
     numbers = trial_numbers(paths)
     for number in range(max(numbers, default=-1) + 1):
         study.add_trial(_remembered(paths.trial(number), number, config))
-    storage.remove_session()
-    storage.engine.dispose()
-    publish(new, paths.database)
     return len(numbers)
+
+
+def _is_behind(study: optuna.Study, paths: StudyPaths) -> bool:
+    """Tell whether some trial has a folder and has not begun by the database, which hears of a trial first."""
+    with _damage_in_words(paths):
+        begun = {trial.number for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING}
+    return not begun.issuperset(trial_numbers(paths))
 
 
 def trial_numbers(paths: StudyPaths) -> list[int]:
@@ -155,11 +204,15 @@ def _storage(url: str, *, skip_table_creation: bool = False) -> RDBStorage:
     return RDBStorage(url, engine_kwargs=arguments, skip_table_creation=skip_table_creation)
 
 
-def _load(paths: StudyPaths, url: str, *, skip_table_creation: bool) -> optuna.Study:
+def _load(paths: StudyPaths, url: str, *, make_tables: bool) -> optuna.Study:
     _quiet()
+    if paths.storage:
+        storage, name = shared_database.storage_of(paths, make_tables=make_tables), shared_database.study_name(paths)
+        with _damage_in_words(paths):
+            return optuna.load_study(study_name=name, storage=storage)
     with _damage_in_words(paths):
         # By the only study in it, not by name: the folder may have been renamed.
-        return optuna.load_study(study_name=None, storage=_storage(url, skip_table_creation=skip_table_creation))
+        return optuna.load_study(study_name=None, storage=_storage(url, skip_table_creation=not make_tables))
 
 
 @contextmanager
@@ -172,7 +225,7 @@ def _damage_in_words(paths: StudyPaths) -> Iterator[None]:
             raise  # locked, or its disk is full: not damaged
         line = first_line(cause)
         raise UserError(
-            f"the Optuna study {paths.database} is damaged ({line}); "
+            f"the Optuna study in {place_of(paths)} is damaged ({line}); "
             f"'tune_runner.py status --out {paths.root} --repair' makes it again from the trials' folders"
         ) from None
 
@@ -183,6 +236,8 @@ def is_sound(paths: StudyPaths) -> bool:
         read_study(paths).get_trials(deepcopy=False)
     except UserError:
         return False
+    if paths.storage:
+        return True
     with suppress(sqlite3.DatabaseError):
         connection = sqlite3.connect(f"file:{quote(str(paths.database))}?mode=ro", uri=True, timeout=LOCK_WAIT_S)
         try:

@@ -7,8 +7,11 @@ import re
 import sqlite3
 from pathlib import Path
 
+from sqlalchemy.exc import DBAPIError
+
+from sweeps.state.uris import without_secrets
 from tsvan.out_of_memory import causes
-from tsvan.validation import UserError
+from tsvan.validation import UserError, first_line
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_WRITING = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -19,6 +22,7 @@ _DATABASE = {
     "disk I/O": "see to the disk",
     "unable to open": "see to its folder",
 }
+_GOES_ON = "nothing is lost: when it answers, run the same command again"
 _TEMPORARY = re.compile(r"^\.(.+)\.\d+\.tmp$")
 
 
@@ -45,6 +49,9 @@ def storage_error(error: BaseException, folder: Path) -> str | None:
             return str(link)
         if isinstance(link, sqlite3.Error) and (line := _database(link, folder)):
             return line
+        if isinstance(link, DBAPIError) and not isinstance(link.orig, sqlite3.Error):
+            said = without_secrets(first_line(link.orig or link))
+            return f"the Optuna study's database does not take the study ({said}); {_GOES_ON}"
         if isinstance(link, OSError) and link.errno in (*_NO_SPACE, *_NO_WRITING, errno.EIO):
             return _line(_shown(link.filename) or str(folder), link.strerror or str(link), _remedy(link.errno))
         if isinstance(link, RuntimeError) and any(words in str(link) for words in _TORCH_CANNOT_WRITE):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tsvan.scoring.seal import CHOICES
@@ -14,9 +14,12 @@ class StudyPaths:
 
     Args:
         root: the study's folder (`--out`), absolute.
+        storage: address of a database that holds the Optuna study in place of `database`, with its secrets; empty:
+            there is none.
     """
 
     root: Path
+    storage: str = field(default="", repr=False)
 
     @property
     def config(self) -> Path:
@@ -25,7 +28,7 @@ class StudyPaths:
 
     @property
     def database(self) -> Path:
-        """Return the database of the Optuna study."""
+        """Return the study's own database of Optuna, for a study without `storage`."""
         return self.root / "study.db"
 
     @property

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import uuid
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from sweeps.state.paths import StudyPaths
+from sweeps.state.uris import recorded_uri
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
 from tsvan.validation import UserError, load_yaml
@@ -27,6 +28,7 @@ class StudyRecord:
         store_hash: its content hash.
         data_source: `real` or `synthetic`.
         folder: of the study when a driver worked on it last; empty: not known, of a study of before.
+        storage: address of the database that holds its Optuna study, without secrets; empty: the folder's own.
     """
 
     study_id: str
@@ -35,6 +37,7 @@ class StudyRecord:
     store_hash: str
     data_source: str
     folder: str = ""
+    storage: str = ""
 
 
 def check_out(root: Path) -> None:
@@ -72,7 +75,8 @@ def read_record(paths: StudyPaths) -> StudyRecord | None:
     values = load_yaml(paths.config)
     kinds = {item.name: dict if item.name == "config" else str for item in fields(StudyRecord)}
     known = isinstance(values, dict) and all(
-        isinstance(values.get(name, "" if name == "folder" else None), kind) for name, kind in kinds.items()
+        isinstance(values.get(item.name, None if item.default is MISSING else item.default), kinds[item.name])
+        for item in fields(StudyRecord)
     )
     if not known:
         if any(paths.root.glob("trials/*/job.json")):
@@ -122,7 +126,8 @@ def write_record(
     # A letter first: twelve digits with an e among them would be read as a number.
     own = record is not None and original(record, paths) is None
     study_id = record.study_id if record is not None and own else f"s{uuid.uuid4().hex[:11]}"
-    new = StudyRecord(study_id, config, str(store.path), store.content_hash, store.data_source, str(paths.root))
+    clips = str(store.path), store.content_hash, store.data_source
+    new = StudyRecord(study_id, config, *clips, str(paths.root), recorded_uri(paths.storage))
     if new != record:
         paths.root.mkdir(parents=True, exist_ok=True)
         if "own_dataset" in config:

@@ -80,6 +80,29 @@ def shown_uri(uri: str) -> str:
     return f"{scheme}://{place.partition('#')[0]}"
 
 
+def recorded_uri(uri: str) -> str:
+    """Return an address for a study's record, which is read from anywhere: a file absolute, no secrets."""
+    file = database_file(uri)
+    return shown_uri(uri) if file is None else sqlite_uri(file.absolute())
+
+
+def with_secrets(uri: str, held: str) -> str:
+    """Return `held` in place of an address that is the same without its user, password and query.
+
+    Args:
+        held: an address out of the environment, where nobody else sees a password.
+    """
+    asked, known = _parsed(uri), _parsed(held)
+    if asked is None or known is None or has_secrets(uri) or _place(uri) != _place(held):
+        return uri
+    return held if asked.username in (None, known.username) else uri
+
+
+def has_secrets(uri: str) -> bool:
+    """Tell whether an address holds a password, or a query, which may hold one."""
+    return any(_secrets(uri))
+
+
 def shown_command(arguments: Sequence[str]) -> str:
     """Return a command line to paste into a shell, its addresses without their secrets."""
     return shlex.join(_shown_argument(argument) for argument in arguments)
@@ -104,6 +127,12 @@ def _parsed(uri: str) -> URL | None:
         return make_url(uri)
     except (ArgumentError, ValueError):
         return None
+
+
+def _place(uri: str) -> str:
+    """Return what two addresses of one database have in common, whatever the driver."""
+    scheme, colon, rest = shown_uri(uri).partition("://")
+    return f"{scheme.partition('+')[0]}{colon}{rest.rstrip('/')}"
 
 
 def _secrets(uri: str) -> Iterator[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 
 from sweeps.config.same_study import recorded_config
 from sweeps.config.schema import SweepConfig
+from sweeps.search.shared_database import storage_address
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord, read_record
 from sweeps.status.study_status import RunStatus, StudyStatus, study_status
@@ -30,6 +32,7 @@ def status(args: argparse.Namespace) -> int:
     record = read_record(paths)
     if record is None:
         raise UserError(f"no study in {paths.root}; give the folder that --out named")
+    paths = replace(paths, storage=storage_address(args.storage, record))
     config = recorded_config(record, paths)
     where = destination(args.tracking_uri, config, paths)
     mended = _repaired(paths, record, config, where) if args.repair else []

@@ -8,7 +8,7 @@ from sweeps.config.schema import SweepConfig
 from sweeps.data import moved_store
 from sweeps.scorer import ScorerResult
 from sweeps.search.lost_outcomes import restore_outcomes
-from sweeps.search.storage import is_sound, make_database, open_study
+from sweeps.search.storage import has_study, is_sound, make_database, open_study, place_of
 from sweeps.search.trial_queue import reconcile
 from sweeps.state.job import MENDED, Outcome, read_job
 from sweeps.state.lock import only_driver
@@ -52,9 +52,12 @@ def _leftovers(paths: StudyPaths) -> list[str]:
 def _database(paths: StudyPaths, config: SweepConfig) -> list[str]:
     """Make Optuna's database again, when it is lost or damaged, from the trials' folders."""
     name, aside = paths.database.name, paths.database.with_name(f"{paths.database.name}.damaged")
-    there = paths.database.exists()
+    there = has_study(paths)
     if there and is_sound(paths):
         return []
+    if paths.storage:
+        count = make_database(paths, config)
+        return [f"made the study in {place_of(paths)} again from {counted(count, 'trial folder')}"] if count else []
     if there:
         os.replace(paths.database, aside)
         paths.database.with_name(f"{name}-journal").unlink(missing_ok=True)

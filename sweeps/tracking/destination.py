@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sweeps.config.schema import SweepConfig
 from sweeps.state.paths import StudyPaths
-from sweeps.state.uris import checked_uri, shown_uri, sqlite_uri
+from sweeps.state.uris import checked_uri, shown_uri, sqlite_uri, with_secrets
 from sweeps.tracking.run_upload import UploadState
 from tsvan.run_config import FIRST_MODEL
 from tsvan.state_file import DamagedFile
@@ -36,7 +36,8 @@ def tracking_uri(asked: str | None, paths: StudyPaths) -> str:
     Raises:
         UserError: the address names no server and no database.
     """
-    return checked_uri(asked or os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri(paths.tracking_database))
+    held = os.environ.get("MLFLOW_TRACKING_URI") or ""
+    return checked_uri(with_secrets(asked or held, held) or sqlite_uri(paths.tracking_database))
 
 
 def destination(

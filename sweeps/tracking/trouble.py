@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sweeps.state.drivers import missing_driver
 from sweeps.state.uris import shown_uri, without_secrets
 from tsvan.validation import UserError, first_line
 
@@ -45,8 +46,6 @@ _DATABASE_PASSES = (
 """Of a database's own words, in lower case."""
 _SCHEMA = re.compile(r"(?:found version |revision identified by ')(\w+)")
 _STATUS = re.compile(r"failed with error code (\d+)")
-_DRIVERS = {"psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient", "pymysql": "pymysql", "pyodbc": "pyodbc"}
-"""Module of a database's driver -> the package that brings it."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +94,7 @@ def _of_libraries(error: BaseException, uri: str) -> Trouble | None:
     if isinstance(error, UserError):
         return Trouble(str(error), passes=False)
     if isinstance(error, ModuleNotFoundError):
-        package = _DRIVERS.get(str(error.name), str(error.name))
-        return Trouble(f"the database's driver {error.name} is missing; pip install {package}", passes=False)
+        return Trouble(missing_driver(str(error.name)), passes=False)
     if isinstance(error, sqlalchemy.exc.NoSuchModuleError):
         return Trouble(f"{first_line(error)}; give another database with --tracking-uri", passes=False)
     if isinstance(error, requests.RequestException):

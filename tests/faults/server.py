@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 class Server:
@@ -19,10 +20,17 @@ class Server:
 
     Args:
         folder: of its own.
+        store: address of its database; empty: a file in the folder.
+        options: of the command, beside the usual ones.
+        environment: what of it differs from this process's.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, store: str = "", options: tuple[str, ...] = (), environment: dict[str, str] | None = None
+    ) -> None:
         self.folder, self.database = folder, folder / "server.db"
+        self._store = store or f"sqlite:///{self.database}"
+        self._options, self._environment = options, environment or {}
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -31,13 +39,13 @@ class Server:
 
     def start(self) -> None:
         """Returns when it answers."""
-        store = ["--backend-store-uri", f"sqlite:///{self.database}", "--artifacts-destination", str(self.folder / "a")]
+        store = ["--backend-store-uri", self._store, "--artifacts-destination", str(self.folder / "a")]
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port), *store]
         quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         with open(self.folder / "server.txt", "a") as log:
             self.process = subprocess.Popen(
-                [*command, "--workers", "1"],
-                env={**os.environ, **quiet},
+                [*command, "--workers", "1", *self._options],
+                env={**os.environ, **quiet, **self._environment},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -64,10 +72,10 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
-    """A server for the block."""
+def serving(folder: Path, *arguments: Any, **options: Any) -> Iterator[Server]:
+    """A server for the block; arguments as those of `Server`."""
     folder.mkdir(parents=True)
-    server = Server(folder)
+    server = Server(folder, *arguments, **options)
     try:
         server.start()
         yield server

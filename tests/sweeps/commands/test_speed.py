@@ -71,6 +71,6 @@ def test_a_setting_that_does_not_fit_is_no_error(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(dry_run, "measured_speed", full)
     shown: list[str] = []
-    monkeypatch.setattr(dry_run, "show", lambda _, cost, mlflow, objective: shown.append(cost.source))
-    assert dry_run.plan(replace(request, cuda=False), allow_slow=False, mlflow="answers")
+    monkeypatch.setattr(dry_run, "show", lambda _, cost, *words: shown.append(cost.source))
+    assert dry_run.plan(replace(request, cuda=False), allow_slow=False, mlflow="answers", optuna="study.db")
     assert shown == ["by counted operations, not measured"]
