@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.deploy.dockerfile import Build, ignored, instructions
+
+ROOT = Path(__file__).resolve().parents[2]
 
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 STAND_INS = ("apt-get", "useradd", "git")

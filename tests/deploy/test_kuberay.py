@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -12,7 +13,9 @@ import pytest
 import yaml
 
 from sweeps.commands.arguments import study_parser
-from tests.conftest import ROOT
+
+ROOT = Path(__file__).resolve().parents[2]
+
 
 TEXT, COUNT, FLAG, MAP = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}, {"type": "object"}
 TEXTS = {"type": "object", "additionalProperties": TEXT}
