@@ -17,6 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
+
 SRUN = """
 import json, os, signal, subprocess, sys
 arguments = sys.argv[1:]
@@ -36,8 +38,6 @@ sys.exit(max(map(abs, codes)))
 """
 RAY = """
 import os, signal, socket, stat, sys
-
-ROOT = Path(__file__).resolve().parents[2]
 folder = os.environ["TSVAN_SCRATCH"]
 if os.environ.get("BROKEN"):
     sys.exit("no head today")
