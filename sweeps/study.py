@@ -24,10 +24,11 @@ from sweeps.final.stage import final_stage
 from sweeps.live_table import LiveTable
 from sweeps.report.live_page import LivePage
 from sweeps.scorer import ScorerResult, check_same_scorer, scorer_stage, write_scorer_result
-from sweeps.search.early_stopping import EarlyStoppingRule
+from sweeps.search.early_stopping import stopping_rule
 from sweeps.search.lost_outcomes import restore_outcomes
+from sweeps.search.seeds import derive_seed
 from sweeps.search.storage import ask_storage, open_study, trial_numbers
-from sweeps.search.trial_queue import SweepQueue, derive_seed
+from sweeps.search.trial_queue import SweepQueue
 from sweeps.state.errors import ClusterLost, StorageError, storage_error
 from sweeps.state.job import Job, Outcome
 from sweeps.state.lock import leave_no_trace, only_driver
@@ -199,7 +200,7 @@ class StudyDriver:
         for number in restore_outcomes(study, paths):
             self.live_table.say(f"  trial {number}: its end is written down again, as Optuna's database tells it")
         queue = SweepQueue(study, config, make_job)
-        rule = EarlyStoppingRule.of(config.base.schedule, config.scheduler, config.objective)
+        rule = stopping_rule(config.base.schedule, config.scheduler, config.objective)
         rule.recall(queue.known_scores())
         for trial in study.trials:
             outcome = Outcome.read(paths.trial(trial.number))

@@ -20,6 +20,7 @@ from sweeps.execution.resources import check_share
 from sweeps.objective import candidates_line
 from sweeps.scorer import choices_without_training
 from sweeps.search.early_stopping import rung_points, score_points
+from sweeps.search.samplers import sampler_words
 from sweeps.state.retention import SizeBound, size_bound
 from sweeps.state.uris import shown_uri
 from tsvan.cores import available_cores
@@ -188,6 +189,8 @@ def _rows(request: ResolvedRequest, cost: Cost, mlflow: str, objective: str, opt
     n = base.schedule.iterations
     rungs = rung_points(base.schedule, config.scheduler)
     stopping = f"{config.scheduler.kind} at {', '.join(f'{rung:,}' for rung in rungs)}" if rungs else "none"
+    if config.scheduler.own:
+        stopping = f"{config.scheduler.kind} at every score"
     confirm = config.final.confirm
     every = max(n // 10, 1)
     classes = len(config.rules.classes)
@@ -199,7 +202,7 @@ def _rows(request: ResolvedRequest, cost: Cost, mlflow: str, objective: str, opt
         ("3 sweep", f"{config.trials} trials x {base.schedule.total:,} iterations, batch {base.optimiser.batch_size}"),
         ("  space", grid_size(config)),
         ("  objective", objective),
-        ("  sampler", config.sampler.kind),
+        ("  sampler", sampler_words(config.sampler)),
         ("  stopping", stopping),
         ("  scores", f"every {counted(every, 'iteration')}, {scored}"),
     ]

@@ -17,6 +17,8 @@ from sweeps.execution.resources import check_share
 from sweeps.final import candidates
 from sweeps.final.rival import Rival, check_fair, read_rival
 from sweeps.scorer import Terms
+from sweeps.search.early_stopping import stopping_rule
+from sweeps.search.samplers import check_sampler
 from sweeps.search.shared_database import storage_address
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord, check_out, read_record
@@ -122,6 +124,8 @@ def resolve(request: Request) -> ResolvedRequest:
     kept = lines
     if record is not None:
         config, kept = continued(record, config, asked_keys(request.overrides, request.config_file), paths)
+    check_sampler(config)
+    stopping_rule(config.base.schedule, config.scheduler, config.objective)  # a class of the user's: is it one?
     chosen = candidates.candidate_from_file(config, request.final_from) if request.final_from else None
     rival = read_rival(request.rival, config) if request.rival else None
     if rival is not None and config.objective.auto:

@@ -108,6 +108,23 @@ def distribution(prior: Prior) -> BaseDistribution:
     return FloatDistribution(float(prior.low), float(prior.high), log=prior.log, step=part)
 
 
+def for_sampler(prior: Prior) -> BaseDistribution:
+    """Return a prior as the sampler sees it: ordered values by their place, a whole number."""
+    if prior.ordered and prior.values is not None:
+        return IntDistribution(0, len(prior.values) - 1)
+    return distribution(prior)
+
+
+def to_sampler(prior: Prior, value: Any) -> Any:
+    """Return a drawn value as the sampler sees it."""
+    return prior.values.index(value) if prior.ordered and prior.values is not None else value
+
+
+def from_sampler(prior: Prior, value: Any) -> Any:
+    """Return the value that the sampler has drawn."""
+    return prior.values[value] if prior.ordered and prior.values is not None else value
+
+
 def shown(prior: Prior) -> str:
     """Say a prior in a few characters: `[3, 8]`, `{16, 32}`, `{16 < 32}` where their order counts."""
     if prior.values is not None:

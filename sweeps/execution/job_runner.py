@@ -27,7 +27,7 @@ from sweeps.execution.scheduler import EarlyStoppingScheduler
 from sweeps.execution.searchers import JobSearcher
 from sweeps.execution.slots import Slots
 from sweeps.execution.worker import JobActor, claimed_by, note_memory
-from sweeps.search.early_stopping import EarlyStoppingRule
+from sweeps.search.early_stopping import StoppingRule
 from sweeps.state.errors import ClusterLost, StorageError
 from sweeps.state.job import Job, Outcome
 
@@ -51,7 +51,7 @@ class JobRunner:
     def __init__(
         self,
         searcher: JobSearcher,
-        rule: EarlyStoppingRule | None,
+        rule: StoppingRule | None,
         callbacks: Sequence[JobCallback],
         watch: ClusterWatch,
         slots: Slots,

@@ -8,7 +8,7 @@ from typing import Any
 from sweeps.config.schema import SweepConfig
 from sweeps.execution.slots import Slots
 from sweeps.scorer import ScorerResult
-from sweeps.search.early_stopping import rung_points, save_points, score_points
+from sweeps.search.early_stopping import save_points, score_points, waiting_points
 from sweeps.state.job import Job
 from sweeps.state.paths import StudyPaths
 from tsvan.data.store import ClipStore
@@ -42,7 +42,7 @@ def job_template(
         num_clips=config.num_clips("validation", store.num_classes),
         save_at=save_points(schedule),
         score_at=score_points(schedule),
-        waits_at=rung_points(schedule, config.scheduler),
+        waits_at=waiting_points(schedule, config.scheduler),
         objectives=tuple(objective.metric for objective in config.objectives),
         batch_size=config.scoring.batch_size,
         memory_share=min(slots.gpus, 1.0) or 1.0,

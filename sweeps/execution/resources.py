@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sweeps.execution.cluster_watch import ClusterWatch
     from sweeps.execution.job_registry import JobRegistry
     from sweeps.execution.searchers import JobSearcher
-    from sweeps.search.early_stopping import EarlyStoppingRule
+    from sweeps.search.early_stopping import StoppingRule
     from sweeps.search.trial_queue import SweepQueue
     from sweeps.state.job import Job
 
@@ -85,7 +85,7 @@ class Workers:
         self._cluster, self._clusters = stack.enter_context(ExitStack()), num_restarts()
         self.slots = self._local_slots() if joined is None else self._cluster_slots()
 
-    def run_sweep(self, queue: SweepQueue, rule: EarlyStoppingRule, signals: StopSignals) -> None:
+    def run_sweep(self, queue: SweepQueue, rule: StoppingRule, signals: StopSignals) -> None:
         """Run what remains of the sweep.
 
         Raises:
@@ -111,7 +111,7 @@ class Workers:
         self._run(searcher, None, signals)
 
     def _run(
-        self, searcher_of: Callable[[JobRegistry], JobSearcher], rule: EarlyStoppingRule | None, signals: StopSignals
+        self, searcher_of: Callable[[JobRegistry], JobSearcher], rule: StoppingRule | None, signals: StopSignals
     ) -> None:
         watch = self._connect(signals)
         from sweeps.execution.callbacks import TableCallback, UploadCallback

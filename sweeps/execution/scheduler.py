@@ -9,7 +9,7 @@ from typing import Any
 from sweeps.execution.job_registry import JobRegistry, why
 from sweeps.execution.memory_pressure import MemoryPressure, read_pressure
 from sweeps.execution.worker import read_point
-from sweeps.search.early_stopping import EarlyStoppingRule
+from sweeps.search.early_stopping import StoppingRule
 from sweeps.state.job import Job, Point
 
 from ray.tune.experiment import Trial  # isort: skip
@@ -24,7 +24,7 @@ class EarlyStoppingScheduler(FIFOScheduler):
         rule: None: nothing is stopped early.
     """
 
-    def __init__(self, registry: JobRegistry, rule: EarlyStoppingRule | None) -> None:
+    def __init__(self, registry: JobRegistry, rule: StoppingRule | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._registry, self._rule = registry, rule
         self.pressure: MemoryPressure | None = None
@@ -65,8 +65,8 @@ class EarlyStoppingScheduler(FIFOScheduler):
             registry.say(f"  {job.name}: {why(job, error=True)}; it starts again from its checkpoint")
 
     def _goes_on(self, job: Job, point: Point) -> bool:
-        if self._rule is None or len(job.objectives) > 1:
-            return True
+        if self._rule is None or len(job.objectives) > 1 or point.iteration >= job.score_at[-1]:
+            return True  # at the last score nothing is left to save
         score = point.values.get(job.objectives[0], math.nan)
         # A score that is not finite is nothing to judge by: the trial ends as diverged.
         return not math.isfinite(score) or self._rule.goes_on(job.number, point.iteration, score)

@@ -11,7 +11,7 @@ from typing import Any
 from sweeps.config.schema import SweepConfig
 from sweeps.final.candidates import Candidate, final_job
 from sweeps.final.statistics import Interval, interval, paired, verdict
-from sweeps.search.trial_queue import derive_seed
+from sweeps.search.seeds import derive_seed
 from sweeps.state.job import MENDED, Job, Outcome
 from sweeps.state.paths import StudyPaths, TrialPaths
 from tsvan.files import write_atomically

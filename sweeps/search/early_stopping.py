@@ -2,7 +2,7 @@
 
 Li et al., "A System for Massively Parallel Hyperparameter Tuning" (ASHA): whoever reaches a rung is compared with
 those who reached it before; nobody waits. `hyperband` runs several brackets over the same rungs, each of which begins
-one rung later, so that some trials are judged late only.
+one rung later, so that some trials are judged late only. A class of the user's may take the rule's place.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from sweeps.config.schema import Objective, SchedulerConfig
+from tsvan.own_code import load_own
 from tsvan.run_config import Schedule
+from tsvan.validation import UserError, first_line
 
 SCORES_PER_TRIAL = 10
 
@@ -33,12 +36,55 @@ def save_points(schedule: Schedule) -> tuple[int, ...]:
 
 def rung_points(schedule: Schedule, config: SchedulerConfig) -> tuple[int, ...]:
     """List the first score at or after each rung; none for `none`, and never the last: nothing is left to save."""
-    if config.kind == "none":
+    if config.kind == "none" or config.own:
         return ()
+    return _rungs(schedule, config)
+
+
+def _rungs(schedule: Schedule, config: SchedulerConfig) -> tuple[int, ...]:
     points = score_points(schedule)
     targets = (schedule.pretrain_iterations + rung * schedule.iterations - 1e-6 for rung in config.rungs)
     found = (next(point for point in points if point >= target) for target in targets)
     return tuple(dict.fromkeys(point for point in found if point < points[-1]))
+
+
+def waiting_points(schedule: Schedule, config: SchedulerConfig) -> tuple[int, ...] | None:
+    """List the scores at which a trial waits for the rule's answer; None: at all, as a rule of one's own needs."""
+    return None if config.own else rung_points(schedule, config)
+
+
+class StoppingRule(Protocol):
+    """The interface of a rule that says who goes on; one of the user's own has the same."""
+
+    def recall(self, scores: Iterable[tuple[int, int, float]]) -> None:
+        """Remember what a study saw before this process: (number of the trial, iteration, score)."""
+
+    def goes_on(self, number: int, iteration: int, score: float) -> bool:
+        """Judge a trial's score; False: stop it."""
+
+
+def stopping_rule(schedule: Schedule, config: SchedulerConfig, objective: Objective) -> StoppingRule:
+    """Make the rule of a study: one that ships, or the user's own class.
+
+    The user's is made as `Class(rungs=, reduction=, objective=, ...)`, with the iterations of the rungs and the
+    keywords beside `kind`, and is asked at every score but the last.
+
+    Raises:
+        UserError: there is no such class, or it has not the interface.
+    """
+    if not config.own:
+        return EarlyStoppingRule.of(schedule, config, objective)
+    cls, rungs = load_own(config.kind, "scheduler.kind"), _rungs(schedule, config)
+    try:
+        rule: StoppingRule = cls(rungs=rungs, reduction=config.reduction, objective=objective, **config.keywords)
+    except Exception as error:  # whatever a user's class raises
+        text = f"{config.kind} can't be made: {type(error).__name__}: {first_line(error)}"
+        raise UserError(f"scheduler: {text}; it is given rungs, reduction, objective and your keywords") from None
+    missing = [name for name in ("recall", "goes_on") if not callable(getattr(rule, name, None))]
+    if missing:
+        text = f"{config.kind} has no method {missing[0]}"
+        raise UserError(f"scheduler: {text}; give it recall(scores) and goes_on(number, iteration, score)")
+    return rule
 
 
 @dataclass

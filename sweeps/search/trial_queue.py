@@ -7,31 +7,23 @@ the reason.
 
 from __future__ import annotations
 
-import hashlib
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
-from optuna.samplers import BaseSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import distributions, published_params
 from sweeps.search.storage import INCOMPLETE, STATES, attributes, is_incomplete
+from sweeps.search.study_copy import STATE, StudyCopySampler
 from sweeps.state.job import Job, Outcome, Point, pruned, scored_points
 from tsvan.journal import Journal
 
 MakeJob = Callable[[int, dict[str, Any]], Job]
 _STOPPED = "stopped_at"
-
-
-def derive_seed(*parts: int | str) -> int:
-    """Derive a seed below 2^31 from the study's seed and what it is for: sha256, the same on every machine."""
-    text = "/".join(map(str, parts))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
 class SweepQueue:
@@ -70,9 +62,11 @@ class SweepQueue:
             return None
         # A sampler of its own for every trial: the draw depends on the seed, the number and what is known by then,
         # not on how often the driver died before.
-        self._study.sampler = _sampler(self._config, len(known))
+        self._study.sampler = sampler = StudyCopySampler(self._config)
         trial = self._study.ask(distributions(self._config))
         self._live[trial.number] = _Live(trial)
+        if sampler.state is not None:
+            trial.set_user_attr(STATE, sampler.state)
         return self._job(trial.number, trial.params)
 
     def known_scores(self) -> Iterator[tuple[int, int, float]]:
@@ -190,18 +184,3 @@ def _trials(study: optuna.Study) -> list[FrozenTrial]:
 
 def _begun(trials: list[FrozenTrial]) -> int:
     return sum(trial.state != TrialState.WAITING and not is_incomplete(trial) for trial in trials)
-
-
-def _sampler(config: SweepConfig, number: int) -> BaseSampler:
-    seed = derive_seed(config.seed, "sampler", number)
-    kind, startup = config.sampler.kind, config.sampler.startup_trials
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        if kind == "tpe":
-            # The constant liar keeps parallel trials from crowding at one point.
-            return TPESampler(n_startup_trials=startup, constant_liar=True, seed=seed)
-        if kind == "nsga2":
-            return NSGAIISampler(seed=seed)
-        if kind == "qmc":
-            return QMCSampler(scramble=True, seed=derive_seed(config.seed, "sampler"))  # its place is in the storage
-        return RandomSampler(seed=seed)

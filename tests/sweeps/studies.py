@@ -8,8 +8,9 @@ from typing import Any
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import train_config
 from sweeps.search.early_stopping import EarlyStoppingRule, save_points, score_points
+from sweeps.search.seeds import derive_seed
 from sweeps.search.storage import open_study
-from sweeps.search.trial_queue import SweepQueue, derive_seed
+from sweeps.search.trial_queue import SweepQueue
 from sweeps.state.job import Job
 from sweeps.state.paths import StudyPaths
 

@@ -9,8 +9,9 @@ from optuna.trial import TrialState
 
 from sweeps.config.load import load
 from sweeps.config.schema import SweepConfig
+from sweeps.search.seeds import derive_seed
 from sweeps.search.storage import load_study, open_study
-from sweeps.search.trial_queue import SweepQueue, derive_seed
+from sweeps.search.trial_queue import SweepQueue
 from sweeps.state.job import SCORE, Job, Outcome, Point, pruned
 from sweeps.state.paths import StudyPaths
 from tests.sweeps.queue_steps import finish, take
