@@ -184,7 +184,7 @@ def scored(trainer: Trainer, row: Row, scorer: ScorerConfig, clips: int) -> Row:
 
 def draw(networks: Networks, store: ClipStore, file: Path) -> None:
     """Draw two held-out clips (real, content stream, rolled out), then a sample of each class."""
-    networks.eval()
+    networks = deepcopy(networks).cpu().eval()
     sheet = [*held_out_rows(networks, store, 2), *sample_rows(networks, store.num_classes)]
     video.write_png(file, video.contact_sheet(np.stack(sheet)))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from tsvan.models import norms
@@ -17,6 +18,7 @@ from tsvan.models.stack import Stack
 from tsvan.models.statistics import Apart, Moments
 
 ROOT = Path(__file__).resolve().parents[3]
+NEAR = 1e-3
 SHAPES = {
     "few values, channels no power of two": (2, 5, 2, 3),
     "rows of many parts": (4, 3, 64, 40),
@@ -47,6 +49,7 @@ def compare(shape, dtype, device):
     torch.manual_seed(0)
     channels = shape[1]
     for slope, places in ((0.0, None), (0.2, (1, 3))):
+        batches = 1 if places is None else len(places)
         norm = (nn.BatchNorm3d if len(shape) == 5 else nn.BatchNorm2d)(channels)
         nn.init.uniform_(norm.weight, -1.0, 1.0)
         nn.init.normal_(norm.bias)
@@ -56,10 +59,13 @@ def compare(shape, dtype, device):
         last = torch.channels_last_3d if len(shape) == 5 else torch.channels_last
         inputs = (torch.randn(shape) * 3 + 40).to(device, dtype).contiguous(memory_format=last).requires_grad_()
         weights = torch.randn(shape).to(device, dtype)
+        for part, weight in zip(inputs.detach().double().chunk(batches), weights.chunk(batches), strict=True):
+            before = F.batch_norm(part, None, None, plain[0].weight, plain[0].bias, True)
+            weight[before.abs() < NEAR] = 0  # a last digit decides on which side of the bend these lie
         moments = Moments(4)
         result = stack(inputs, apart=None if places is None else Apart(moments, places))
         again = inputs.detach().double().requires_grad_()
-        expected = torch.cat([plain(part) for part in again.chunk(1 if places is None else 2)])
+        expected = torch.cat([plain(part) for part in again.chunk(batches)])
         if places is not None:
             moments.follow(torch.tensor([False, True, False, True], device=device))
         bound = {"rtol": 2e-4, "atol": 2e-4} if dtype == torch.float32 else {"rtol": 2e-2, "atol": 2e-2}
