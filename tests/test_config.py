@@ -141,3 +141,10 @@ def test_dates_stay_text_and_ordinary_aliases_work(tmp_path: Path) -> None:
 def test_a_message_is_one_line_that_every_terminal_shows() -> None:
     assert one_line("a\nb\tc\x1b[31m\udc80 λ") == "a b c\\x1b[31m\\udc80 λ"
     assert len(one_line("x" * 50_000)) < 1300
+
+
+def test_a_learning_rate_of_its_own_is_said_in_a_line_of_settings() -> None:
+    config = published("weizmann")
+    assert config.summary == "ngf16 z512 λ2=7 λ5=2→20"
+    assert config.with_settings({"lr": 0.001}).summary == "ngf16 z512 λ2=7 lr=0.001 λ5=2→20"
+    assert config.columns["lr"] == "0.0002"

@@ -35,7 +35,8 @@ class ModelConfig:
     """Shapes of the networks (tables 1 and 2).
 
     Args:
-        architecture: `paper` (the printed tables), `release` (the authors' code) or `tiny` (for tests only).
+        architecture: `paper` (the printed tables), `release` (the authors' code), `small` (for the
+            demo) or `tiny` (for tests only).
         init: `paper`: Xavier-uniform on every weight; `release`: transposed convolutions keep PyTorch's default.
         kernel_init: start of the layers that give the adaptive kernels. `published`: as `init` has it; `identity`: near
             the kernel that leaves a map as it is, a departure from which short runs learn motion sooner.
@@ -47,7 +48,7 @@ class ModelConfig:
         mask: blend the adapted map with the unadapted one by a predicted mask.
     """
 
-    architecture: Literal["paper", "release", "tiny"] = "paper"
+    architecture: Literal["paper", "release", "small", "tiny"] = "paper"
     init: Literal["paper", "release"] = "paper"
     kernel_init: Literal["published", "identity"] = "published"
     ngf: int = Field(default=16, ge=1, le=1024)
@@ -196,19 +197,21 @@ class TwoStreamConfig(TrainConfig):
 
     @property
     def summary(self) -> str:
-        """Summarise the config as `ngf32 z512 λ2=5.1 λ5=2→15`."""
-        model, loss = self.model, self.loss
+        """Summarise the config as `ngf32 z512 λ2=5.1 λ5=2→15`, with `lr=0.001` where that is not the published one."""
+        model, loss, lr = self.model, self.loss, self.optimiser.lr
         parts = [f"ngf{model.ngf}", f"z{model.content_dim}", f"λ2={loss.lambda2:.3g}"]
+        parts += [] if lr == OptimiserConfig().lr else [f"lr={lr:.3g}"]
         return " ".join([*parts, f"λ5={loss.lambda5_lower:.3g}→{loss.lambda5_upper:.3g}"])
 
     @property
     def columns(self) -> dict[str, str]:
-        """Return λ and the architecture, as table 3 has them, and the iterations."""
+        """Return λ, lr and the widths, as the supplement has them, and the iterations."""
         model, loss = self.model, self.loss
         weights = {"λ1": loss.lambda1, "λ2": loss.lambda2, "λ3": loss.lambda3, "λ4": loss.lambda4}
         return {
             **{name: f"{weight:.3g}" for name, weight in weights.items()},
             "λ5": f"{loss.lambda5_lower:.3g} → {loss.lambda5_upper:.3g}",
+            "lr": f"{self.optimiser.lr:.3g}",
             "ngf": str(model.ngf),
             "z_c": str(model.content_dim),
             "z_m": str(model.motion_dim),

@@ -140,10 +140,10 @@ def _deliver(
         values |= _final_values(config.objective.metric, result.winner.scores.get(config.objective.metric))
         rows = [("best", result.winner)] if result.same else [("best", result.winner), ("published", result.published)]
         for role, row in rows:
-            values |= {f"final.{role}.{name}": cell.mean for name, cell in row.scores.items()}
+            values |= {f"score_{role}.{name}": cell.mean for name, cell in row.scores.items()}
     tags = {"state": "complete" if result is not None and result.winner.scores else "failed"}
     if (near := summary["near_best"]) is not None:
-        values |= {"noise.std": near["noise"]["std"], "noise.margin": near["margin"]}
+        values |= {"seed_noise.std": near["noise"]["std"], "seed_noise.margin": near["margin"]}
         tags |= {"near_best": ", ".join(map(str, near["trials"])), "near_best.cheapest": str(near["cheapest"])}
     if result is not None:
         tags |= {

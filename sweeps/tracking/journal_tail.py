@@ -7,11 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from sweeps.state.job import SCORE
+from sweeps.state.job import SCORE, TRAIN
 from tsvan.journal import parse_lines
 
 SCORE_PREFIX = "score"
 """Of the metrics of SCORE lines in MLflow: `score`, the objective, and `score/NAME`."""
+
+TRAIN_PREFIX = "train/"
+"""Of the metrics of TRAIN lines in MLflow, whose lists are alphabetical: `score` comes first."""
 
 MetricPoint = tuple[str, float, int, int]
 """Name, value, time in ms, iteration."""
@@ -75,4 +78,6 @@ def _points(line: Mapping[str, Any], objective: str) -> list[MetricPoint]:
         values = {f"{SCORE_PREFIX}/{name}": value for name, value in values.items()}
         if objective in line["values"]:
             values[SCORE_PREFIX] = line["values"][objective]
+    if line["kind"] == TRAIN:
+        values = {f"{TRAIN_PREFIX}{name}": value for name, value in values.items()}
     return [(name, value, line["time_ms"], line["iteration"]) for name, value in values.items()]

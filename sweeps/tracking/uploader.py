@@ -23,7 +23,7 @@ from sweeps.tracking.upload_thread import Task, UploadThread
 from tsvan.validation import UserError
 
 THE_STUDY, THE_END = "the study's run", "the study's end"
-BEST = "best_score"
+BEST = "score"
 """Metric of the study's run: the best score so far by the number of completed trials."""
 
 

@@ -75,6 +75,11 @@ def test_mlflow_agrees_on_every_trial(client: MlflowClient, summary: dict[str, A
         assert steps[-1] == row["iteration"]
 
 
+def test_score_comes_first_among_the_metrics_of_every_run(client: MlflowClient, summary: dict[str, Any]) -> None:
+    runs = [summary["mlflow_run_id"], *(row["mlflow_run_id"] for row in summary["trials"])]
+    assert {min(client.get_run(run).data.metrics) for run in runs} == {"score"}
+
+
 def test_every_run_carries_its_tags_params_and_data(client: MlflowClient, summary: dict[str, Any]) -> None:
     run = client.get_run(summary["trials"][0]["mlflow_run_id"])
     tags = {"stage", "dataset", "data.source", "data.hash", "scorer.hash", "code.version", "preset", "seed", "state"}
@@ -162,7 +167,7 @@ def test_the_studys_run_describes_itself_with_pictures_that_are_there(
     assert {"report.html", "report.md", "summary.json"} <= {item.path for item in client.list_artifacts(run_id)}
     said = (smoke_study / "terminal.txt").read_text()
     assert f"http://127.0.0.1:5000/#/experiments/{run.info.experiment_id}/runs/{run_id}?workflowType=" in said
-    assert {"score_mean", "score_low", "score_high", "score_seeds", "noise.std"} <= set(run.data.metrics)
+    assert {"score_mean", "score_low", "score_high", "score_seeds", "seed_noise.std"} <= set(run.data.metrics)
 
 
 def test_the_noise_was_measured_and_names_what_cannot_be_told_apart(summary: dict[str, Any]) -> None:

@@ -65,7 +65,7 @@ def test_equal_settings_are_one_row() -> None:
 
 def test_settings_stand_as_in_table_3() -> None:
     assert settings_table(None, CONFIG)[2] == (
-        "| table 3 | 1e+04 | 7 | 100 | 1e+04 | 2 → 20 | 16 | 512 | 64 | 500,000 |"
+        "| table 3 | 1e+04 | 7 | 100 | 1e+04 | 2 → 20 | 0.0002 | 16 | 512 | 64 | 500,000 |"
     )
 
 

@@ -153,8 +153,8 @@ def test_a_study_of_before_goes_on_without_doubling(paths: StudyPaths, uri: str,
     second.ended(job, Outcome("complete", 30, {"inception_score": 3.0}))
     assert second.close("complete") == []
     assert len(runs(uri)) == 3
-    assert steps(uri, job, "content/encoder") == list(range(1, 31))
-    assert steps(uri, other, "content/encoder") == list(range(1, 11))
+    assert steps(uri, job, "train/content/encoder") == list(range(1, 31))
+    assert steps(uri, other, "train/content/encoder") == list(range(1, 11))
 
 
 def test_the_studys_run_has_the_curve_of_the_best_score_so_far(
@@ -173,7 +173,7 @@ def test_the_studys_run_has_the_curve_of_the_best_score_so_far(
         pruned.write()
         uploader.catch_up(pruned, Outcome("pruned", 3, {"inception_score": 99.0}))
         assert uploader.close("complete") == []
-    curve = MlflowClient(uri).get_metric_history(uploader.parent_run, "best_score")
+    curve = MlflowClient(uri).get_metric_history(uploader.parent_run, "score")
     assert [(point.step, point.value) for point in curve] == [(1, 2.0), (2, 5.0), (3, 5.0), (4, 7.0)]
 
 
@@ -233,4 +233,4 @@ def test_a_run_of_the_study_that_somebody_deleted_is_made_again(
     uploader.finish({"score_mean": 1.0}, {}, [report], timeout_s=30)
     assert uploader.close("complete") == []
     assert [run.info.run_id for run in parents(uri)] == [uploader.parent_run]
-    assert steps(uri, job, "content/encoder") == list(range(1, 11))
+    assert steps(uri, job, "train/content/encoder") == list(range(1, 11))

@@ -42,7 +42,7 @@ def test_a_trial_is_one_run_with_all_that_it_wrote(uploader: Uploader, uri: str,
     assert run.data.tags["mlflow.parentRunId"] == uploader.parent_run
     assert run.data.params["lambda2"] == "5.0"
     assert run.inputs.dataset_inputs[0].dataset.name == "weizmann-real"
-    assert steps(uri, job, "content/encoder") == list(range(1, 21))
+    assert steps(uri, job, "train/content/encoder") == list(range(1, 21))
     assert steps(uri, job, "score/inception_score") == steps(uri, job, "score") == [10, 20]
     names = {item.path for item in MlflowClient(uri).list_artifacts(run.info.run_id)}
     assert {"config.yaml", "job.json", "outcome.json", "curves.png", "samples", "images", "iter-0000020.png"} <= names
@@ -83,7 +83,7 @@ def test_after_a_death_the_same_run_goes_on_and_no_point_is_missing_or_twice(
     assert second.close("complete", timeout_s=20) == []
     assert UploadState.read(job.paths.tracking).run_id == run_id
     assert MlflowClient(uri).get_run(run_id).info.status == "FINISHED"
-    assert steps(uri, job, "content/encoder") == list(range(1, 31))
+    assert steps(uri, job, "train/content/encoder") == list(range(1, 31))
     assert steps(uri, job, "score") == [10, 20, 30]
     assert len(runs(uri)) == 2
 
@@ -103,7 +103,7 @@ def test_delivery_that_was_made_but_not_noted_is_made_again_without_doubling(
         paths.tracking.unlink()
     found = [run for run in runs(uri) if run.info.run_name == "007"]
     assert len(found) == 1
-    history = MlflowClient(uri).get_metric_history(found[0].info.run_id, "content/encoder")
+    history = MlflowClient(uri).get_metric_history(found[0].info.run_id, "train/content/encoder")
     assert [point.step for point in history] == list(range(1, 21))
 
 
@@ -136,7 +136,7 @@ def test_a_driver_that_dies_inside_a_delivery_of_many_points_loses_and_doubles_n
     process.start()
     process.join(timeout=60)
     assert process.exitcode == -signal.SIGKILL
-    arrived = steps(uri, job, "content/encoder")
+    arrived = steps(uri, job, "train/content/encoder")
     assert arrived == list(range(1, len(arrived) + 1))
     assert 0 < len(arrived) < 2000
     Journal(job.paths.metrics).truncate(10)  # the checkpoint
@@ -145,7 +145,7 @@ def test_a_driver_that_dies_inside_a_delivery_of_many_points_loses_and_doubles_n
     second.start()
     second.started(job)
     assert second.close("interrupted", timeout_s=30) == []
-    assert steps(uri, job, "content/encoder") == list(range(1, 2001))
+    assert steps(uri, job, "train/content/encoder") == list(range(1, 2001))
     assert steps(uri, job, "score") == list(range(10, 2001, 10))
 
 
@@ -167,19 +167,19 @@ def test_points_whose_answer_was_lost_are_not_doubled_when_a_worker_dies_meanwhi
     uploader.started(job)
     assert uploader.close("interrupted", timeout_s=20) == []
     assert lost
-    assert steps(uri, job, "content/encoder") == list(range(1, 21))
+    assert steps(uri, job, "train/content/encoder") == list(range(1, 21))
 
 
 def test_a_run_that_somebody_deleted_is_made_again(uploader: Uploader, uri: str, job: Job) -> None:
     write_points(job, range(1, 6))
     uploader.started(job)
     uploader.scored(job, Point(5, {}))
-    wait_until(lambda: UploadState.read(job.paths.tracking).run_id != "" and steps(uri, job, "content/encoder") != [])
+    wait_until(lambda: UploadState.read(job.paths.tracking).run_id != "" and steps(uri, job, "train/content/encoder") != [])
     MlflowClient(uri).delete_run(UploadState.read(job.paths.tracking).run_id)
     write_points(job, range(6, 11))
     uploader.scored(job, Point(10, {}))
     assert uploader.close("interrupted", timeout_s=20) == []
-    assert steps(uri, job, "content/encoder") == list(range(1, 11))
+    assert steps(uri, job, "train/content/encoder") == list(range(1, 11))
 
 
 def test_another_store_gets_everything(paths: StudyPaths, uri: str, job: Job, fresh_store: Path) -> None:
@@ -193,7 +193,7 @@ def test_another_store_gets_everything(paths: StudyPaths, uri: str, job: Job, fr
         uploader.start()
         uploader.catch_up(job, outcome)
         assert uploader.close("complete", timeout_s=20) == []
-        assert steps(where, job, "content/encoder") == list(range(1, 11))
+        assert steps(where, job, "train/content/encoder") == list(range(1, 11))
 
 
 def test_pictures_are_not_doubled(paths: StudyPaths, uri: str, job: Job) -> None:
@@ -219,7 +219,7 @@ def test_one_run_that_is_refused_does_not_hold_up_the_others(
         uploader.ended(one, Outcome("failed", 3, {}, "why"))
     assert uploader.settle(timeout_s=8) == ["trials/003"]
     assert "no such name" in uploader.problem
-    assert steps(uri, job, "content/encoder") == [1, 2, 3]
+    assert steps(uri, job, "train/content/encoder") == [1, 2, 3]
 
 
 def wait_until(happened: Callable[[], bool], timeout_s: float = 20) -> None:
