@@ -174,7 +174,8 @@ def test_a_run_that_somebody_deleted_is_made_again(uploader: Uploader, uri: str,
     write_points(job, range(1, 6))
     uploader.started(job)
     uploader.scored(job, Point(5, {}))
-    wait_until(lambda: UploadState.read(job.paths.tracking).run_id != "" and steps(uri, job, "train/content/encoder") != [])
+    tracking, loss = job.paths.tracking, "train/content/encoder"
+    wait_until(lambda: UploadState.read(tracking).run_id != "" and steps(uri, job, loss) != [])
     MlflowClient(uri).delete_run(UploadState.read(job.paths.tracking).run_id)
     write_points(job, range(6, 11))
     uploader.scored(job, Point(10, {}))
