@@ -16,6 +16,8 @@ from tsvan.data.store import ClipStore
 from tsvan.files import Progress, write_atomically
 from tsvan.scoring.classifier import Scorer, check_floor
 from tsvan.scoring.evaluator import Evaluator
+from tsvan.scoring.metrics import METRICS, Metric
+from tsvan.scoring.own_metrics import own_metrics
 from tsvan.scoring.sensitivity import Sensitivity
 from tsvan.scoring.training import scorer_path, train_or_load
 from tsvan.trainer import pick_device
@@ -41,6 +43,7 @@ class ScorerResult:
         marked: N of the sample groups, among those of `growth`.
         objectives: metric and direction of what the study is judged by.
         objective_why: which metric that is and why, in a line.
+        directions: which way is better of each metric.
     """
 
     folder: str
@@ -57,6 +60,7 @@ class ScorerResult:
     marked: dict[str, int] = field(default_factory=dict)
     objectives: list[dict[str, Any]] = field(default_factory=list)
     objective_why: str = ""
+    directions: dict[str, str] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """List what the terminal shows of the result."""
@@ -98,7 +102,7 @@ def scorer_stage(
     trained = not scorer_path(store, config.scorer, folder).exists()
     device = pick_device("auto")
     scorer = train_or_load(store, config.scorer, folder, device, progress)
-    evaluator = Evaluator(scorer, store, device, cache_dir=folder, i3d=_i3d(config))
+    evaluator = Evaluator(scorer, store, device, cache_dir=folder, i3d=_i3d(config), metrics=_metrics(config))
     sensitivity = evaluator.sensitivity()
     choices, warnings = judge(config, scorer, sensitivity, terms)
     marked = {group: config.num_clips(group, store.num_classes) for group in ("validation", "report")}
@@ -114,6 +118,7 @@ def scorer_stage(
         marked=marked,
         objectives=[asdict(choice.objective) for choice in choices],
         objective_why="; ".join(choice.why for choice in choices),
+        directions=dict(config.directions),
         objective_refused="; ".join(choice.weak for choice in choices if choice.weak),
         warnings=warnings,
         trained=trained,
@@ -135,9 +140,10 @@ def choices_without_training(
     if not scorer_path(store, config.scorer, folder).exists():
         return None
     scorer = train_or_load(store, config.scorer, folder)
-    evaluator = Evaluator(scorer, store, cache_dir=folder, i3d=_i3d(config))
+    how: dict[str, Any] = {"i3d": _i3d(config), "metrics": _metrics(config)}
+    evaluator = Evaluator(scorer, store, cache_dir=folder, **how)
     if not evaluator.knows_sensitivity:
-        evaluator = Evaluator(scorer, store, i3d=_i3d(config))
+        evaluator = Evaluator(scorer, store, **how)
     return judge(config, scorer, evaluator.sensitivity(), terms)[0]
 
 
@@ -190,6 +196,11 @@ def write_scorer_result(paths: StudyPaths, result: ScorerResult) -> None:
 
 def _folder(store: ClipStore, paths: StudyPaths) -> Path:
     return store.path / "scorers" if os.access(store.path, os.W_OK) else paths.scorer
+
+
+def _metrics(config: SweepConfig) -> dict[str, Metric]:
+    """Return all metrics that a study measures, those that ship and the user's own."""
+    return {**METRICS, **own_metrics(config.metrics)}
 
 
 def _i3d(config: SweepConfig) -> Path | None:

@@ -24,8 +24,12 @@ def normalised(values: Any) -> Any:
     for key in ("objective", "second_objective"):
         given = {"metric": full[key]} if isinstance(full.get(key), str) else full.get(key)
         if isinstance(given, dict) and isinstance(given.get("metric"), str):
-            entry = METRICS.get(given["metric"])
-            full[key] = {"direction": "maximize" if entry is None else entry.direction, **given}
+            entry = METRICS.get(given["metric"])  # one of the user's own gets its direction when that is known
+            full[key] = given if entry is None else {"direction": entry.direction, **given}
+    if isinstance(full.get("metrics"), dict):
+        full["metrics"] = {
+            name: {"function": entry} if isinstance(entry, str) else entry for name, entry in full["metrics"].items()
+        }
     for key, own in _CHOSEN.items():
         given = {"kind": full[key]} if isinstance(full.get(key), str) else full.get(key)
         if isinstance(given, dict):
@@ -47,6 +51,8 @@ def laid_over(base: Mapping[str, Any], layer: Any, known: Mapping[str, Setting])
     if not isinstance(layer, dict):
         return layer  # wrong: validation names it
     merged = _merge({key: value for key, value in base.items() if key != "space"}, layer)
+    if isinstance(layer.get("metrics"), dict):
+        merged["metrics"] = _metrics(base.get("metrics", {}), layer["metrics"])
     merged["space"] = _space(base.get("space", {}), layer.get("space", {}), known)
     for key in _CHOSEN:
         new = layer.get(key)
@@ -76,6 +82,23 @@ def unfix_swept(merged: Any, layer: Any, model: type[TrainConfig]) -> list[str]:
         by = swept[name.rpartition(".")[2]]
         lines.append(f"space.{by} sweeps it, so that fixed.{name}={fixed.pop(name)} no longer counts")
     return lines
+
+
+def direct_own(merged: Any, layer: Any) -> None:
+    """Give objectives that are metrics of the user's own their direction, in place, unless a layer says it."""
+    for key in ("objective", "second_objective"):
+        objective, said = merged.get(key), layer.get(key) if isinstance(layer, dict) else None
+        if not isinstance(objective, dict) or (isinstance(said, dict) and "direction" in said):
+            continue
+        entry = merged["metrics"].get(objective.get("metric"))
+        if entry is not None:
+            merged[key] = {**objective, "direction": entry["direction"]}
+
+
+def _metrics(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay metrics over metrics: `null` drops one, and another function is another metric as a whole."""
+    metrics = {name: entry for name, entry in base.items() if layer.get(name, entry) is not None}
+    return {**metrics, **{name: entry for name, entry in layer.items() if entry is not None}}
 
 
 def _space(base: Mapping[str, Any], layer: Any, known: Mapping[str, Setting]) -> Any:

@@ -16,6 +16,7 @@ from tsvan.data.datasets import DatasetRules, rules
 from tsvan.files import shown_path
 from tsvan.registry import config_class
 from tsvan.run_config import FIRST_MODEL
+from tsvan.scoring.own_metrics import settled
 from tsvan.settings import settings
 from tsvan.validation import UserError, build, flatten, load_yaml, nearest
 
@@ -103,6 +104,19 @@ def _with_layer(base: dict[str, Any], layer: Any, where: str, model: str, note: 
     for line in layers.unfix_swept(merged, layer, config_class(model)):
         note(f"{line} ({where})")
     config = build(SweepConfig, merged, where)
+    if config.metrics:
+        config = _with_metrics(config, layer, where)
     known = settings(model)
     space = {name: priors.typed(prior, known[name]) if name in known else prior for name, prior in config.space.items()}
     return replace(config, space=space)
+
+
+def _with_metrics(config: SweepConfig, layer: Any, where: str) -> SweepConfig:
+    """Ask the user's own metrics what they are, and give an objective that is one of them its direction."""
+    try:
+        metrics = {name: entry if entry.source else settled(name, entry) for name, entry in config.metrics.items()}
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+    values = replace(config, metrics=metrics).to_dict()
+    layers.direct_own(values, layer)
+    return build(SweepConfig, values, where)

@@ -7,7 +7,6 @@ import os
 from sweeps.config import priors, space
 from sweeps.config.schema import SCHEDULERS, SchedulerConfig, SweepConfig
 from tsvan.run_config import TrainConfig
-from tsvan.scoring.metrics import METRICS
 from tsvan.settings import settings
 from tsvan.validation import UserError, nearest
 
@@ -119,7 +118,7 @@ def _check_scoring(config: SweepConfig, where: str) -> None:
 
 
 def _check_objectives(config: SweepConfig, where: str) -> None:
-    usable = list(METRICS)
+    usable = list(config.directions)
     if config.second_objective is not None and any(objective.auto for objective in config.objectives):
         raise UserError(f"{where}: a study of two objectives names both, got 'auto'; {nearest('', usable)}")
     for key, objective in zip(("objective", "second_objective"), config.objectives, strict=False):
@@ -127,7 +126,7 @@ def _check_objectives(config: SweepConfig, where: str) -> None:
             continue
         if objective.metric not in usable:
             raise UserError(f"{where}: unknown metric '{objective.metric}'; {nearest(objective.metric, usable)}")
-        right = METRICS[objective.metric].direction
+        right = config.directions[objective.metric]
         if objective.direction != right:
             text = f"direction of {objective.metric} must be {right}, got {objective.direction}"
             raise UserError(f"{where}: {text}; --set {key}.direction={right}")

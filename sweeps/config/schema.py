@@ -15,6 +15,8 @@ from tsvan.run_config import FIRST_MODEL, LARGEST_SEED, MOST_CLIPS_A_BATCH, MOST
 from tsvan.scoring.config import Heads, ScorerConfig
 from tsvan.scoring.config import published as published_scorer
 from tsvan.scoring.groups import group_size
+from tsvan.scoring.metrics import METRICS
+from tsvan.scoring.own_metrics import OwnMetric
 from tsvan.validation import STRICT, build
 
 PRESETS = ("paper", "dev", "smoke", "demo")
@@ -205,6 +207,7 @@ class SweepConfig:
         seed: of the study; trial seeds and the sampler's follow from it.
         space: setting -> prior.
         fixed: training settings that differ from the published ones in every trial, as `kernel_layers: 2`.
+        metrics: of the user's own, by name; in a YAML `name: module:function` is enough.
         objective: metric and direction; `auto`: see Objective.
         second_objective: makes it a Pareto study.
     """
@@ -217,6 +220,7 @@ class SweepConfig:
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     space: dict[str, Prior] = field(default_factory=dict)
     fixed: dict[str, Scalar | None] = field(default_factory=dict)
+    metrics: dict[str, OwnMetric] = field(default_factory=dict)
     objective: Objective = Objective()
     second_objective: Objective | None = None
     sampler: SamplerConfig = SamplerConfig()
@@ -231,6 +235,12 @@ class SweepConfig:
     def rules(self) -> DatasetRules:
         """Return the dataset."""
         return self.own_dataset or rules(self.dataset)
+
+    @property
+    def directions(self) -> dict[str, Direction]:
+        """Return which way is better of every metric: those that ship, and the user's own."""
+        own = {name: entry.direction or "maximize" for name, entry in self.metrics.items()}
+        return {**{name: metric.direction for name, metric in METRICS.items()}, **own}
 
     @property
     def objectives(self) -> tuple[Objective, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from sweeps.config.schema import SweepConfig
@@ -50,5 +52,7 @@ def job_template(
         device="cuda" if slots.gpus > 0 else "cpu",
         stop_file=str(paths.stop),
         i3d=config.scoring.i3d,
+        metrics={name: asdict(entry) for name, entry in config.metrics.items()},
+        code_folder=str(Path.cwd()) if config.metrics else "",
         **body,
     )

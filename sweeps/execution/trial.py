@@ -25,6 +25,8 @@ from tsvan.sampling import generate
 from tsvan.scoring.config import ScorerConfig
 from tsvan.scoring.evaluator import Evaluator
 from tsvan.scoring.groups import SampleGroup, sample_group
+from tsvan.scoring.metrics import METRICS
+from tsvan.scoring.own_metrics import OwnMetric, own_metrics
 from tsvan.scoring.seal import SEALED, look
 from tsvan.scoring.training import train_or_load
 from tsvan.trainer import Diverged, Trainer, pick_device
@@ -213,12 +215,17 @@ def _store(path: str) -> ClipStore:
 
 
 @lru_cache(maxsize=2)
-def _made(store: str, folder: str, config: str, device: str, i3d: str | None) -> Evaluator:
+def _made(
+    store: str, folder: str, config: str, device: str, i3d: str | None, metrics: str, code_folder: str
+) -> Evaluator:
     cache, on = Path(folder), pick_device(device)
     scorer = train_or_load(_store(store), build(ScorerConfig, json.loads(config), folder), cache, on)
     file = None if i3d is None else Path(i3d)
-    return Evaluator(scorer, _store(store), on, cache_dir=cache, i3d=file)
+    entries = {name: OwnMetric(**entry) for name, entry in json.loads(metrics).items()}
+    own = own_metrics(entries, Path(code_folder) if code_folder else None)
+    return Evaluator(scorer, _store(store), on, cache_dir=cache, i3d=file, metrics={**METRICS, **own})
 
 
 def _evaluator(job: Job) -> Evaluator:
-    return _made(job.store, job.scorer, json.dumps(job.scorer_config), job.device, job.i3d)
+    own = json.dumps(job.metrics), job.code_folder
+    return _made(job.store, job.scorer, json.dumps(job.scorer_config), job.device, job.i3d, *own)

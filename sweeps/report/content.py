@@ -145,7 +145,8 @@ def _result(final: FinalResult | None, summary: dict[str, Any], config: SweepCon
         text += ["", f"The best were ranked before on the `confirm` group, with fresh seeds of their own: {ranked}."]
     runs = (1 if final.same else 2) * seeds
     text += ["", looks_line(values, runs)]
-    return [lines(text), Plot("Every seed, and the paired differences", plot_seeds(final, [config.objective.metric]))]
+    plotted = plot_seeds(final, [config.objective.metric], config.directions)
+    return [lines(text), Plot("Every seed, and the paired differences", plotted)]
 
 
 def _noise(summary: dict[str, Any], metric: str) -> list[Part]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Mapping
 
 import optuna.visualization as optuna_plots
 import plotly.graph_objects as go
@@ -15,7 +16,7 @@ from plotly.subplots import make_subplots
 from sweeps.final.reruns import FinalResult
 from sweeps.final.statistics import WITHOUT_INTERVAL, shown
 from sweeps.report.plotted import PlottedStudy, PlottedTrial
-from tsvan.scoring.metrics import METRICS
+from tsvan.scoring.metrics import DIRECTIONS
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9730d", "#8a8a8a"
 _HOVER = "%{text}<extra></extra>"
@@ -130,7 +131,7 @@ def plot_contour(study: PlottedStudy, names: list[str]) -> go.Figure:
     )
 
 
-def plot_seeds(final: FinalResult, metrics: list[str]) -> go.Figure:
+def plot_seeds(final: FinalResult, metrics: list[str], directions: Mapping[str, str] = DIRECTIONS) -> go.Figure:
     """Plot for each metric every seed's two values, joined, and beside them the differences with mean and 95% interval.
 
     Both runs of a seed saw the same batches in the same order, so their difference is less noisy than either value.
@@ -157,14 +158,14 @@ def plot_seeds(final: FinalResult, metrics: list[str]) -> go.Figure:
                 row=place,
                 col=1,
             )
-        lower = METRICS[metric].direction == "minimize"
+        lower = directions[metric] == "minimize"
         figure.update_yaxes(title=f"{metric}<br>({'lower' if lower else 'higher'} is better)", row=place, col=1)
-        _add_differences(figure, final, metric, place)
+        _add_differences(figure, final, metric, place, lower)
     figure.update_layout(showlegend=False)
     return styled(figure, height=300 * len(known))
 
 
-def _add_differences(figure: go.Figure, final: FinalResult, metric: str, place: int) -> None:
+def _add_differences(figure: go.Figure, final: FinalResult, metric: str, place: int, lower: bool) -> None:
     found = final.differences.get(metric)
     if found is None:
         return
@@ -192,7 +193,7 @@ def _add_differences(figure: go.Figure, final: FinalResult, metric: str, place: 
         **bars,
     )
     figure.add_vline(0, line_width=1, line_color="black", row=place, col=2)
-    side = "left" if METRICS[metric].direction == "minimize" else "right"
+    side = "left" if lower else "right"
     figure.update_xaxes(title=f"best - published: {side} of 0 is better", row=place, col=2)
 
 

@@ -15,7 +15,7 @@ from sweeps.final.statistics import WITHOUT_INTERVAL, Interval, decimals, shown
 from sweeps.report.plotted import PlottedStudy
 from sweeps.state.job import MENDED
 from tsvan.run_config import TrainConfig
-from tsvan.scoring.metrics import METRICS
+from tsvan.scoring.metrics import DIRECTIONS
 from tsvan.state_file import read_state
 from tsvan.terminal import counted
 
@@ -31,7 +31,6 @@ _TITLES = {
     "frechet_distance": "Frechet distance",
     "fvd_i3d": "FVD (I3D)",
 }
-_LOWER = {name for name, metric in METRICS.items() if metric.direction == "minimize"}
 
 
 def final_table(final: FinalResult) -> list[str]:
@@ -52,8 +51,11 @@ def metrics_table(final: FinalResult | None, summary: dict[str, Any], rival: Riv
     """Tabulate H(y), H(y|v), IS, accuracy and distances with N, between the bounds that real and broken clips set."""
     bounds = summary["scorer"]["sensitivity"]
     configs = [] if final is None else [final.winner] if final.same else [final.winner, final.published]
-    names = [name for name in _TITLES if name in bounds["rows"]["real"] or any(name in c.scores for c in configs)]
-    head = ["clips", "N", *(f"{_TITLES[name]} {'↓' if name in _LOWER else '↑'}" for name in names)]
+    measured = {name: True for scores in (bounds["rows"]["real"], *(c.scores for c in configs)) for name in scores}
+    names = [*(name for name in _TITLES if name in measured), *(name for name in measured if name not in _TITLES)]
+    directions = {**DIRECTIONS, **summary["scorer"].get("directions", {})}
+    arrows = {name: "↓" if directions.get(name) == "minimize" else "↑" for name in names}
+    head = ["clips", "N", *(f"{_TITLES.get(name, name)} {arrows[name]}" for name in names)]
     rows = []
     for row in configs:
         values = [cell(name, row.scores.get(name)) for name in names]
@@ -178,7 +180,8 @@ def _row(cells: list[str]) -> str:
 
 
 def _names(scores: dict[str, Interval]) -> list[str]:
-    return [name for name in METRICS if name in scores]
+    """Order metrics: those that ship, then the user's own."""
+    return [*(name for name in DIRECTIONS if name in scores), *(name for name in scores if name not in DIRECTIONS)]
 
 
 def _seeds(row: Reported, metric: str) -> list[str]:

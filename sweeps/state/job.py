@@ -59,6 +59,8 @@ class Job:
         seal: of the `report` group: file that must name the config's hash before it is scored.
         stop_file: while it exists, the job saves a checkpoint and ends without an outcome.
         i3d: TorchScript file of I3D for `fvd_i3d`, executed only because the user named it.
+        metrics: of the user's own, `asdict(OwnMetric)` by name.
+        code_folder: where the modules of the user's own are looked for; empty: where the process is.
         params: what Optuna drew, to the last bit; of a final rerun empty.
         larger_share: it ran out of memory before, and now has a device to itself.
         waits_at: scores at which the study may stop it, where it waits for the answer; None: at all of them.
@@ -86,6 +88,8 @@ class Job:
     seal: str = ""
     stop_file: str = ""
     i3d: str | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    code_folder: str = ""
     params: dict[str, Any] = field(default_factory=dict)
     larger_share: bool = False
     waits_at: tuple[int, ...] | None = None

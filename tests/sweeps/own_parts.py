@@ -10,6 +10,8 @@ import optuna
 from optuna.distributions import BaseDistribution
 
 from sweeps.config.schema import Objective
+from tsvan.scoring.measured import Measured
+from tsvan.scoring.metrics import Metric
 
 
 class MiddleSampler(optuna.samplers.BaseSampler):
@@ -66,3 +68,35 @@ class Unfinished:
 
 
 NOT_A_CLASS = 3
+
+
+def flicker(generated: Measured, real: Measured) -> float:
+    """How far the mean change between frames is from that of real clips."""
+    return abs(_change(generated) - _change(real))
+
+
+flicker.direction = "minimize"  # type: ignore[attr-defined]
+
+
+def _change(some: Measured) -> float:
+    assert some.clips is not None
+    frames = some.clips.astype(np.float32)
+    return float(np.abs(np.diff(frames, axis=2)).mean())
+
+
+def no_direction(generated: Measured, real: Measured) -> float:
+    return 0.0
+
+
+def broken(generated: Measured, real: Measured) -> float:
+    raise ValueError("no such\nthing")
+
+
+broken.direction = "maximize"  # type: ignore[attr-defined]
+
+
+def _confidence(generated: Measured, real: Measured) -> float:
+    return float(generated.probabilities.max(1).mean())
+
+
+CONFIDENCE = Metric("mean probability of the likeliest class", "maximize", _confidence, resampled=True)

@@ -121,6 +121,10 @@ METRICS: dict[str, Metric] = {
 }
 
 
+DIRECTIONS: dict[str, Direction] = {name: metric.direction for name, metric in METRICS.items()}
+"""Which way is better of each metric that ships."""
+
+
 def measured_metrics(num_classes: int, i3d: bool, metrics: Mapping[str, Metric] = METRICS) -> dict[str, Metric]:
     """Return the metrics that can be measured.
 
