@@ -13,6 +13,8 @@ from tsvan.validation import UserError, build, flatten
 
 MAY_CHANGE = ("trials", "resources", "calibrate", "final")
 """Keys that may differ when a study goes on; all others would make its trials incomparable."""
+_CONFIRM = "final.confirm"
+"""May change when it is asked for; a default that came later is no reason to train some more runs."""
 _NAMED = ("dataset", "own_dataset", "model", "preset")
 """Keys that every command line names."""
 
@@ -39,16 +41,24 @@ def continued(
         UserError: names the first key that was asked for and differs, or a key of a later version.
     """
     own = recorded_config(record, paths)
+    named = (*_NAMED, *asked)
+    if not any(_covers(name, _CONFIRM) or _covers(_CONFIRM, name) for name in named):
+        config = replace(config, final=replace(config.final, confirm=own.final.confirm))
     if config.objective.auto:  # what it came to when the study began
         config = replace(config, objective=own.objective)
     new = config.to_dict()
-    named, kept = (*_NAMED, *asked), []
+    kept = []
     for key, old, now in _differences(own.to_dict(), new):
-        if any(key == name or f"{key}.".startswith(f"{name}.") for name in named):
+        if any(_covers(name, key) for name in named):
             raise _incomparable(paths, key, old, now)
         kept.append(f"the study keeps {key}={old} from when it began; a new one would have {now}")
     values = {**own.to_dict(), **{key: new[key] for key in MAY_CHANGE}}
     return build(SweepConfig, values, str(paths.config)), kept
+
+
+def _covers(name: str, key: str) -> bool:
+    """Tell whether a key is what was named, or lies in it."""
+    return key == name or key.startswith(f"{name}.")
 
 
 def check_same(record: StudyRecord, config: SweepConfig, paths: StudyPaths) -> None:

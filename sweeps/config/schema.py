@@ -180,9 +180,11 @@ class ReportConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class ConfirmConfig:
-    """Retraining of the best k (top_k > 1) with `seeds` fresh seeds, to rank them on the `confirm` group."""
+    """Retraining of the best k and of the published row with `seeds` fresh seeds, to rank them on the `confirm` group.
 
-    top_k: int = Field(default=1, ge=1, le=MOST_SEEDS)
+    With `top_k` 1 there is no such stage."""
+
+    top_k: int = Field(default=4, ge=1, le=MOST_SEEDS)
     seeds: int = Field(default=3, ge=1, le=MOST_SEEDS)
 
 

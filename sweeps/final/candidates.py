@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import published_params, train_config
+from sweeps.final.smoothing import Smoothed, ranked, smoothed
 from sweeps.state.job import Job
 from sweeps.state.paths import StudyPaths
 from tsvan.config import TrainConfig
@@ -27,6 +28,7 @@ class Candidate:
         origin: for people, as "trial 7" or "table 3".
         trial: number in the sweep; None: it was not in the sweep.
         sweep_values: its scores there, on the `validation` group.
+        smoothed: what the complete trials together say of it; None: they are too few.
     """
 
     role: str
@@ -34,6 +36,7 @@ class Candidate:
     origin: str
     trial: int | None = None
     sweep_values: dict[str, float] | None = None
+    smoothed: Smoothed | None = None
 
     @property
     def key(self) -> str:
@@ -55,6 +58,39 @@ def best_candidates(config: SweepConfig, study: optuna.Study, count: int) -> lis
         complete = [trial for trial in complete if trial.number in front]
     ranked = config.objective.rank(complete, lambda trial: trial.values[0])
     return [_candidate(config, trial) for trial in ranked[:count]]
+
+
+def shortlist(config: SweepConfig, study: optuna.Study, count: int) -> list[Candidate]:
+    """Choose the candidates of the confirm stage, the likeliest first.
+
+    They are ranked by the mean of a Gaussian process over the complete trials, or by their scores where these are too
+    few or there are two objectives.
+    """
+    found = _smoothed(config, study)
+    if not found:
+        return best_candidates(config, study, count)
+    trials = {trial.number: trial for trial in study.trials}
+    chosen: dict[str, Candidate] = {}
+    for number in ranked(found, config.objective):
+        candidate = replace(_candidate(config, trials[number]), smoothed=found[number])
+        chosen.setdefault(candidate.key, candidate)
+        if len(chosen) == count:
+            break
+    return list(chosen.values())
+
+
+def with_smoothed(candidate: Candidate, config: SweepConfig, study: optuna.Study) -> Candidate:
+    """Return a candidate that was in the sweep with what the complete trials together say of it."""
+    found = _smoothed(config, study) or {}
+    return replace(candidate, smoothed=None if candidate.trial is None else found.get(candidate.trial))
+
+
+def _smoothed(config: SweepConfig, study: optuna.Study) -> dict[int, Smoothed] | None:
+    if config.second_objective is not None:
+        return None
+    complete = [trial for trial in study.trials if trial.state == TrialState.COMPLETE and trial.value is not None]
+    scores = {trial.number: float(trial.value or 0.0) for trial in complete}
+    return smoothed({trial.number: trial.params for trial in complete}, scores, config.space)
 
 
 def candidate_from_file(config: SweepConfig, file: Path) -> Candidate:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sweeps.config.schema import SweepConfig
 from sweeps.final.candidates import Candidate, final_job
+from sweeps.final.smoothing import Smoothed
 from sweeps.final.statistics import Interval, interval, paired, verdict
 from sweeps.search.seeds import derive_seed
 from sweeps.state.job import MENDED, Job, Outcome
@@ -87,6 +88,25 @@ class Reported:
 
 
 @dataclass(frozen=True)
+class Shortlisted:
+    """A candidate of the confirm stage, and why it is one.
+
+    Args:
+        origin, key, trial: as of the candidate.
+        score: in the sweep, by the objective; None: it did not complete there.
+        smoothed: what the complete trials together say of it; None: they are too few.
+        confirmed: mean over the fresh seeds that completed; None: none did.
+    """
+
+    origin: str
+    key: str
+    trial: int | None
+    score: float | None
+    smoothed: Smoothed | None
+    confirmed: float | None
+
+
+@dataclass(frozen=True)
 class FinalResult:
     """The final stage as `stages/final.json` holds it.
 
@@ -98,6 +118,7 @@ class FinalResult:
         num_clips: N of the report group.
         verdict: one line.
         confirm: mean objective on the `confirm` group by config key, best first; empty without that stage.
+        shortlist: candidates of that stage, as they were chosen.
     """
 
     winner: Reported
@@ -107,6 +128,7 @@ class FinalResult:
     num_clips: int
     verdict: str
     confirm: dict[str, float] = field(default_factory=dict)
+    shortlist: list[Shortlisted] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain values."""
@@ -159,6 +181,7 @@ def evaluate(
     paths: StudyPaths,
     run: RunJobs,
     confirmed: dict[str, float] | None = None,
+    shortlist: Sequence[Candidate] = (),
 ) -> FinalResult:
     """Train winner and rival with the same fresh seeds and score each run once on the `report` group."""
     _write_choice(paths, winner, published, config.final.report.seeds)
@@ -181,6 +204,7 @@ def evaluate(
             seeds=len(rows[0].seeds),
         ),
         confirm=confirmed or {},
+        shortlist=[_shortlisted(candidate, config, confirmed or {}) for candidate in shortlist],
     )
     text = json.dumps(result.to_dict(), indent=1)
     if not paths.final_result.exists() or paths.final_result.read_text() != text:
@@ -221,6 +245,17 @@ def _reported(candidate: Candidate, jobs: Sequence[Job]) -> Reported:
         bootstrap=[_bootstrap(job.paths) for job in jobs if job.number in completed],
         failed=failed,
         folders=[job.folder for job in jobs],
+    )
+
+
+def _shortlisted(candidate: Candidate, config: SweepConfig, confirmed: dict[str, float]) -> Shortlisted:
+    return Shortlisted(
+        origin=candidate.origin,
+        key=candidate.key,
+        trial=candidate.trial,
+        score=(candidate.sweep_values or {}).get(config.objective.metric),
+        smoothed=candidate.smoothed,
+        confirmed=confirmed.get(candidate.key),
     )
 
 

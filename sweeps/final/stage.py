@@ -45,11 +45,14 @@ def final_stage(
         return reruns.evaluate(winner, published, config, sized("report"), paths, run, {})
     assert study is not None
     confirmed: dict[str, float] = {}
-    best = candidates.best_candidates(config, study, config.final.confirm.top_k)
+    shortlist: list[candidates.Candidate] = []
+    best = candidates.best_candidates(config, study, 1)
     if config.final.confirm.top_k > 1:
-        unlike = [candidate for candidate in best if candidate.key != published.key]
-        best, confirmed = reruns.confirm([*unlike, published], config, sized("confirm"), paths, run)
+        likely = candidates.shortlist(config, study, config.final.confirm.top_k)
+        unlike = [candidate for candidate in likely if candidate.key != published.key]
+        shortlist = [*unlike, candidates.with_smoothed(published, config, study)]
+        best, confirmed = reruns.confirm(shortlist, config, sized("confirm"), paths, run)
     if not best:
         say("4 final: no run of the confirm stage completed")
         return None
-    return reruns.evaluate(best[0], published, config, sized("report"), paths, run, confirmed)
+    return reruns.evaluate(best[0], published, config, sized("report"), paths, run, confirmed, shortlist)

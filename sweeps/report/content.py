@@ -38,6 +38,7 @@ from sweeps.report.tables import (
     reruns_table,
     seeds_lines,
     settings_table,
+    shortlist_table,
     trials_table,
 )
 from tsvan.terminal import counted
@@ -140,7 +141,9 @@ def _result(final: FinalResult | None, summary: dict[str, Any], config: SweepCon
         *([] if final.same else [*final_table(final), ""]),
         *seeds_lines(final, config.objective.metric),
     ]
-    if final.confirm:
+    if final.shortlist:
+        text += ["", *shortlist_table(final, config.objective.metric)]
+    elif final.confirm:
         ranked = ", ".join(f"`{key}` {value:.4g}" for key, value in final.confirm.items())
         text += ["", f"The best were ranked before on the `confirm` group, with fresh seeds of their own: {ranked}."]
     runs = (1 if final.same else 2) * seeds

@@ -78,6 +78,28 @@ def metrics_table(final: FinalResult | None, summary: dict[str, Any], rival: Riv
     ]
 
 
+def shortlist_table(final: FinalResult, metric: str) -> list[str]:
+    """Tabulate the candidates of the confirm stage: why they were chosen, and what fresh seeds said of them."""
+    rows = []
+    for one in final.shortlist:
+        found = one.smoothed
+        about = ["-", "-"] if found is None else [f"{found.mean:.4g}", f"[{found.low:.4g}, {found.high:.4g}]"]
+        score = one.score if one.score is not None else found.score if found is not None else None
+        rows.append([escaped(one.origin), f"`{one.key}`", _number(score), *about, _number(one.confirmed)])
+    chosen = (
+        "by the mean that a Gaussian process through all complete trials has at their settings, since the best single "
+        "score is partly luck"
+        if any(one.smoothed is not None for one in final.shortlist)
+        else "by their scores, as there are too few complete trials for more"
+    )
+    return [
+        f"The best were trained again before, with fresh seeds of their own, on the `confirm` group, and the published "
+        f"row with them. They were chosen {chosen}:",
+        "",
+        *table(["candidate", "key", f"{metric}, one seed", "mean", "95% of the mean", "confirmed"], rows),
+    ]
+
+
 def seeds_lines(final: FinalResult, metric: str) -> list[str]:
     """Say the objective by seed, beside its value in the sweep, by which the config was chosen."""
     rows = [final.winner] if final.same else [final.winner, final.published]
