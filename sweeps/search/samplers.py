@@ -83,6 +83,7 @@ def check_sampler(config: SweepConfig) -> None:
     sampler, name = make_sampler(config, 0), sampler_name(config.sampler)
     if type(sampler) is optuna.samplers.TPESampler and not config.sampler.keywords:
         return  # the default, which needs no trying
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     random = RandomSampler(seed=0)
     space = {key: priors.for_sampler(prior) for key, prior in config.space.items()}
     study = optuna.create_study(directions=[objective.direction for objective in config.objectives], sampler=random)

@@ -98,6 +98,12 @@ def test_a_sampler_that_can_not_draw_is_told_in_a_line_before_anything_starts(
     assert "\n" not in str(error.value)
 
 
+def test_trying_a_sampler_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    check_sampler(study_of("sampler=gp"))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_keywords_stand_beside_the_kind_and_another_kind_leaves_them_behind() -> None:
     config = study_of("sampler={kind: GPSampler, deterministic_objective: true}")
     assert config.sampler.keywords == {"deterministic_objective": True}
