@@ -148,7 +148,7 @@ class StudyDriver:
         uploader.start()
         if self.mlflow.is_there and not is_local(request.where.uri):
             uploader.open()  # that it may be read says not that it may be written
-        workers = Workers(self.config, self.joined, self.paths, uploader, self.live_table, stack, self._lost)
+        workers = Workers(self.config, self.joined, self.paths, store, uploader, self.live_table, stack, self._lost)
         template = job_template(self.config, store, scorer, workers.slots, self.paths, request.body)
         self._calibrate(template, workers, uploader)
         study_done = self.sweep(template, workers, uploader)
@@ -209,7 +209,7 @@ class StudyDriver:
         if queue.done >= queue.total:
             self.live_table.say(f"3 sweep: all {queue.total} trials are done")
         else:
-            where = f"{workers.slots.workers} at a time on {'GPU' if workers.slots.gpus else 'CPU'}"
+            where = f"{workers.placement.workers} at a time on {'GPU' if workers.slots.gpus else 'CPU'}"
             title = f"3 sweep: {queue.total} trials, {queue.done} done before, {where}"
             self._begin_runs(title, queue.total, queue.done)
             workers.run_sweep(queue, rule, self.signals)

@@ -17,6 +17,7 @@ from sweeps.config.schema import SweepConfig
 from sweeps.config.space import grid_size, largest
 from sweeps.data import DataPlan
 from sweeps.execution.resources import check_share
+from sweeps.execution.slots import jobs_a_gpu
 from sweeps.objective import candidates_line
 from sweeps.scorer import choices_without_training
 from sweeps.search.early_stopping import rung_points, score_points
@@ -250,7 +251,7 @@ def _at_once(config: SweepConfig, cuda: bool) -> int:
         return asked.workers or 1
     gpus = max(torch.cuda.device_count(), 1)
     if not isinstance(asked.gpus_per_trial, str) and asked.gpus_per_trial > 0:
-        return max(1, int(gpus / asked.gpus_per_trial))
+        return gpus * jobs_a_gpu(asked.gpus_per_trial)
     if torch.cuda.device_count() == 0:
         return 1
     with torch.device("meta"):

@@ -30,8 +30,8 @@ def checked(config: SweepConfig, where: str) -> SweepConfig:
     _check_objectives(config, where)
     _check_scheduler(config.scheduler, where)
     share = config.resources.gpus_per_trial
-    if not isinstance(share, str) and (share < 0 or (share > 1 and share != int(share))):
-        text = "must be 'auto' or >= 0, and above 1 a whole number"
+    if not isinstance(share, str) and not 0 <= share <= 1:
+        text = "must be 'auto' or lie in [0, 1], as a trial trains on one GPU"
         raise UserError(f"{where}: resources.gpus_per_trial {text}, got {share:g}; --set resources.gpus_per_trial=auto")
     _check_scoring(config, where)
     if config.calibrate.seeds == 1:

@@ -32,7 +32,7 @@ class JobCallback(tune.Callback):
 
     def __init__(self, registry: JobRegistry) -> None:
         self._registry = registry
-        self._started: set[str] = set()
+        self._started: set[tuple[str, bool]] = set()
 
     @abstractmethod
     def started(self, job: Job) -> None:
@@ -47,10 +47,11 @@ class JobCallback(tune.Callback):
         """Hear that a job has ended."""
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Tell of a job's start, once, as Ray calls this again for a worker in the place of a dead one."""
-        if trial.trial_id not in self._started:
-            self._started.add(trial.trial_id)
-            self._registry.guarded(None, self.started, self._registry.job(trial.trial_id))
+        """Tell of a job's start: once, though it is handed out again, unless it has a device to itself by then."""
+        job = self._registry.job(trial.trial_id)
+        if (job.name, job.larger_share) not in self._started:
+            self._started.add((job.name, job.larger_share))
+            self._registry.guarded(None, self.started, job)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any

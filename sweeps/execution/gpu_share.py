@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -32,16 +33,26 @@ def gpu_share(config: SweepConfig, paths: StudyPaths) -> float:
     asked = config.resources.gpus_per_trial
     if not isinstance(asked, str):
         return asked
+    peak = peak_bytes(paths, lambda: measure(config, paths))
+    total = int(torch.cuda.get_device_properties(0).total_memory) - _CONTEXT_BYTES  # this process has one as well
+    return fitting_share(peak, total)
+
+
+def peak_bytes(paths: StudyPaths, measure: Callable[[], int]) -> int:
+    """Return the peak of the largest configuration: as an earlier driver measured it, else as `measure` does now."""
     measured = read_state(paths.memory, dict[str, int], MADE_AGAIN)
     if measured is None:
-        measured = {"peak_bytes": _measure(config, paths)}
+        measured = {"peak_bytes": measure()}
         write_atomically(paths.memory, json.dumps(measured))
-    peak = measured["peak_bytes"] * _MARGIN + _CONTEXT_BYTES
-    total = int(torch.cuda.get_device_properties(0).total_memory) - _CONTEXT_BYTES  # this process has one as well
-    return float(1 / max(1, math.floor(total / peak)))
+    return measured["peak_bytes"]
 
 
-def _measure(config: SweepConfig, paths: StudyPaths) -> int:
+def fitting_share(peak: int, total: int) -> float:
+    """Return 1/n such that n trials with a peak of so many bytes fit into a GPU with so many."""
+    return float(1 / max(1, math.floor(total / (peak * _MARGIN + _CONTEXT_BYTES))))
+
+
+def measure(config: SweepConfig, paths: StudyPaths) -> int:
     """Measure the peak bytes that PyTorch takes for a short run of the largest configuration, its score included."""
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sweeps.execution.worker import OUTCOME, PROBLEM, read_outcome
+from sweeps.execution.slots import Placement, Slot
+from sweeps.execution.worker import MOVED, OUTCOME, PROBLEM, read_outcome
 from sweeps.state.errors import storage_error
 from sweeps.state.job import Job, Outcome, Point, memory_faults, pruned, spent
 from sweeps.state.retention import drop_optimizer_state
@@ -54,17 +55,38 @@ class JobRegistry:
         """Jobs that ran out of memory and wait for a device to themselves."""
         self.problem = ""
         """Why the study can't be written; empty while it can."""
+        self.placement: Placement | None = None
+        """Where jobs go; None: anywhere."""
+        self.retries = 0
+        """Starts of a job after its worker died or raised, with no score in between."""
         self.num_scores = 0
         """Scores beyond those that were heard before."""
         self._running: dict[str, _Running] = {}
         self._ended: dict[str, Outcome] = {}
         self._last: dict[str, Job] = {}
         self._furthest: dict[str, int] = {}
+        self._failures: Counter[str] = Counter()
         self._requeues: Counter[str] = Counter()
+        self._waiting = False
 
     def closed(self) -> bool:
         """Tell whether nothing more is handed out."""
         return bool(self.problem) or self.stop.exists()
+
+    def reserve(self, trial_id: str) -> bool:
+        """Reserve a slot for a trial of Ray's, and tell whether there is one, or nothing more to hand out.
+
+        Raises:
+            ClusterLost: there is none, nothing runs, and Ray's own processes are gone.
+        """
+        if self.placement is None or self.closed() or self.placement.take(trial_id) is not None:
+            return True
+        if not self._running:  # Ray Tune only asks again, and calls nobody who would notice
+            self.check_cluster()
+            if not self._waiting:
+                self.say("  no node is left for trials; waiting for one")
+                self._waiting = True
+        return False
 
     def take(self, trial_id: str, following: Callable[[], Job | None]) -> Job | None:
         """Hand out the next job.
@@ -76,7 +98,10 @@ class JobRegistry:
         if self.closed():
             return None
         job = self._next(following)
-        if job is not None:
+        if job is None:
+            self._leave(trial_id)
+        else:
+            self._waiting, job = False, self._placed(job, trial_id)
             self._running[trial_id] = _Running(job)
             self._last[trial_id] = job
         return job
@@ -100,6 +125,7 @@ class JobRegistry:
         new = point.iteration > self._furthest.get(entry.job.name, 0)
         if new:
             self._furthest[entry.job.name] = point.iteration
+            self._failures[entry.job.name] = 0  # retries are for a job that gets nowhere, not for a long one
             self.num_scores += 1
         return new
 
@@ -129,6 +155,11 @@ class JobRegistry:
             self.check_cluster()
         entry = self._running.pop(trial_id)
         job, result = entry.job, result or {}
+        if MOVED in result:
+            self.say(f"  {job.name}: its machine is being taken away; it has saved, and goes on elsewhere")
+            entry.blameless = True
+            self._abandon(trial_id)
+        self._leave(trial_id)
         if problem := result.get(PROBLEM):
             self.give_up(problem)
             return None
@@ -196,6 +227,40 @@ class JobRegistry:
             self.aside.append(new)  # put aside before a driver died
         return new
 
+    def slot(self, trial_id: str) -> Slot | None:
+        """Return the slot of one of Ray's trials; None: it has none of its own."""
+        return None if self.placement is None else self.placement.slot(trial_id)
+
+    def is_stranded(self, trial_id: str) -> bool:
+        """Tell whether the node that one of Ray's trials was given has gone."""
+        return trial_id in self._running and self.placement is not None and self.placement.is_gone(trial_id)
+
+    def _placed(self, job: Job, trial_id: str) -> Job:
+        """Note in the job what its slot gives it."""
+        slot = self.slot(trial_id)
+        if slot is None:
+            return job
+        gpus = slot.slots.gpus
+        placed = replace(
+            job,
+            threads=slot.slots.threads,
+            memory_share=min(gpus, 1.0) or 1.0,
+            device="cuda" if gpus > 0 else "cpu",
+        )
+        if placed != job:
+            placed.write()
+        return placed
+
+    def _leave(self, trial_id: str) -> None:
+        if self.placement is not None:
+            self.placement.release(trial_id)
+
+    def _abandon(self, trial_id: str) -> None:
+        """Hand out nothing more on the node of a trial's slot, which is being taken away."""
+        slot = self.slot(trial_id)
+        if self.placement is not None and slot is not None and slot.node:
+            self.placement.remove(slot.node)
+
     def _decide(self, entry: _Running, error: bool) -> Outcome | None:
         """Decide the end of a job whose worker wrote none; None: it goes on later."""
         job, point = entry.job, entry.point or Point(0, {})
@@ -209,6 +274,11 @@ class JobRegistry:
         if self.problem or (self.stop.exists() and not error):
             return None
         if entry.blameless or self._may_begin_again(entry):
+            self.again.append(job)
+            return None
+        if error and self._failures[job.name] < self.retries:
+            self._failures[job.name] += 1
+            self.say(f"  {job.name}: {why(job, error)}; it starts again from its checkpoint")
             self.again.append(job)
             return None
         reason = f"also with a device to itself: {faults[-1]}" if len(faults) > 1 else why(job, error)
@@ -227,4 +297,3 @@ def why(job: Job, error: bool) -> str:
         return "ended without an outcome"
     text = job.paths.error.read_text().strip() if job.paths.error.exists() else ""
     return text.splitlines()[-1] if text else "its worker died"
-

@@ -9,7 +9,6 @@ import os
 import shutil
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from dataclasses import replace
 from pathlib import Path
 
 from sweeps.execution.callbacks import JobCallback, WatchCallback
@@ -25,7 +24,7 @@ from sweeps.execution.memory_pressure import (
 )
 from sweeps.execution.scheduler import EarlyStoppingScheduler
 from sweeps.execution.searchers import JobSearcher
-from sweeps.execution.slots import Slots
+from sweeps.execution.slots import Placement, slots_of
 from sweeps.execution.worker import JobActor, claimed_by, note_memory
 from sweeps.search.early_stopping import StoppingRule
 from sweeps.state.errors import ClusterLost, StorageError
@@ -43,7 +42,7 @@ class JobRunner:
         rule: says which trials are stopped early; None: none.
         callbacks: look on.
         watch: of the cluster.
-        slots: jobs at a time.
+        placement: says where jobs go, and how many at a time.
         folder: Ray's bookkeeping.
         retries: starts of a job after its worker died or raised, with no score in between.
     """
@@ -54,13 +53,14 @@ class JobRunner:
         rule: StoppingRule | None,
         callbacks: Sequence[JobCallback],
         watch: ClusterWatch,
-        slots: Slots,
+        placement: Placement,
         folder: Path,
         retries: int,
     ) -> None:
         self._searcher, self._rule, self._callbacks, self._watch = searcher, rule, callbacks, watch
-        self._slots, self._folder, self._retries = slots, folder, retries
+        self._placement, self._folder = placement, folder
         self._registry: JobRegistry = searcher.registry
+        self._registry.retries = retries
         self._pause_s = FIRST_PAUSE_S
 
     def run(self) -> None:
@@ -114,7 +114,7 @@ class JobRunner:
     def _tune(self) -> None:
         scheduler, registry = EarlyStoppingScheduler(self._registry, self._rule), self._registry
         alone = bool(registry.again) and all(job.larger_share for job in registry.again)
-        slots = _whole_devices(self._slots) if alone else self._slots
+        registry.placement = _whole_devices(self._placement) if alone else self._placement
         shutil.rmtree(self._folder, ignore_errors=True)
         for name in ("tune", "execution.experiment_state"):  # failed jobs and full disks are told elsewhere
             logging.getLogger(f"ray.tune.{name}").setLevel(logging.CRITICAL)
@@ -126,12 +126,10 @@ class JobRunner:
                     storage_path=str(self._folder),
                     num_samples=-1,
                     search_alg=self._searcher,
-                    max_concurrent_trials=slots.workers,
                     scheduler=scheduler,
                     callbacks=[WatchCallback(self._watch, scheduler, self._registry), *self._callbacks],
-                    resources_per_trial={"cpu": slots.cpus, "gpu": slots.gpus},
                     reuse_actors=True,
-                    max_failures=self._retries,
+                    max_failures=0,  # the registry hands a job out again, where there is a place by then
                     raise_on_failed_trial=False,
                     verbose=0,
                     trial_dirname_creator=lambda trial: str(trial.trial_id),
@@ -154,9 +152,8 @@ class JobRunner:
         if not pressure.victims:
             registry.say("  a worker was killed by Ray's memory monitor; it goes on from its checkpoint")
         self._tell(registry.put_back(excused=True))
-        if pressure.by_workers and self._slots.workers > 1:
-            self._slots = replace(self._slots, workers=self._slots.workers - 1)
-            registry.say(f"  the trials take most of the memory: {self._slots.workers} at a time from now on")
+        if pressure.by_workers and self._placement.workers > 1:
+            registry.say(f"  the trials take most of the memory: {self._placement.shrink()} at a time from now on")
         self._pause_s = FIRST_PAUSE_S if progress else min(2 * self._pause_s, LONGEST_PAUSE_S)
         if self._watch.own:
             await_memory(registry.say, registry.closed, self._pause_s, needed)
@@ -170,11 +167,15 @@ class JobRunner:
                 self._registry.guarded(None, listener, job, outcome)
 
 
-def _whole_devices(slots: Slots) -> Slots:
-    """Return the largest share there is: a GPU each, or without GPUs all cores of a machine."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    if slots.gpus > 0:
-        share = max(slots.gpus, 1.0)
-        return Slots(max(1, int(sum(node.get("GPU", 0) for node in nodes) // share)), slots.cpus, share)
-    cores = max(int(node.get("CPU", 0)) for node in nodes)
-    return Slots(sum(int(node.get("CPU", 0)) == cores for node in nodes), cores, 0.0)
+def _whole_devices(placement: Placement) -> Placement:
+    """Return the largest places there are: a GPU each, or without GPUs all cores of a machine."""
+    share = 1.0 if any(slots.gpus for _, slots in placement.nodes()) else 0.0
+    nodes = [node for node in ray.nodes() if node["Alive"] and placement.uses(node["NodeID"])]  # type: ignore[no-untyped-call]
+    most = max((node["Resources"].get("CPU", 0.0) for node in nodes), default=0.0)
+    whole = Placement()
+    for node in nodes:
+        cpus = node["Resources"].get("CPU", 0.0)
+        if share or cpus == most:
+            slots = slots_of(cpus, node["Resources"].get("GPU", 0.0), share)
+            whole.add(node["NodeID"], node["NodeManagerAddress"], slots)
+    return whole

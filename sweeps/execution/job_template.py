@@ -48,7 +48,7 @@ def job_template(
         objectives=tuple(objective.metric for objective in config.objectives),
         batch_size=config.scoring.batch_size,
         memory_share=min(slots.gpus, 1.0) or 1.0,
-        threads=slots.cpus,
+        threads=slots.threads,
         device="cuda" if slots.gpus > 0 else "cpu",
         stop_file=str(paths.stop),
         i3d=config.scoring.i3d,

@@ -13,7 +13,7 @@ from sweeps.config.schema import SweepConfig
 from sweeps.execution import ray_environment
 from sweeps.execution.gpu_share import gpu_share
 from sweeps.execution.restart import num_restarts, run_again
-from sweeps.execution.slots import Slots
+from sweeps.execution.slots import Placement, Slots, jobs_a_gpu
 from sweeps.live_table import LiveTable
 from sweeps.state.errors import ClusterLost
 from sweeps.state.paths import StudyPaths
@@ -21,6 +21,7 @@ from sweeps.state.signals import StopSignals
 from sweeps.state.uris import is_local, shown_uri
 from sweeps.tracking.uploader import Uploader
 from tsvan.cores import available_cores
+from tsvan.data.store import ClipStore
 from tsvan.validation import UserError
 
 if TYPE_CHECKING:
@@ -66,8 +67,12 @@ class Workers:
 
     Args:
         joined: watches a cluster of somebody's; None: there will be one of our own on this machine.
+        store: the clips, which each node of a cluster must see.
         stack: ends our cluster.
         give_up: says that the cluster is lost, and returns the exit code.
+
+    Raises:
+        UserError: no node of the cluster can be used.
     """
 
     def __init__(
@@ -75,6 +80,7 @@ class Workers:
         config: SweepConfig,
         joined: ClusterWatch | None,
         paths: StudyPaths,
+        store: ClipStore,
         uploader: Uploader,
         live_table: LiveTable,
         stack: ExitStack,
@@ -83,7 +89,12 @@ class Workers:
         self._config, self._paths, self._watch = config, paths, joined
         self._uploader, self._live_table, self._give_up = uploader, live_table, give_up
         self._cluster, self._clusters = stack.enter_context(ExitStack()), num_restarts()
-        self.slots = self._local_slots() if joined is None else self._cluster_slots()
+        if joined is None:
+            self.slots = local_slots(config, paths)
+            self.placement = Placement.of(self.slots)
+        else:
+            self.placement = self._cluster_placement(store, stack)
+            self.slots = next(slots for _, slots in self.placement.nodes() if slots.workers)
 
     def run_sweep(self, queue: SweepQueue, rule: StoppingRule, signals: StopSignals) -> None:
         """Run what remains of the sweep.
@@ -126,7 +137,7 @@ class Workers:
             with signals.patient():
                 while True:
                     registry.check_cluster = watch.check
-                    runner = JobRunner(searcher, rule, callbacks, watch, self.slots, self._paths.ray, retries)
+                    runner = JobRunner(searcher, rule, callbacks, watch, self.placement, self._paths.ray, retries)
                     try:
                         return runner.run()
                     except ClusterLost as lost:
@@ -173,20 +184,18 @@ class Workers:
             run_again()
         os._exit(self._give_up(lost))
 
-    def _local_slots(self) -> Slots:
-        asked = self._config.resources
-        cores, gpus = available_cores(), torch.cuda.device_count()
-        share = gpu_share(self._config, self._paths) if gpus else 0.0
-        workers = asked.workers or (int(gpus // share) if share >= 1 else gpus * int(1 / share) if share else 1)
-        return Slots(max(workers, 1), asked.cpus_per_trial or max(cores // max(workers, 1), 1), share)
+    def _cluster_placement(self, store: ClipStore, stack: ExitStack) -> Placement:
+        from sweeps.execution.study_nodes import check_plan, study_placement
 
-    def _cluster_slots(self) -> Slots:
-        from sweeps.execution import ray_cluster
+        plan = check_plan(self._paths, str(store.path), store.content_hash)
+        self._live_table.say("the Ray cluster's nodes:")
+        return study_placement(self._config, self._paths, plan, self._live_table.say, stack)
 
-        asked, found = self._config.resources, ray_cluster.cluster_resources()
-        share = asked.gpus_per_trial
-        gpus = (1.0 if found["GPU"] else 0.0) if isinstance(share, str) else share
-        cpus = asked.cpus_per_trial or 1
-        by_cpu = int(found["CPU"] // cpus)
-        workers = asked.workers or max(1, min(by_cpu, int(found["GPU"] / gpus)) if gpus else by_cpu)
-        return Slots(workers, cpus, gpus)
+
+def local_slots(config: SweepConfig, paths: StudyPaths) -> Slots:
+    """Return the slots of this machine: as many jobs as its GPUs hold, or on a CPU one, unless it is asked for more."""
+    asked = config.resources
+    cores, gpus = available_cores(), torch.cuda.device_count()
+    share = gpu_share(config, paths) if gpus else 0.0
+    workers = asked.workers or (gpus * jobs_a_gpu(share) if share else 1)
+    return Slots(workers, asked.cpus_per_trial or max(cores // workers, 1), share)

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from sweeps.execution.job_registry import JobRegistry, why
+from sweeps.execution.job_registry import JobRegistry
 from sweeps.execution.memory_pressure import MemoryPressure, read_pressure
 from sweeps.execution.worker import read_point
 from sweeps.search.early_stopping import StoppingRule
@@ -14,6 +14,9 @@ from sweeps.state.job import Job, Point
 
 from ray.tune.experiment import Trial  # isort: skip
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # isort: skip
+
+
+_NODE_DIED = "node has died"
 
 
 class EarlyStoppingScheduler(FIFOScheduler):
@@ -37,15 +40,14 @@ class EarlyStoppingScheduler(FIFOScheduler):
             return str(TrialScheduler.STOP)
         if point is None:
             return str(TrialScheduler.CONTINUE)
-        if registry.score(trial.trial_id, point):  # a score that comes again is no progress
-            trial.run_metadata.num_failures = 0  # retries are for a job that gets nowhere, not for a long one
+        registry.score(trial.trial_id, point)
         if self._goes_on(registry.job(trial.trial_id), point):
             return str(TrialScheduler.CONTINUE)
         registry.stop_early(trial.trial_id)
         return str(TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Look at why a worker died, before Ray starts it again.
+        """Look at why a worker died, before it is settled what becomes of its job.
 
         Raises:
             ClusterLost: with Ray's own processes.
@@ -57,12 +59,20 @@ class EarlyStoppingScheduler(FIFOScheduler):
         if trial.status == Trial.PENDING:
             # A worker that dies between two jobs: Ray would fail the next one without ever having started it.
             registry.note_not_begun(trial.trial_id)
-        if pressure := read_pressure(_last_error(trial)):
+        error = _last_error(trial)
+        if pressure := read_pressure(error):
             registry.excuse(trial.trial_id)
             self.pressure = pressure
-        elif trial.should_recover():  # type: ignore[no-untyped-call]
-            job = registry.job(trial.trial_id)
-            registry.say(f"  {job.name}: {why(job, error=True)}; it starts again from its checkpoint")
+        elif _NODE_DIED in error or registry.is_stranded(trial.trial_id):
+            registry.excuse(trial.trial_id)  # it goes on where there is a node
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Take back trials that wait for a worker on a node that has gone; then begin the first that waits."""
+        for trial in list(tune_controller.get_live_trials()):
+            if trial.status == Trial.PENDING and self._registry.is_stranded(trial.trial_id):
+                self._registry.excuse(trial.trial_id)
+                tune_controller.stop_trial(trial)
+        return super().choose_trial_to_run(tune_controller)
 
     def _goes_on(self, job: Job, point: Point) -> bool:
         if self._rule is None or len(job.objectives) > 1 or point.iteration >= job.score_at[-1]:

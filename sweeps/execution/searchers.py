@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sweeps.execution.job_registry import JobRegistry
-from sweeps.execution.worker import POINT, read_point
+from sweeps.execution.worker import POINT, SLOT, read_point
 from sweeps.search.trial_queue import SweepQueue
 from sweeps.state.job import Job, Outcome
 
@@ -36,9 +36,16 @@ class JobSearcher(Searcher):
         """Hear of a job's end, which is on disk."""
 
     def suggest(self, trial_id: str) -> Any:
-        """Hand out the next job: its file, as Ray's config."""
-        job = self.registry.guarded(None, self.registry.take, trial_id, self.following)
-        return Searcher.FINISHED if job is None else {"job": str(job.paths.job)}
+        """Hand out the next job, its file and its slot, as Ray's config; None: there is no slot now."""
+        registry = self.registry
+        if not registry.reserve(trial_id):
+            return None  # Ray asks again
+        job = registry.guarded(None, registry.take, trial_id, self.following)
+        if job is None:
+            return Searcher.FINISHED
+        slot = registry.slot(trial_id)
+        where = {} if slot is None else {SLOT: [slot.node, slot.slots.cpus, slot.slots.gpus]}
+        return {"job": str(job.paths.job), **where}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Hear of a score that the scheduler has judged."""

@@ -115,7 +115,6 @@ def _open(job: Job, store: ClipStore) -> Trainer:
     config = TrainConfig.from_dict(job.config, str(job.paths.job))
     log_every = min(max(config.schedule.total // RECORDS_PER_RUN, 1), LONGEST_SILENCE)
 
-
     def note(line: str) -> None:
         with open(job.paths.notes, "a", encoding="utf-8") as file:
             file.write(line + "\n")

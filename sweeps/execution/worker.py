@@ -8,7 +8,6 @@ import importlib
 import json
 import os
 import signal
-import sys
 import time
 import traceback
 from contextlib import suppress
@@ -25,9 +24,11 @@ from tsvan.validation import UserError
 
 from ray import tune  # isort: skip
 
-POINT, NOTES, OUTCOME, PROBLEM, MEMORY = "point", "notes", "outcome", "problem", "memory"
+POINT, NOTES, OUTCOME, PROBLEM, MEMORY, MOVED = "point", "notes", "outcome", "problem", "memory", "moved"
 """Keys of a step's result: a score; lines for people; how the job ended; why the study must stop; that the job ran out
-of memory."""
+of memory; that its machine is being taken away, and it has saved."""
+SLOT = "slot"
+"""Key of Ray's config: node (empty: any), cores and GPUs of the job."""
 
 _ORPHAN_S = 60.0
 """How long a worker whose driver was killed may take to notice; until then the job is still in its hands."""
@@ -35,6 +36,15 @@ _ORPHAN_S = 60.0
 
 class JobActor(tune.Trainable):
     """A worker process, which takes one job after the other."""
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory | None:
+        """Return what Ray is to give the worker: cores and GPUs on the node of the job's slot."""
+        if SLOT not in config:
+            return None
+        node, cpus, gpus = config[SLOT]
+        there: dict[str, Any] = {"bundle_label_selector": [{"ray.io/node-id": node}]} if node else {}
+        return tune.PlacementGroupFactory([{"CPU": cpus, **({"GPU": gpus} if gpus else {})}], **there)
 
     def setup(self, config: dict[str, Any]) -> None:
         """Remember the job; the work begins in `step`, so that every failure is a failure of a step."""
@@ -63,9 +73,7 @@ class JobActor(tune.Trainable):
                 self._points = Ahead(_body(job.body), job, self._should_stop)
             point = self._points.next()
         except Interrupted:
-            if self._terminated:
-                sys.exit(1)  # the machine takes its worker away: Ray starts the job elsewhere
-            return self._done()
+            return self._done(MOVED, "saved") if self._terminated else self._done()
         except UserError as error:
             return self._done(PROBLEM, str(error))  # no job is to blame: the study stops
         except Exception as error:

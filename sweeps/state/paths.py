@@ -74,6 +74,11 @@ class StudyPaths:
         return self.stages / "memory.json"
 
     @property
+    def marker(self) -> Path:
+        """Return the file that the nodes of a cluster must see; it is written by each driver anew."""
+        return self.root / "node-check"
+
+    @property
     def choice(self) -> Path:
         """Return the file of the winner, written down before the `report` group is scored."""
         return self.root / CHOICES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import subprocess
 from functools import cache
@@ -25,6 +26,16 @@ def code_version() -> str:
         return _package("tsvan-sweep")
     commit, changes = _git(here, "rev-parse", "--short=12", "HEAD"), _git(here, "status", "--porcelain", "-uno")
     return f"{commit}+changes" if commit and changes else commit or _package("tsvan-sweep")
+
+
+@cache
+def source_digest() -> str:
+    """Return a digest of the project's source files, as this interpreter finds them."""
+    digest, here = hashlib.sha256(), Path(__file__).resolve().parents[2]
+    patterns = [f"{room}/**/*.{kind}" for room in ("sweeps", "tsvan") for kind in ("py", "yaml")]
+    for file in sorted(file for pattern in patterns for file in here.glob(pattern)):
+        digest.update(f"{file.relative_to(here)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
 def _git(folder: Path, *arguments: str) -> str:

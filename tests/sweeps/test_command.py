@@ -41,8 +41,8 @@ WRONG = {
     ),
     "tracking nowhere": (["--dataset", "vox", "--preset", "smoke", "--tracking-uri", "foo"], "tracking URI 'foo'"),
     "more GPUs than there are": (
-        ["--dataset", "vox", "--preset", "smoke", "--gpus-per-trial", "64"],
-        "gpus_per_trial is 64, but this machine has",
+        ["--dataset", "vox", "--preset", "smoke", "--gpus-per-trial", "1"],
+        "gpus_per_trial is 1, but this machine has 0 GPU(s)",
     ),
     "no cluster": (["--dataset", "vox", "--preset", "smoke", "--address", "127.0.0.1:9"], "no Ray cluster at"),
     "one seed to calibrate": (

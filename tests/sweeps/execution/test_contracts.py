@@ -97,8 +97,6 @@ def ray_trial(trial_id: str, status: str = Trial.RUNNING, error: str = "", tmp: 
         trial_id=trial_id,
         status=status,
         error_file=str(file) if file else None,
-        should_recover=lambda: True,
-        run_metadata=SimpleNamespace(num_failures=1),
     )
 
 
@@ -232,7 +230,6 @@ def test_a_score_is_told_to_optuna_unless_the_trial_is_stopped_at_it(
         trial, job = ray_trial(trial_id), suggested(searcher, trial_id)
         result = {POINT: json.dumps([30, {"inception_score": score}])}
         decisions.append(scheduler.on_trial_result(None, trial, result))
-        assert trial.run_metadata.num_failures == 0  # it got further
         if decisions[-1] == TrialScheduler.STOP:
             searcher.on_trial_complete(trial_id, result)
         else:
@@ -244,16 +241,28 @@ def test_a_score_is_told_to_optuna_unless_the_trial_is_stopped_at_it(
     assert (outcome.state, outcome.iteration) == ("pruned", 30)
 
 
-def test_reruns_are_never_stopped_early_and_a_score_that_comes_again_is_no_progress(
-    config: SweepConfig, paths: StudyPaths, registry: JobRegistry
-) -> None:
+def test_reruns_are_never_stopped_early(config: SweepConfig, paths: StudyPaths, registry: JobRegistry) -> None:
     job = job_maker(config, paths)(0, {"lambda2": 5.0})
     scheduler = EarlyStoppingScheduler(registry, None)
     assert suggested(RerunSearcher(registry, [job]), "a") == job
-    for failures in (0, 1):
-        trial = ray_trial("a")
-        assert scheduler.on_trial_result(None, trial, result_of(job, 30)) == TrialScheduler.CONTINUE
-        assert trial.run_metadata.num_failures == failures
+    assert scheduler.on_trial_result(None, ray_trial("a"), result_of(job, 30)) == TrialScheduler.CONTINUE
+
+
+def test_retries_are_used_up_by_failures_without_a_new_score_in_between(searcher: JobSearcher, said: list[str]) -> None:
+    registry = searcher.registry
+    registry.retries = 1
+    scheduler, states = EarlyStoppingScheduler(registry, None), []
+    for life, iteration in enumerate((10, 20, 20, 20)):  # a score that comes again is no progress
+        trial, job = ray_trial(f"t{life}"), suggested(searcher, f"t{life}")
+        scheduler.on_trial_result(None, trial, result_of(job, iteration))
+        scheduler.on_trial_error(None, trial)
+        searcher.on_trial_complete(trial.trial_id, error=True)
+        outcome = registry.outcome(trial.trial_id)
+        states.append(None if outcome is None else outcome.state)
+        if outcome is not None:
+            break
+    assert states == [None, None, "failed"]
+    assert said == ["  trials/000: its worker died; it starts again from its checkpoint"] * 2
 
 
 def test_start_score_and_end_are_told_once(callback: JobCallback, searcher: JobSearcher) -> None:

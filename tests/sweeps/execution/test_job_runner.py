@@ -19,7 +19,7 @@ from sweeps.execution.job_registry import JobRegistry
 from sweeps.execution.job_runner import JobRunner
 from sweeps.execution.ray_cluster import own_cluster
 from sweeps.execution.searchers import QueueSearcher
-from sweeps.execution.slots import Slots
+from sweeps.execution.slots import Placement, Slots
 from sweeps.execution.worker import claim
 from sweeps.search.early_stopping import EarlyStoppingRule
 from sweeps.search.storage import load_study
@@ -96,7 +96,7 @@ def sweep(
         registry = JobRegistry(paths.stop, swept.said.append, cluster.check)
         swept.watchers.append(Watcher(registry, stop_after))
         searcher = QueueSearcher(registry, queue)
-        JobRunner(searcher, rule, [swept.watchers[-1]], cluster, SLOTS, paths.ray, retries=2).run()
+        JobRunner(searcher, rule, [swept.watchers[-1]], cluster, Placement.of(SLOTS), paths.ray, retries=2).run()
     return swept
 
 
