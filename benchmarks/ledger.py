@@ -64,10 +64,9 @@ def audit(study: Path, trials: int, tracking: Path | None = None) -> Audit:
 
 
 def written(study: Path) -> set[tuple[str, str, int]]:
-    """Collect (folder, kind, iteration) of every line that the runs of a study wrote."""
-    return {
-        (folder, line["kind"], line["iteration"]) for folder in _folders(study) for line in _journal(study / folder)
-    }
+    """Collect (folder, kind, iteration) of every line with values that the runs of a study wrote."""
+    lines = [(folder, line) for folder in _folders(study) for line in _journal(study / folder) if line["values"]]
+    return {(folder, line["kind"], line["iteration"]) for folder, line in lines}
 
 
 def delivered(study: Path, tracking: Path) -> set[tuple[str, str, int]]:

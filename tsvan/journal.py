@@ -27,18 +27,29 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def append(self, iteration: int, kind: str, values: Mapping[str, float], *, sync: bool = False) -> None:
+    def append(
+        self,
+        iteration: int,
+        kind: str,
+        values: Mapping[str, float],
+        *,
+        sync: bool = False,
+        texts: Mapping[str, Any] | None = None,
+    ) -> None:
         """Add one line, whole or not at all; values that JSON can't hold (not finite) are left out.
 
         Args:
             kind: what the values are, such as `train` or `score`.
+            texts: what is no measurement, as plain JSON; under a key of its own.
             sync: wait until the line is on disk; else it is only handed to the system.
 
         Raises:
             OSError: the disk is full or can't be written.
         """
         finite = {key: value for key, value in values.items() if math.isfinite(value)}
-        line = {"iteration": iteration, "kind": kind, "time_ms": int(time.time() * 1000), "values": finite}
+        line: dict[str, Any] = {"iteration": iteration, "kind": kind}
+        line |= {"time_ms": int(time.time() * 1000), "values": finite}
+        line |= {} if texts is None else {"texts": dict(texts)}
         data = (json.dumps(line) + "\n").encode()
         make_folder(self._path.parent)
         with open(self._path, "ab", buffering=0) as file:

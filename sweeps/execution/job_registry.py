@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sweeps.execution.slots import Placement, Slot
-from sweeps.execution.worker import MOVED, OUTCOME, PROBLEM, read_outcome
+from sweeps.execution.worker import OUTCOME, PROBLEM, read_outcome
 from sweeps.state.errors import storage_error
 from sweeps.state.job import Job, Outcome, Point, memory_faults, pruned, spent
 from sweeps.state.retention import drop_optimizer_state
@@ -155,7 +155,8 @@ class JobRegistry:
             self.check_cluster()
         entry = self._running.pop(trial_id)
         job, result = entry.job, result or {}
-        if MOVED in result:
+        if error and job.paths.moved.exists():
+            job.paths.moved.unlink()
             self.say(f"  {job.name}: its machine is being taken away; it has saved, and goes on elsewhere")
             entry.blameless = True
             self._abandon(trial_id)
@@ -246,6 +247,7 @@ class JobRegistry:
             threads=slot.slots.threads,
             memory_share=min(gpus, 1.0) or 1.0,
             device="cuda" if gpus > 0 else "cpu",
+            host=slot.host,
         )
         if placed != job:
             placed.write()
@@ -257,8 +259,7 @@ class JobRegistry:
 
     def _abandon(self, trial_id: str) -> None:
         """Hand out nothing more on the node of a trial's slot, which is being taken away."""
-        slot = self.slot(trial_id)
-        if self.placement is not None and slot is not None and slot.node:
+        if self.placement is not None and (slot := self.slot(trial_id)) is not None and slot.node:
             self.placement.remove(slot.node)
 
     def _decide(self, entry: _Running, error: bool) -> Outcome | None:

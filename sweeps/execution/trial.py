@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sweeps.execution.system_metrics import Meter
 from sweeps.state.job import SCORE, SYSTEM, TRAIN, Interrupted, Job, Outcome, Point, Stopwatch, scored_points
+from sweeps.state.place import Place
 from tsvan import video
 from tsvan.checkpoint import NewerFormat, list_checkpoints, save
 from tsvan.config import TrainConfig
@@ -68,6 +69,7 @@ def train_and_score(job: Job, stop: Callable[[], bool], score: Score | None = No
         trainer = _open(job, store)
         iteration = trainer.iteration
         journal.truncate(iteration)
+        Place.here(job.host, _device_name(trainer.device), torch.get_num_threads(), iteration).note(journal)
         for point in scored_points(journal):
             values = point.values
             yield point
@@ -199,6 +201,10 @@ def _keep_networks(trainer: Trainer) -> None:
     for path in list_checkpoints(folder):
         if path != kept:
             path.unlink()
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
 
 
 def _peak_memory() -> int:

@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import signal
+import sys
 import time
 import traceback
 from contextlib import suppress
@@ -24,9 +25,9 @@ from tsvan.validation import UserError
 
 from ray import tune  # isort: skip
 
-POINT, NOTES, OUTCOME, PROBLEM, MEMORY, MOVED = "point", "notes", "outcome", "problem", "memory", "moved"
+POINT, NOTES, OUTCOME, PROBLEM, MEMORY = "point", "notes", "outcome", "problem", "memory"
 """Keys of a step's result: a score; lines for people; how the job ended; why the study must stop; that the job ran out
-of memory; that its machine is being taken away, and it has saved."""
+of memory."""
 SLOT = "slot"
 """Key of Ray's config: node (empty: any), cores and GPUs of the job."""
 
@@ -54,6 +55,7 @@ class JobActor(tune.Trainable):
         self._noted = len(_notes(self._job))
         self._terminated = False
         signal.signal(signal.SIGTERM, self._on_sigterm)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # our nodes' other processes have it blocked
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next job into the same process."""
@@ -73,7 +75,10 @@ class JobActor(tune.Trainable):
                 self._points = Ahead(_body(job.body), job, self._should_stop)
             point = self._points.next()
         except Interrupted:
-            return self._done(MOVED, "saved") if self._terminated else self._done()
+            if self._terminated:
+                job.paths.moved.touch()
+                sys.exit(1)  # the machine takes its worker away; the job goes on elsewhere
+            return self._done()
         except UserError as error:
             return self._done(PROBLEM, str(error))  # no job is to blame: the study stops
         except Exception as error:

@@ -56,6 +56,7 @@ class Job:
         memory_share: of the device's memory that generating may use.
         threads: CPU threads; 0: leave as they are.
         device: `auto`, `cpu` or `cuda`.
+        host: address of the node of a cluster that has it; empty: it is no cluster of somebody's.
         seal: of the `report` group: file that must name the config's hash before it is scored.
         stop_file: while it exists, the job saves a checkpoint and ends without an outcome.
         i3d: TorchScript file of I3D for `fvd_i3d`, executed only because the user named it.
@@ -85,6 +86,7 @@ class Job:
     memory_share: float = 1.0
     threads: int = 0
     device: str = "auto"
+    host: str = ""
     seal: str = ""
     stop_file: str = ""
     i3d: str | None = None

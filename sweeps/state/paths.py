@@ -228,6 +228,11 @@ class TrialPaths:
         return self.folder / "work.lock"
 
     @property
+    def moved(self) -> Path:
+        """Return the file that says that the run has saved, as its machine is being taken away."""
+        return self.folder / "moved"
+
+    @property
     def error(self) -> Path:
         """Return the file of the last exception's traceback."""
         return self.folder / "error.txt"

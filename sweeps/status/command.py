@@ -16,7 +16,7 @@ from sweeps.tracking.destination import Destination, destination
 from tsvan.terminal import duration
 from tsvan.validation import UserError
 
-COLUMNS = ("run", "settings", "iteration", "score", "files", "optuna", "mlflow", "")
+COLUMNS = ("run", "settings", "iteration", "score", "files", "optuna", "mlflow", "place", "")
 
 
 def status(args: argparse.Namespace) -> int:
@@ -96,6 +96,7 @@ def _row(run: RunStatus) -> tuple[str, ...]:
         run.state,
         run.optuna or "-",
         run.mlflow or "-",
+        run.places[-1] if run.places else "-",
         "; ".join([*run.problems, *run.lost, *(["will start again"] if run.state == "not begun" else [])]),
     )
 

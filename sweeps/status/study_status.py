@@ -14,6 +14,7 @@ from sweeps.search.storage import trial_numbers
 from sweeps.state.job import Job, Outcome, read_job, scored_points
 from sweeps.state.lock import driver_of
 from sweeps.state.paths import StudyPaths, TrialPaths
+from sweeps.state.place import places_in
 from sweeps.state.record import StudyRecord, original
 from sweeps.state.stage_at_work import StageAtWork
 from sweeps.state.uris import shown_uri
@@ -50,6 +51,7 @@ class RunStatus:
         problems: where they disagree, in words.
         notes: what its workers noted for people.
         lost: what is missing or damaged in its folder, in words.
+        places: where it was at work, the last one last: node, device and threads.
     """
 
     name: str
@@ -65,6 +67,7 @@ class RunStatus:
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -269,6 +272,7 @@ def _run(
         problems=problems,
         notes=read_text(folder.notes).splitlines(),
         lost=lost_in(folder, outcome, bool(lines), checkpoint, alive),
+        places=[str(place) for place in places_in(lines)],
     )
 
 

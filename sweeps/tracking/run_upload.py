@@ -19,6 +19,7 @@ from typing import Any
 
 from sweeps.state.job import Job
 from sweeps.state.paths import TrialPaths
+from sweeps.state.place import place_tags, places_in
 from sweeps.tracking.client import BATCH, DataInput, Tracker
 from sweeps.tracking.contents import Contents
 from sweeps.tracking.journal_tail import JournalTail, batches
@@ -164,6 +165,8 @@ class RunUpload:
 
     def _deliver_points(self, tracker: Tracker, contents: Contents) -> None:
         new = {(line["kind"], line["iteration"]): line for line in self._lines.new() if contents.lacks(line)}
+        if places := places_in(new.values()):
+            tracker.tag(self.state.run_id, place_tags(places[-1]))
         for lines, points in batches(new.values(), self.job.objectives[0], BATCH):
             tracker.points(self.state.run_id, points)
             contents.add(lines)
