@@ -15,6 +15,8 @@ from tsvan.validation import UserError
 
 NEAREST = "{}, nearest in the space"
 """Origin of the first trial where the space does not hold the published row."""
+OF_OWN_DATASET = "values to start from"
+"""Name of the row that a study of a dataset of one's own begins with: no paper has published it."""
 
 
 def distributions(config: SweepConfig) -> dict[str, BaseDistribution]:
@@ -55,10 +57,15 @@ def published_params(config: SweepConfig) -> tuple[dict[str, Any], str]:
     Returns:
         The parameters, and the row's name, or NEAREST where the study's (narrowed) space does not hold the row.
     """
-    name_of_row, row = config.published.row_name, derived(config.published)
+    name_of_row, row = row_name(config), derived(config.published)
     params = {name: priors.nearest(prior, row[name]) for name, prior in config.space.items()}
     exact = all(math.isclose(_number(params[name]), _number(row[name])) for name in params)
     return params, name_of_row if exact else NEAREST.format(name_of_row)
+
+
+def row_name(config: SweepConfig) -> str:
+    """Name the row that the study begins with, as tables and figures call it."""
+    return config.published.row_name if config.own_dataset is None else OF_OWN_DATASET
 
 
 def params_of(config: SweepConfig, train: TrainConfig) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from sweeps.config.schema import SweepConfig
+from sweeps.config.space import row_name
 from sweeps.final.reruns import FinalResult, Reported
 from sweeps.final.rival import Rival
 from sweeps.final.statistics import WITHOUT_INTERVAL, Interval, decimals, shown
@@ -108,8 +109,7 @@ def seeds_lines(final: FinalResult, metric: str) -> list[str]:
 
 def settings_table(final: FinalResult | None, config: SweepConfig) -> list[str]:
     """Tabulate what tells configs of the model apart, the published row first."""
-    start = config.published.row_name if config.own_dataset is None else "to start from"
-    rows = [(start, config.published)]
+    rows = [(row_name(config), config.published)]
     if final is not None:
         rivals = [final.winner] if final.same else [final.winner, final.published]
         rows += [(f"{row.role} ({escaped(row.origin)})", TrainConfig.from_dict(row.config)) for row in rivals]

@@ -1,11 +1,30 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from sweeps.config.load import load
 from sweeps.config.space import derived, distributions, largest, published_params, train_config
+from sweeps.report.tables import settings_table
 from tsvan.data.published import published
 from tsvan.validation import UserError
+
+
+@pytest.mark.parametrize(
+    ("preset", "name"),
+    [
+        ("paper", "values to start from"),
+        ("smoke", "values to start from"),
+        ("demo", "values to start from"),
+    ],
+)
+def test_a_dataset_of_ones_own_begins_with_no_row_of_table_3(preset: str, name: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\nlayouts: ['<class>/**/<clip>']\nclasses: [a, b]\nobjectives: [kernel_distance]\n")
+    config = load(str(file), preset)[0]
+    assert published_params(config)[1] == name
+    assert settings_table(None, config)[2].startswith("| values to start from |")
 
 
 @pytest.mark.parametrize("dataset", ["weizmann", "mug", "synaction", "vox"])
