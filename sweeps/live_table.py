@@ -46,11 +46,15 @@ class LiveTable:
         self._since = time.monotonic()
         self._lock = threading.RLock()
 
-    def say(self, text: str) -> None:
-        """Print a line that stays."""
+    def say(self, text: str, *, prose: bool = False) -> None:
+        """Print a line that stays.
+
+        Args:
+            prose: holds nothing to paste, so that a terminal may break it between words.
+        """
         if self._log is not None:
             self._log.add(text)
-        self._console.print(text, markup=False)
+        self._console.print(text, markup=False, soft_wrap=not (prose and self._console.is_terminal))
 
     def begin(self, title: str, total: int, done: int = 0) -> None:
         """Begin a stage with `total` jobs, `done` of them before this process."""
@@ -94,9 +98,9 @@ class LiveTable:
             row = self._rows[job.name]
             row.update(state=outcome.state, iteration=outcome.iteration, score=score)
         shown = f"{self.objective.metric} {score:.4g}" if score is not None else "no score"
-        reason = f" ({outcome.reason})" if outcome.reason else ""
+        reason = f" ({outcome.reason})" if outcome.reason and outcome.state != "pruned" else ""
         line = f"  {job.name} {outcome.state} at iteration {outcome.iteration}: {shown}{reason}"
-        self.say(f"{line} [{self._done}/{self._total}, {self._left()}]")
+        self.say(f"{line} [{self._done}/{self._total}, {self._left()}]", prose=True)
         self.changed()
 
     def progress(self) -> str:
@@ -130,14 +134,22 @@ class LiveTable:
         return None if name is None else f"best so far {name}: {scores[name]:.4g}"
 
     def _table(self) -> Table:
+        """Draw the newest rows, as many as the terminal is high."""
         self._look()
+        with self._lock:
+            rows = [(name, dict(row)) for name, row in self._rows.items()][-_ROWS:]
+        table = self._drawn(rows)
+        while len(rows) > 1 and len(self._console.render_lines(table)) >= self._console.height:
+            rows = rows[1:]
+            table = self._drawn(rows)
+        return table
+
+    def _drawn(self, rows: list[tuple[str, dict[str, Any]]]) -> Table:
         table = Table(box=None, pad_edge=False, caption=", ".join(filter(None, [self._left(), self._best()])))
         table.caption_justify = "left"
         for name in ("trial", "settings", "iteration", self.objective.metric, "state"):
-            table.add_column(name, no_wrap=True)
-        with self._lock:
-            shown = [(name, dict(row)) for name, row in self._rows.items()][-_ROWS:]
-        for name, row in shown:
+            table.add_column(name, no_wrap=name != "settings")  # these go on below where a terminal is narrow
+        for name, row in rows:
             score = "" if row["score"] is None else f"{row['score']:.4g}"
             table.add_row(name, row["settings"], f"{row['iteration']}/{row['last']}", score, row["state"])
         return table
