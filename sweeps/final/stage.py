@@ -50,8 +50,9 @@ def final_stage(
     if config.final.confirm.top_k > 1:
         likely = candidates.shortlist(config, study, config.final.confirm.top_k)
         unlike = [candidate for candidate in likely if candidate.key != published.key]
-        shortlist = [*unlike, candidates.with_smoothed(published, config, study)]
-        best, confirmed = reruns.confirm(shortlist, config, sized("confirm"), paths, run)
+        if unlike:  # else there is nothing to tell the published row from
+            shortlist = [*unlike, candidates.with_smoothed(published, config, study)]
+            best, confirmed = reruns.confirm(shortlist, config, sized("confirm"), paths, run)
     if not best:
         say("4 final: no run of the confirm stage completed")
         return None

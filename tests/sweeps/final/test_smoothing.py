@@ -132,6 +132,21 @@ def test_the_final_stage_confirms_the_likeliest_and_the_published_row_and_the_re
     assert "Gaussian process" in shortlist_table(result, "inception_score")[0]
 
 
+def test_where_the_published_row_alone_is_complete_nothing_is_confirmed(paths: StudyPaths) -> None:
+    config, template = hill(paths, 1)
+    stages: list[str] = []
+
+    def run(jobs: reruns.JobList) -> None:
+        for job in jobs.waiting:
+            stages.append(job.stage)
+            job.write()
+            Outcome("complete", 100, {"inception_score": 1.0}).write(job.paths)
+
+    result = final_stage(config, None, template, 10, paths, run, lambda line: pytest.fail(line))
+    assert result is not None
+    assert (result.same, stages) == (True, ["report", "report"])
+
+
 def test_paper_confirms_and_short_presets_do_not() -> None:
     found = {preset: load("vox", preset)[0].final.confirm for preset in ("paper", "dev", "smoke", "demo")}
     assert {preset: confirm.top_k for preset, confirm in found.items()} == {"paper": 4, "dev": 1, "smoke": 1, "demo": 1}
