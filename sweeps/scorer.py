@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from sweeps.config.schema import SweepConfig
 from sweeps.objective import Choice, choose
 from sweeps.state.paths import StudyPaths
+from sweeps.state.scorer_result import ScorerResult
 from tsvan.data.store import ClipStore
 from tsvan.files import Progress, write_atomically
 from tsvan.scoring.classifier import Scorer, check_floor
@@ -22,53 +22,6 @@ from tsvan.scoring.sensitivity import Sensitivity
 from tsvan.scoring.training import scorer_path, train_or_load
 from tsvan.trainer import pick_device
 from tsvan.validation import UserError
-
-
-@dataclass(frozen=True)
-class ScorerResult:
-    """The result of the stage, as it leaves it in `stages/scorer.json`.
-
-    Args:
-        folder: that holds the scorer and the real reference.
-        config: its training's settings.
-        hash: SHA-256 over weights and settings; logged with every score.
-        accuracies: held out, by head, at the iteration that was kept.
-        last_accuracies: at the end of its training.
-        sensitivity: scores of real, static, shuffled and noise clips, and which metrics fail.
-        objective_refused: why the objective should not steer the study, where that is a warning only; else empty.
-        warnings: for the terminal.
-        trained: in this process, not found.
-        chances: accuracy of a blind guess, by head.
-        growth: metrics of real clips at several N.
-        marked: N of the sample groups, among those of `growth`.
-        objectives: metric and direction of what the study is judged by.
-        objective_why: which metric that is and why, in a line.
-        directions: which way is better of each metric.
-    """
-
-    folder: str
-    config: dict[str, Any]
-    hash: str
-    accuracies: dict[str, float]
-    last_accuracies: dict[str, float]
-    sensitivity: dict[str, Any]
-    objective_refused: str
-    warnings: list[str]
-    trained: bool
-    chances: dict[str, float] = field(default_factory=dict)
-    growth: dict[str, Any] = field(default_factory=dict)
-    marked: dict[str, int] = field(default_factory=dict)
-    objectives: list[dict[str, Any]] = field(default_factory=list)
-    objective_why: str = ""
-    directions: dict[str, str] = field(default_factory=dict)
-
-    def lines(self) -> list[str]:
-        """List what the terminal shows of the result."""
-        accuracies = ", ".join(f"{name} {value:.3f}" for name, value in self.accuracies.items())
-        how = "trained" if self.trained else "found"
-        warnings = [f"  warning: {warning}" for warning in self.warnings]
-        first = f"2 scorer: held-out accuracy {accuracies} ({how}, {self.hash[:12]})"
-        return [first, f"  objective: {self.objective_why}", *warnings]
 
 
 @dataclass(frozen=True)

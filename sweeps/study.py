@@ -23,7 +23,7 @@ from sweeps.final.seed_noise import study_noise
 from sweeps.final.stage import final_stage
 from sweeps.live_table import LiveTable
 from sweeps.report.live_page import LivePage
-from sweeps.scorer import ScorerResult, check_same_scorer, scorer_stage, write_scorer_result
+from sweeps.scorer import check_same_scorer, scorer_stage, write_scorer_result
 from sweeps.search.early_stopping import stopping_rule
 from sweeps.search.lost_outcomes import restore_outcomes
 from sweeps.search.seeds import derive_seed
@@ -35,6 +35,7 @@ from sweeps.state.lock import leave_no_trace, only_driver
 from sweeps.state.log import StudyLog
 from sweeps.state.record import check_same_clips, original, read_record, write_record
 from sweeps.state.retention import delete_unfinished_checkpoints, drop_optimizer_state, remove_leftovers
+from sweeps.state.scorer_result import ScorerResult
 from sweeps.state.signals import StopSignals, StudyInterrupted
 from sweeps.state.stage_at_work import StageAtWork
 from sweeps.state.uris import has_secrets, is_local, shown_command

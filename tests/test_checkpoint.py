@@ -17,6 +17,7 @@ import torch
 
 from tsvan import checkpoint
 from tsvan.checkpoint import Checkpoint, NewerFormat
+from tsvan.checkpoint_files import list_checkpoints
 from tsvan.config import TrainConfig
 from tsvan.files import replacing, temporary, write_atomically
 from tsvan.journal import Journal
@@ -51,7 +52,7 @@ def test_damage_falls_back_with_a_line_and_total_damage_is_refused(
     damage: Callable[[Path], object], tiny_config: TrainConfig, tmp_path: Path
 ) -> None:
     saved(tiny_config, tmp_path, 1, 2, 3)
-    files = checkpoint.list_checkpoints(tmp_path)
+    files = list_checkpoints(tmp_path)
     assert [int(file.name.split(".")[0]) for file in files] == [3, 2]
     damage(files[0])
     notes: list[str] = []
@@ -121,7 +122,7 @@ def test_a_kill_while_saving_leaves_the_checkpoints_before_and_the_next_save_tid
     assert found.iteration == 2
     assert len(list(tmp_path.glob(".*.tmp"))) == 1
     saved(tiny_config, tmp_path, 3)
-    assert [int(file.name.split(".")[0]) for file in checkpoint.list_checkpoints(tmp_path)] == [3, 2]
+    assert [int(file.name.split(".")[0]) for file in list_checkpoints(tmp_path)] == [3, 2]
     assert len(list(tmp_path.iterdir())) == 2
 
 

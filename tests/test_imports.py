@@ -55,7 +55,7 @@ ORDER = {
         | {"cost", "interface", "lockstep", "roll_out", "step_result"},
         {"models", "data"},
         {"config", "files", "journal", "memory", "out_of_memory", "random_draws", "terminal", "validation", "video"}
-        | {"own_code", "settings", "yaml_loader", "run_config", "registry", "state_file", "cores"},
+        | {"checkpoint_files", "own_code", "settings", "yaml_loader", "run_config", "registry", "state_file", "cores"},
     ),
 }
 """From top to bottom: a room imports what stands below it; rooms of one line are neighbours and may be files of one."""

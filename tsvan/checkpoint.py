@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from tsvan.checkpoint_files import list_checkpoints
 from tsvan.files import hash_file, publish, temporary
 from tsvan.interface import implementation
 from tsvan.run_config import TrainConfig
@@ -82,11 +83,6 @@ def save(checkpoint: Checkpoint, folder: Path, keep: int = KEEP) -> Path:
     for old in list_checkpoints(folder)[keep:]:
         old.unlink(missing_ok=True)
     return path
-
-
-def list_checkpoints(folder: Path) -> list[Path]:
-    """List the checkpoints of a run, newest first."""
-    return sorted(folder.glob("*.*.pt"), reverse=True)
 
 
 def load(path: Path) -> Checkpoint:

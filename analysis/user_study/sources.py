@@ -15,7 +15,7 @@ from PIL import Image
 from sweeps.final.reruns import FinalResult
 from sweeps.state.paths import StudyPaths
 from tsvan import checkpoint
-from tsvan.checkpoint import list_checkpoints
+from tsvan.checkpoint_files import list_checkpoints
 from tsvan.data.raw.footage import UnreadableError, open_footage
 from tsvan.random_draws import stream
 from tsvan.sampling import generate

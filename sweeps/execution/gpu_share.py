@@ -12,10 +12,10 @@ import torch
 
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import largest
-from sweeps.scorer import ScorerResult
 from sweeps.state.job import MENDED, Job
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import read_record
+from sweeps.state.scorer_result import ScorerResult
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically

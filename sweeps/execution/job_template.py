@@ -9,10 +9,10 @@ from typing import Any
 
 from sweeps.config.schema import SweepConfig
 from sweeps.execution.slots import Slots
-from sweeps.scorer import ScorerResult
 from sweeps.search.early_stopping import save_points, score_points, waiting_points
 from sweeps.state.job import Job
 from sweeps.state.paths import StudyPaths
+from sweeps.state.scorer_result import ScorerResult
 from tsvan.data.store import ClipStore
 
 

@@ -17,7 +17,8 @@ from sweeps.execution.system_metrics import Meter
 from sweeps.state.job import SCORE, SYSTEM, TRAIN, Interrupted, Job, Outcome, Point, Stopwatch, scored_points
 from sweeps.state.place import Place
 from tsvan import video
-from tsvan.checkpoint import NewerFormat, list_checkpoints, save
+from tsvan.checkpoint import NewerFormat, save
+from tsvan.checkpoint_files import list_checkpoints
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically

@@ -15,11 +15,11 @@ from sweeps.final.seed_noise import NearBest
 from sweeps.final.statistics import Noise
 from sweeps.report.cost import plot_cost, spending
 from sweeps.report.importance import importances, most_important, plot_importances
+from sweeps.report.learning_curves import plot_learning_curves
 from sweeps.report.near_best import near_best_lines
 from sweeps.report.plots import (
     plot_best_so_far,
     plot_contour,
-    plot_learning_curves,
     plot_parallel,
     plot_seeds,
     plot_slices,

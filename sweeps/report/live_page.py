@@ -82,7 +82,8 @@ class LivePage:
 
 def live_sections(study: PlottedStudy, progress: str, paths: StudyPaths) -> list[Section]:
     """List what is known while a study is at work: best so far, samples, table, curves, settings."""
-    from sweeps.report.plots import plot_best_so_far, plot_learning_curves, plot_slices
+    from sweeps.report.learning_curves import plot_learning_curves
+    from sweeps.report.plots import plot_best_so_far, plot_slices
     from sweeps.report.tables import trials_table
 
     metric = study.config.objective.metric

@@ -20,7 +20,8 @@ from tsvan.scoring.metrics import DIRECTIONS
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9730d", "#8a8a8a"
 _HOVER = "%{text}<extra></extra>"
-_STATES = {"pruned": "stopped early", "running": "running"}
+STATES = {"pruned": "stopped early", "running": "running"}
+"""States of trials without the full budget, in words; others are called what they are."""
 
 
 def plot_best_so_far(study: PlottedStudy) -> go.Figure:
@@ -33,7 +34,7 @@ def plot_best_so_far(study: PlottedStudy) -> go.Figure:
         else:
             trace.update(name="best so far", hoverinfo="skip", line={"shape": "hv", "color": BLUE, "width": 1})
     low, high = _limits(study)
-    for state, name in _STATES.items():
+    for state, name in STATES.items():
         rest = [trial for trial in study.others if trial.state == state and trial.score is not None]
         _add_hollow(figure, study, rest, [trial.number for trial in rest], name)
     marked = [trial for trial in study.complete if trial.published]
@@ -48,38 +49,6 @@ def plot_best_so_far(study: PlottedStudy) -> go.Figure:
     step = max(1, len(study.trials) // 16)
     figure.update_xaxes(title="trial", tick0=0, dtick=step, range=(-0.5, max(len(study.trials), 2) - 0.5))
     figure.update_yaxes(title=study.score_title, range=(low, high))
-    return styled(figure)
-
-
-def plot_learning_curves(study: PlottedStudy) -> go.Figure:
-    """Plot every trial's score over the iterations: the best thick, those that were stopped dotted, to their last."""
-    figure = go.Figure()
-    best = study.complete[0].number if study.complete else None
-    for trial in sorted(study.trials, key=lambda trial: trial.number == best):
-        if not trial.curve:
-            continue
-        whole = trial.state == "complete"
-        name = trial.title + ("" if whole else f", {_STATES.get(trial.state, trial.state)}")
-        colour = ORANGE if trial.number == best else BLUE if whole else GREY
-        figure.add_scatter(
-            x=[iteration for iteration, _ in trial.curve],
-            y=[score for _, score in trial.curve],
-            name=name + (", best" if trial.number == best else ""),
-            mode="lines+markers",
-            line={"color": colour, "width": 3 if trial.number == best else 1.2, "dash": "solid" if whole else "dot"},
-            marker={"size": 5, "symbol": "circle" if whole else "circle-open"},
-            customdata=[trial.number] * len(trial.curve),
-            text=[words(study, trial.number)] * len(trial.curve),
-            hovertemplate="iteration %{x:,}: %{y:.5g}<br>%{text}<extra></extra>",
-        )
-    schedule = study.config.base.schedule
-    for text, shares in schedule.knots.items():
-        start, end = (schedule.pretrain_iterations + share * schedule.iterations for share in shares)
-        band = {"fillcolor": GREY, "opacity": 0.08, "line_width": 0, "annotation_position": "top"}
-        figure.add_vrect(start, end, annotation_text=text.removesuffix(" between"), **band)
-    pretrained = ", pre-training included" if schedule.pretrain_iterations else ""
-    figure.update_xaxes(title=f"iteration{pretrained}", range=(0, schedule.total * 1.02))
-    figure.update_yaxes(title=study.score_title)
     return styled(figure)
 
 
@@ -126,9 +95,7 @@ def plot_contour(study: PlottedStudy, names: list[str]) -> go.Figure:
     varied = [name for name in names if len({trial.params[name] for trial in study.complete}) > 1]
     if len(varied) < 2:
         return note(f"No contour: {' and '.join(names)} need at least two values each among the complete trials.")
-    return styled(
-        optuna_plots.plot_contour(study.to_optuna(), params=names, target_name=study.config.objective.metric)
-    )
+    return styled(optuna_plots.plot_contour(study.to_optuna(), params=names, target_name=study.config.objective.metric))
 
 
 def plot_seeds(final: FinalResult, metrics: list[str], directions: Mapping[str, str] = DIRECTIONS) -> go.Figure:
@@ -227,10 +194,10 @@ def _limits(study: PlottedStudy) -> tuple[float, float]:
 
 def words(study: PlottedStudy, number: int) -> str:
     """Say all about a trial, for when it is hovered."""
-    trial = next(trial for trial in study.trials if trial.number == number)
+    trial = study.by_number[number]
     score = "no score" if trial.score is None else f"{study.config.objective.metric} {trial.score:.5g}"
     settings = [f"{name} {_short(value)}" for name, value in trial.params.items()]
-    state = html.escape(trial.reason or _STATES.get(trial.state, trial.state))
+    state = html.escape(trial.reason or STATES.get(trial.state, trial.state))
     done = f"{state}, {trial.iteration:,} iterations"
     return "<br>".join([f"<b>{trial.title}</b>: {score}", ", ".join(settings), done])
 

@@ -81,12 +81,17 @@ class PlottedStudy:
         found = [trial for trial in self.trials if trial.state == "complete" and _score(trial) is not None]
         return tuple(self.config.objective.rank(found, lambda trial: _score(trial) or 0.0))
 
-    @property
+    @cached_property
+    def by_number(self) -> dict[int, PlottedTrial]:
+        """Map the trials by their numbers."""
+        return {trial.number: trial for trial in self.trials}
+
+    @cached_property
     def digits(self) -> int:
         """Count the decimals that tell the complete trials' scores apart."""
         return score_digits([trial.score for trial in self.complete if trial.score is not None])
 
-    @property
+    @cached_property
     def others(self) -> tuple[PlottedTrial, ...]:
         """List the trials without a rank: stopped early, diverged, failed or running."""
         ranked = {trial.number for trial in self.complete}

@@ -23,7 +23,8 @@ from sweeps.report.sections import Picture
 from sweeps.report.summary import ranked
 from sweeps.state.paths import StudyPaths, TrialPaths
 from tsvan import video
-from tsvan.checkpoint import Checkpoint, list_checkpoints, load
+from tsvan.checkpoint import Checkpoint, load
+from tsvan.checkpoint_files import list_checkpoints
 from tsvan.data.batches import FrameReader
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically

@@ -24,14 +24,14 @@ from sweeps.report.samples import draw_pictures
 from sweeps.report.sections import Picture
 from sweeps.report.summary import summarise
 from sweeps.report.tables import escaped, metrics_table
-from sweeps.scorer import ScorerResult
 from sweeps.search.recorded_trials import trial_rows
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord
+from sweeps.state.scorer_result import ScorerResult
 from sweeps.state.uris import shown_uri
 from sweeps.tracking.model_registry import ModelCard
 from sweeps.tracking.uploader import Uploader
-from tsvan.checkpoint import list_checkpoints
+from tsvan.checkpoint_files import list_checkpoints
 from tsvan.data.store import ClipStore
 from tsvan.files import shown_path, write_atomically
 from tsvan.run_config import TrainConfig

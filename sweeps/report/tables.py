@@ -32,6 +32,8 @@ _TITLES = {
     "frechet_distance": "Frechet distance",
     "fvd_i3d": "FVD (I3D)",
 }
+MOST_ROWS = 200
+"""Trials in a table for people."""
 
 
 def final_table(final: FinalResult) -> list[str]:
@@ -117,8 +119,8 @@ def settings_table(final: FinalResult | None, config: SweepConfig) -> list[str]:
 
 
 def trials_table(study: PlottedStudy) -> list[str]:
-    """Tabulate the complete trials, best first; then the others, which had less budget."""
-    names = list(study.config.space)
+    """Tabulate the complete trials, best first; then the others, which had less budget. Of many trials the best."""
+    names, ranked = list(study.config.space), [*study.complete, *study.others]
     rows = [
         [
             str(trial.number),
@@ -129,9 +131,10 @@ def trials_table(study: PlottedStudy) -> list[str]:
             trial.state,
             escaped(trial.reason or ("" if trial.origin == "sampler" else trial.origin)),
         ]
-        for trial in [*study.complete, *study.others]
+        for trial in ranked[:MOST_ROWS]
     ]
-    return table(["trial", *names, study.config.objective.metric, "iteration", "minutes", "state", ""], rows)
+    head = ["trial", *names, study.config.objective.metric, "iteration", "minutes", "state", ""]
+    return [*table(head, rows), *_left_out(len(ranked))]
 
 
 def reproduce_table(summary: dict[str, Any], uri: str) -> list[str]:
@@ -141,6 +144,12 @@ def reproduce_table(summary: dict[str, Any], uri: str) -> list[str]:
     command = "python tune_runner.py reproduce {} --tracking-uri " + shlex.quote(uri)
     rows = [[name, f"`{command.format(run)}`"] for name, run in runs if run]
     return table(["run", "command"], rows) if rows else ["No run is in MLflow."]
+
+
+def _left_out(trials: int) -> list[str]:
+    """Say how many trials a table leaves out, and where they are; nothing where it has them all."""
+    more = f"{trials - MOST_ROWS:,} more trials are in `summary.json`, in MLflow and in what `status` prints."
+    return ["", more] if trials > MOST_ROWS else []
 
 
 def clips_word(data_source: str) -> str:

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import OperationalError
 
 from sweeps.config.schema import SweepConfig
-from sweeps.search.storage import STATES, has_study, is_incomplete, is_sound, read_study, run_of, trial_numbers
+from sweeps.search.storage import STATES, has_study, is_incomplete, read_study, run_of, sound_trials, trial_numbers
 from sweeps.state.paths import StudyPaths
 from sweeps.state.uris import shown_uri, without_secrets
 from tsvan.validation import UserError, first_line
@@ -48,9 +48,9 @@ def recorded_trials(paths: StudyPaths) -> tuple[dict[int, RecordedTrial] | None,
         if not has_study(paths):
             missing = f"{name} does not hold the study" if paths.storage else f"{name} is missing"
             return (None, [missing]) if trial_numbers(paths) else ({}, [])
-        if not is_sound(paths):
+        trials = sound_trials(paths)
+        if trials is None:
             return None, [f"{name} is damaged"]
-        trials = read_study(paths).get_trials(deepcopy=False)
     except (OperationalError, StorageInternalError, UserError) as error:
         line = first_line(error.__cause__ or error)
         return None, [f"{name} can't be read now ({without_secrets(line, paths.storage)})"]

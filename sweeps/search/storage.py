@@ -232,12 +232,19 @@ def _damage_in_words(paths: StudyPaths) -> Iterator[None]:
 
 def is_sound(paths: StudyPaths) -> bool:
     """Tell whether the database can be read to its end. Raises what is no damage, such as a lock."""
+    return sound_trials(paths) is not None
+
+
+def sound_trials(paths: StudyPaths) -> list[FrozenTrial] | None:
+    """Read all trials, to be looked at only; None: the database can't be read to its end. Raises as `is_sound`."""
     try:
-        read_study(paths).get_trials(deepcopy=False)
+        trials = read_study(paths).get_trials(deepcopy=False)
     except UserError:
-        return False
-    if paths.storage:
-        return True
+        return None
+    return trials if paths.storage or _is_whole(paths) else None
+
+
+def _is_whole(paths: StudyPaths) -> bool:
     with suppress(sqlite3.DatabaseError):
         connection = sqlite3.connect(f"file:{quote(str(paths.database))}?mode=ro", uri=True, timeout=LOCK_WAIT_S)
         try:

@@ -13,7 +13,8 @@ import torch
 
 from sweeps.state.job import Outcome
 from sweeps.state.paths import StudyPaths, TrialPaths
-from tsvan.checkpoint import KEEP, list_checkpoints, newest, save
+from tsvan.checkpoint import KEEP, newest, save
+from tsvan.checkpoint_files import list_checkpoints
 from tsvan.config import TrainConfig
 from tsvan.interface import implementation
 from tsvan.validation import UserError

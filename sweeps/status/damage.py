@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sweeps.scorer import ScorerResult
 from sweeps.state.job import Job, Outcome
 from sweeps.state.paths import StudyPaths, TrialPaths
+from sweeps.state.scorer_result import ScorerResult
 from sweeps.state.stage_at_work import StageAtWork
 from sweeps.state.uris import database_file
 from sweeps.tracking.artifact_places import outdated_places

@@ -6,7 +6,6 @@ import os
 
 from sweeps.config.schema import SweepConfig
 from sweeps.data import moved_store
-from sweeps.scorer import ScorerResult
 from sweeps.search.lost_outcomes import restore_outcomes
 from sweeps.search.storage import has_study, is_sound, make_database, open_study, place_of
 from sweeps.search.trial_queue import reconcile
@@ -15,6 +14,7 @@ from sweeps.state.lock import only_driver
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.record import StudyRecord, original
 from sweeps.state.retention import remove_leftovers
+from sweeps.state.scorer_result import ScorerResult
 from sweeps.status.damage import set_damaged_aside
 from sweeps.status.study_status import RunStatus, study_status
 from sweeps.tracking.destination import Destination

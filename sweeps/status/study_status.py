@@ -23,7 +23,7 @@ from sweeps.status.damage import damage_lines, lost_in
 from sweeps.tracking.client import STATUS
 from sweeps.tracking.destination import Destination
 from sweeps.tracking.reader import NotTold, TrackedRun, tracked_runs
-from tsvan.checkpoint import list_checkpoints
+from tsvan.checkpoint_files import list_checkpoints
 from tsvan.config import TrainConfig
 from tsvan.journal import Journal
 from tsvan.state_file import read_text

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +15,27 @@ from sweeps.tracking.environment import quiet
 from sweeps.tracking.trouble import trouble
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import Run
 
 _PAGE = 500
+_AT_ONCE = 8
+_SCORE = "score"
+_RUNS = """
+    SELECT runs.run_uuid, runs.status, coalesce(names.value, ''), coalesce(states.value, '')
+    FROM tags AS studies
+    JOIN runs ON runs.run_uuid = studies.run_uuid AND runs.lifecycle_stage = 'active'
+    JOIN experiments ON experiments.experiment_id = runs.experiment_id AND experiments.name = :experiment
+    LEFT JOIN tags AS names ON names.run_uuid = runs.run_uuid AND names.key = :key
+    LEFT JOIN tags AS states ON states.run_uuid = runs.run_uuid AND states.key = 'state'
+    WHERE studies.key = 'study.id' AND studies.value = :study
+    ORDER BY runs.start_time DESC, runs.run_uuid
+"""
+_STEPS = """
+    SELECT metrics.run_uuid, metrics.step FROM metrics
+    JOIN tags ON tags.run_uuid = metrics.run_uuid AND tags.key = 'study.id' AND tags.value = :study
+    WHERE metrics.key = :metric ORDER BY metrics.step
+"""
 STORE_TABLES = {"runs", "metrics", "tags", "alembic_version"}
 """What a database of MLflow has at least."""
 
@@ -50,6 +70,10 @@ def tracked_runs(uri: str, experiment: str, study_id: str) -> list[TrackedRun]:
         NotTold: there is no such store, it is away or locked, or of another version.
     """
     _check_database(uri)
+    file = database_file(uri)
+    if file is not None:
+        with suppress(sqlite3.Error):  # a version with other tables: MLflow itself says what that means
+            return _read(file, experiment, study_id)
     from mlflow import MlflowClient
 
     quiet()
@@ -67,22 +91,34 @@ def tracked_runs(uri: str, experiment: str, study_id: str) -> list[TrackedRun]:
             token = page.token
             if not token:
                 break
-        return [
-            TrackedRun(
-                key=run.data.tags.get(KEY, ""),
-                run_id=str(run.info.run_id),
-                status=str(run.info.status),
-                state=run.data.tags.get("state", ""),
-                steps=tuple(
-                    sorted(point.step for point in client.get_metric_history(run.info.run_id, "score"))
-                    if "score" in run.data.metrics
-                    else ()
-                ),
-            )
-            for run in runs
-        ]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(lambda run: _tracked(client, run), runs))
     except Exception as error:  # MLflow passes on whatever its store or the network raises
         raise NotTold(trouble(error, uri).text) from None
+
+
+def _tracked(client: MlflowClient, run: Run) -> TrackedRun:
+    run_id, tags = str(run.info.run_id), run.data.tags
+    points = client.get_metric_history(run_id, _SCORE) if _SCORE in run.data.metrics else []
+    steps = tuple(sorted(point.step for point in points))
+    return TrackedRun(tags.get(KEY, ""), run_id, str(run.info.status), tags.get("state", ""), steps)
+
+
+def _read(file: Path, experiment: str, study_id: str) -> list[TrackedRun]:
+    """Read the runs of a study out of a SQLite store: MLflow takes seconds to be imported, and a request for each run.
+
+    Raises:
+        sqlite3.Error: it is locked, or has other tables.
+    """
+    steps: dict[str, list[int]] = {}
+    connection = _connected(file)
+    try:
+        runs = connection.execute(_RUNS, {"experiment": experiment, "study": study_id, "key": KEY}).fetchall()
+        for run_id, step in connection.execute(_STEPS, {"study": study_id, "metric": _SCORE}):
+            steps.setdefault(run_id, []).append(step)
+    finally:
+        connection.close()
+    return [TrackedRun(key, run_id, status, state, tuple(steps.get(run_id, ()))) for run_id, status, key, state in runs]
 
 
 def _check_database(uri: str) -> None:
@@ -106,8 +142,12 @@ def tables(file: Path) -> set[str]:
     Raises:
         sqlite3.Error: it is no database, or locked.
     """
-    connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
+    connection = _connected(file)
     try:
         return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     finally:
         connection.close()
+
+
+def _connected(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)

@@ -9,10 +9,10 @@ from sweeps.config.load import load
 from sweeps.config.same_study import MAY_CHANGE
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import derived, grid_size, published_params
-from sweeps.scorer import ScorerResult
 from sweeps.state.job import Job
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord
+from sweeps.state.scorer_result import ScorerResult
 from sweeps.state.uris import database_file
 from sweeps.state.versions import code_version
 from sweeps.tracking.client import DataInput, Tracker

@@ -55,6 +55,7 @@ class Uploader:
         self._parent = UploadState.read(paths.tracking)
         self._parent_ready, self._parent_doubted = False, False
         self._runs: dict[str, RunUpload] = {}
+        self._due: dict[str, RunUpload] = {}  # those of them that may lack something
         self._lock = threading.Lock()  # of the runs
         self._said = ""
         self._scores: dict[str, float] = {}
@@ -62,14 +63,13 @@ class Uploader:
         self._thread = UploadThread(self._tasks, THE_STUDY, self._failed, tracker.uri)
 
     # What happens to runs: said by the driver, which never waits.
-
     def start(self) -> None:
         """Begin to deliver."""
         self._thread.start()
 
     def started(self, job: Job) -> None:
         """Take a job that began or goes on."""
-        self._run_of(job).ending = None
+        self._note(job, None)
         self._tell()
 
     def scored(self, job: Job, point: Point) -> None:
@@ -81,7 +81,7 @@ class Uploader:
         """End a job's run when all of it is delivered."""
         counts = outcome.state == "complete" and job.stage == "sweep"
         score = outcome.values.get(self._objective.metric) if counts else None
-        self._run_of(job).ending = Ending(outcome.state, outcome.reason, score)
+        self._note(job, Ending(outcome.state, outcome.reason, score))
         self._thread.wake()
         self._tell()
 
@@ -92,11 +92,10 @@ class Uploader:
             outcome: how it ended; None: it has not ended, and its run ends as interrupted when this uploader closes.
             anew: look at all of its run again, also at what is noted as delivered.
         """
-        self._run_of(job, anew=anew)
+        self._note(job, None, anew=anew)
         self.started(job) if outcome is None else self.ended(job, outcome)
 
     # What the driver waits for.
-
     def open(self, timeout_s: float = 60.0) -> None:
         """Make sure that the study's run can be written, before its first trial.
 
@@ -171,7 +170,6 @@ class Uploader:
         return left
 
     # What it says of itself.
-
     def missing(self, left: list[str]) -> list[str]:
         """Return the lines that end a study of which MLflow lacks something; none if it has everything.
 
@@ -180,7 +178,8 @@ class Uploader:
         """
         if not left and not self.problem:
             return []
-        way = "again delivers them" if self.passes else "delivers them when MLflow takes them"
+        passes = all(found.passes for found in self._thread.troubles.values())
+        way = "again delivers them" if passes else "delivers them when MLflow takes them"
         return [
             f"not delivered to MLflow ({self.problem or 'too slow'}): {', '.join(left) or 'results'}",
             f"  the files are kept; the same command {way}",
@@ -192,11 +191,6 @@ class Uploader:
         return next((found.text for found in self._thread.troubles.values()), "")
 
     @property
-    def passes(self) -> bool:
-        """Tell whether all trouble passes by itself, so that the same command delivers the rest one day."""
-        return all(found.passes for found in self._thread.troubles.values())
-
-    @property
     def uri(self) -> str:
         """Return the address of the tracking store."""
         return self._tracker.uri
@@ -204,10 +198,9 @@ class Uploader:
     @property
     def page(self) -> str:
         """Return where the study is on MLflow's pages, among those for model training; empty without a run."""
-        if not self._parent.run_id or not self._tracker.experiment_id:
-            return ""
         place = f"experiments/{self._tracker.experiment_id}/runs/{self._parent.run_id}"
-        return f"#/{place}?workflowType=machine_learning"
+        there = self._parent.run_id and self._tracker.experiment_id
+        return f"#/{place}?workflowType=machine_learning" if there else ""
 
     @property
     def parent_run(self) -> str:
@@ -215,16 +208,16 @@ class Uploader:
         return self._parent.run_id
 
     # The driver's side.
-
-    def _run_of(self, job: Job, *, anew: bool = False) -> RunUpload:
+    def _note(self, job: Job, ending: Ending | None, *, anew: bool = False) -> None:
         with self._lock:
             if anew or job.name not in self._runs:
                 self._runs[job.name] = RunUpload(job, *self._describe(job), anew=anew)
-            return self._runs[job.name]
+            run = self._due[job.name] = self._runs[job.name]
+            run.ending = ending
 
-    def _all_runs(self) -> list[RunUpload]:
+    def _all_runs(self, of: dict[str, RunUpload] | None = None) -> list[RunUpload]:
         with self._lock:
-            return list(self._runs.values())
+            return list((self._runs if of is None else of).values())
 
     def _undelivered(self) -> list[str]:
         parent = self._parent.run_id
@@ -254,7 +247,7 @@ class Uploader:
 
     def _tasks(self) -> Iterator[Task]:
         yield THE_STUDY, self._ready
-        for run in self._all_runs():
+        for run in self._all_runs(self._due):
             yield run.job.name, lambda run=run: self._deliver(run)  # type: ignore[misc]
         yield BEST, self._deliver_best
 
@@ -262,8 +255,8 @@ class Uploader:
         """Begin the next round with the others, and doubt the study's run: somebody may have deleted it."""
         self._parent_doubted = True
         with self._lock:
-            if name in self._runs:
-                self._runs[name] = self._runs.pop(name)
+            if name in self._due:
+                self._due[name] = self._due.pop(name)
 
     def _ready(self) -> None:
         tracker, labels = self._tracker, self._labels
@@ -280,11 +273,17 @@ class Uploader:
         self._parent = UploadState(run_id=run_id, experiment=tracker.experiment, model_name=self.model_name)
         self._parent.write(self._paths.tracking)
         self._parent_ready, self._parent_doubted = True, False
+        with self._lock:  # another run than before has none of them
+            self._due = dict(self._runs)
 
     def _deliver(self, run: RunUpload) -> None:
         run.deliver(self._tracker, self._labels, self._parent.run_id)
-        ending = run.ending
-        if ending is not None and ending.score is not None and run.is_delivered(self._parent.run_id):
+        with self._lock:
+            ending = run.ending
+            if ending is None or not run.is_delivered(self._parent.run_id):
+                return
+            self._due.pop(run.job.name, None)
+        if ending.score is not None:
             self._scores[run.job.name] = ending.score
 
     def _deliver_best(self) -> None:

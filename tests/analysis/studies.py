@@ -16,7 +16,7 @@ from sweeps.config.schema import SweepConfig
 from sweeps.config.space import derived, published_params, train_config
 from sweeps.final.reruns import FinalResult, Reported
 from sweeps.final.statistics import interval
-from sweeps.scorer import ScorerResult
+from sweeps.state.scorer_result import ScorerResult
 from sweeps.tracking.client import KEY, STATUS
 
 TRIALS = 24

@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from tsvan.__main__ import main
-from tsvan.checkpoint import list_checkpoints, load
+from tsvan.checkpoint import load
+from tsvan.checkpoint_files import list_checkpoints
 from tsvan.data.store import ClipStore
 
 TINY = ["architecture=tiny", "ngf=4", "content_dim=8", "batch_size=2"]

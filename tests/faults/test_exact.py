@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from tsvan import checkpoint, schedules
+from tsvan.checkpoint_files import list_checkpoints
 from tsvan.config import TrainConfig
 from tsvan.data.published import published
 from tsvan.data.store import ClipStore
@@ -71,7 +72,7 @@ def die_in_save(moment: str, at: int, *job: Any) -> None:
 
 
 def reached(folder: Path) -> int:
-    files = checkpoint.list_checkpoints(folder / "checkpoints")
+    files = list_checkpoints(folder / "checkpoints")
     return max((int(file.name.split(".")[0]) for file in files), default=0)
 
 

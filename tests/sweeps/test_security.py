@@ -34,8 +34,9 @@ from sweeps.state.uris import (
 from sweeps.tracking.trouble import trouble
 from tests.sweeps.studies import open_queue
 from tsvan.__main__ import main as trainer_main
-from tsvan.checkpoint import list_checkpoints, save
 from tsvan.checkpoint import load as load_checkpoint
+from tsvan.checkpoint import save
+from tsvan.checkpoint_files import list_checkpoints
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.trainer import Trainer

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from tsvan import checkpoint, video
+from tsvan.checkpoint_files import list_checkpoints
 from tsvan.data.batches import trains_on_held_out
 from tsvan.data.datasets import DATASETS, DatasetRules, rules
 from tsvan.data.published import published
@@ -75,7 +76,7 @@ def train_command(args: argparse.Namespace) -> int:
     if trains_on_held_out(config, store):
         say("split: paper: held-out clips are trained on, too; the real reference of the scores is training data")
     say(f"training on {trainer.device}: {total} iterations, batch {config.optimiser.batch_size}, in {out}")
-    path = checkpoint.list_checkpoints(out / "checkpoints")[0] if trainer.iteration >= total else None
+    path = list_checkpoints(out / "checkpoints")[0] if trainer.iteration >= total else None
     try:
         with progress("training") as move, stop_signals() as stopped:
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from sweeps.config.load import load
 from sweeps.execution import gpu_share
 from sweeps.execution.gpu_share import take_once
-from sweeps.scorer import ScorerResult
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import write_record
+from sweeps.state.scorer_result import ScorerResult
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.scoring.config import ScorerConfig

@@ -10,7 +10,8 @@ import torch
 
 from sweeps.execution.trial import _open, train_and_score
 from sweeps.state.job import SCORE, SYSTEM, Interrupted, Job, Outcome, spent
-from tsvan.checkpoint import NewerFormat, list_checkpoints, newest
+from tsvan.checkpoint import NewerFormat, newest
+from tsvan.checkpoint_files import list_checkpoints
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.files import hash_file

@@ -7,15 +7,16 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
+import optuna
 import pytest
 
 from sweeps.config.load import load
 from sweeps.report.cost import pareto_front, plot_cost, spending
 from sweeps.report.importance import NOISE, importances, most_important, plot_importances
+from sweeps.report.learning_curves import plot_learning_curves
 from sweeps.report.plots import (
     plot_best_so_far,
     plot_contour,
-    plot_learning_curves,
     plot_parallel,
     plot_seeds,
     plot_slices,
@@ -77,6 +78,20 @@ def test_learning_curves_have_the_stopped_trials_in_them_to_their_last_score(stu
     assert list(traces)[-1].endswith(", best")  # drawn last, above the others
 
 
+def test_many_trials_are_a_line_for_each_state_with_gaps_between_them_and_the_best_by_itself(
+    study: PlottedStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweeps.report.learning_curves.MOST_NAMES", 10)
+    figure = plot_learning_curves(study)
+    best = study.complete[0]
+    assert [trace.name for trace in figure.data] == ["stopped early (2)", "complete (19)", f"{best.title}, best"]
+    stopped = figure.data[0]
+    assert list(stopped.x) == [100, 200, 300, None, 100, 200, 300]
+    assert list(stopped.customdata) == [5, 5, 5, None, 9, 9, 9]  # a hovered trial is shown in all plots
+    assert "trial 9" in stopped.text[-1]
+    assert sorted(set(figure.data[1].customdata) - {None}) == sorted({trial.number for trial in study.complete[1:]})
+
+
 def test_axes_of_choices_show_the_choices(study: PlottedStudy) -> None:
     figure = plot_slices(study)
     axes = {axis.title.text: axis for axis in figure.select_xaxes()}
@@ -109,6 +124,24 @@ def test_importances_find_what_matters_and_are_repeatable(study: PlottedStudy) -
     assert most_important(study, found)[0] == "content_dim"
     bars = plot_importances(found).data[0]
     assert max(bars.error_x.array) > 0
+
+
+def test_a_forest_on_many_trials_is_grown_on_some_of_them_and_the_note_says_so(
+    study: PlottedStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweeps.report.importance.MOST_DRAWN", 15)
+    sizes: list[int] = []
+    grow = optuna.importance.get_param_importances
+
+    def counted(twin: optuna.Study, **options: object) -> dict[str, float]:
+        sizes.append(len(twin.trials))
+        return grow(twin, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(optuna.importance, "get_param_importances", counted)
+    found = importances(study, repeats=3)
+    assert sizes == [15] * 3
+    assert found.settings[0].setting == "content_dim"
+    assert "From 20 complete trials, 15 drawn for each forest" in found.note
 
 
 def test_pure_noise_has_no_importance(study: PlottedStudy) -> None:

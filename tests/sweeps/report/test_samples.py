@@ -18,7 +18,8 @@ from sweeps.report import samples
 from sweeps.report.samples import draw_pictures
 from sweeps.state.paths import StudyPaths
 from tests.sweeps.report.final_results import final
-from tsvan.checkpoint import Checkpoint, list_checkpoints, save
+from tsvan.checkpoint import Checkpoint, save
+from tsvan.checkpoint_files import list_checkpoints
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.models.networks import Networks

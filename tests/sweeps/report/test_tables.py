@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from sweeps.config.load import load
 from sweeps.final.statistics import Interval, interval
 from sweeps.report.plotted import PlottedStudy, PlottedTrial
@@ -19,6 +21,14 @@ from tests.sweeps.report.scorer_results import SCORER
 
 CONFIG = load("weizmann", "smoke", ["objective=inception_score"])[0]
 REAL = {"scorer": SCORER, "data_source": "real"}
+
+
+def test_of_many_trials_the_table_has_the_best_and_says_where_the_others_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sweeps.report.tables.MOST_ROWS", 2)
+    rows = tuple(PlottedTrial(n, "complete", dict.fromkeys(CONFIG.space, 4.0), float(n), 1000) for n in range(5))
+    lines = trials_table(PlottedStudy(CONFIG, rows))
+    assert [line.split("|")[1].strip() for line in lines[2:4]] == ["4", "3"]
+    assert lines[4:] == ["", "3 more trials are in `summary.json`, in MLflow and in what `status` prints."]
 
 
 def test_with_fewer_than_five_seeds_every_value_is_shown() -> None:

@@ -13,7 +13,8 @@ from sweeps.state.job import Outcome, State
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.retention import delete_unfinished_checkpoints, drop_optimizer_state, remove_leftovers, size_bound
 from tsvan.__main__ import main
-from tsvan.checkpoint import list_checkpoints, newest
+from tsvan.checkpoint import newest
+from tsvan.checkpoint_files import list_checkpoints
 from tsvan.config import TrainConfig
 from tsvan.data.store import ClipStore
 from tsvan.trainer import Trainer

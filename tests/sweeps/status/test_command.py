@@ -20,12 +20,12 @@ from optuna.trial import TrialState
 import tune_runner
 from sweeps.config.load import load
 from sweeps.config.schema import SweepConfig
-from sweeps.scorer import ScorerResult
 from sweeps.search.storage import load_study
 from sweeps.state.job import SCORE, TRAIN, Job, Outcome
 from sweeps.state.lock import only_driver
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import write_record
+from sweeps.state.scorer_result import ScorerResult
 from sweeps.state.uris import sqlite_uri
 from sweeps.tracking.destination import destination
 from sweeps.tracking.run_metadata import make_uploader
