@@ -275,4 +275,5 @@ def _disk(disk: SizeBound) -> list[tuple[str, str]]:
         f"x {disk.running / gib:.2f} GiB (checkpoints with optimisers), {disk.records / gib:.1f} GiB of samples, "
         f"metrics and MLflow's copies"
     )
-    return [("disk", f"at most {disk.total / gib:.1f} GiB, and the clip store"), ("  of it", parts)]
+    most = f"at most {disk.total / gib:.1f} GiB and {disk.files:,} files, and the clip store"
+    return [("disk", most), ("  of it", parts)]

@@ -22,6 +22,8 @@ from tsvan.validation import UserError
 _WITH_OPTIMISERS = 3  # Adam keeps two moments of every weight
 _SCORE_BYTES = 8 * 2**20  # a contact sheet of 16 clips, barely compressible, a video, and MLflow's three copies
 _RUN_BYTES = 16 * 2**20  # losses and scores in the journal and in MLflow's store, curves
+_RUN_FILES = 14  # of `TrialPaths`, and one that is being written
+_FIXED_FILES = 60  # the study's own, with the report's figures
 _FIXED_BYTES = 256 * 2**20  # scorer, real reference, report, Optuna's database
 
 
@@ -35,6 +37,7 @@ class SizeBound:
         runs: trials and final runs.
         at_once: how many run at the same time.
         records: samples, metrics, MLflow's copies and the registered model.
+        files: in the study's folder, MLflow's apart.
     """
 
     networks: int
@@ -42,6 +45,7 @@ class SizeBound:
     runs: int
     at_once: int
     records: int
+    files: int
 
     @property
     def total(self) -> int:
@@ -65,7 +69,10 @@ def size_bound(wide: TrainConfig, num_classes: int, trials: int, reruns: int, sc
     size = sum(value.numel() * value.element_size() for value in values) + 2**20  # names and settings
     records = (trials * scores + reruns) * _SCORE_BYTES + (trials + reruns) * _RUN_BYTES + _FIXED_BYTES + size
     # One more is being written before the oldest goes.
-    return SizeBound(size, (KEEP + 1) * _WITH_OPTIMISERS * size, trials + reruns, at_once, records)
+    runs = trials + reruns
+    # A sheet and a film for each score.
+    files = _FIXED_FILES + runs * (_RUN_FILES + KEEP) + 2 * (trials * scores + reruns) + at_once
+    return SizeBound(size, (KEEP + 1) * _WITH_OPTIMISERS * size, runs, at_once, records, files)
 
 
 def drop_optimizer_state(folder: TrialPaths) -> None:

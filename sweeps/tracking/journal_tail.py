@@ -44,6 +44,19 @@ class JournalTail:
         self._offset += len(whole)
         return list(parse_lines(whole))
 
+    def open_again(self) -> None:
+        """Open the file anew for the next call, which goes on where it was.
+
+        A network file system asks its server what a file holds when it is opened; until then it may show what it held
+        some seconds ago, without the last lines that another machine wrote.
+        """
+        if self._file is not None and self._path.exists():
+            again = open(self._path, "rb")  # noqa: SIM115 - held until it is replaced
+            if not os.path.samestat(os.fstat(again.fileno()), os.fstat(self._file.fileno())):
+                self._offset = 0
+            self._file.close()
+            self._file = again
+
     def restart(self) -> None:
         """Read from the start next time."""
         if self._file is not None:

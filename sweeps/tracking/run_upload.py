@@ -135,6 +135,8 @@ class RunUpload:
             self._contents = None
         contents = self._contents or self._ask(tracker, labels, parent)
         self._contents = None  # until all of this has arrived, nobody knows what has
+        if ending is not None:
+            self._lines.open_again()
         self._deliver_points(tracker, contents)
         self._deliver_samples(tracker, contents)
         if ending is None:

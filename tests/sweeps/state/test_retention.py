@@ -120,6 +120,17 @@ def test_the_bound_counts_the_weights(tiny_config: TrainConfig, train: Train, pa
     assert bound.total == 7 * bound.networks + 2 * bound.running + bound.records
 
 
+def test_the_bound_of_files_has_room_for_every_file_that_a_run_can_have(
+    paths: StudyPaths, tiny_config: TrainConfig
+) -> None:
+    named = [name for name, value in vars(TrialPaths).items() if isinstance(value, property)]
+    folders = {"checkpoints", "samples"}
+    assert folders < set(named)
+    one, two = (size_bound(tiny_config, 10, trials, 0, 10, 1).files for trials in (1, 2))
+    # Beside the files with names a score has two, and a run two checkpoints and a temporary file.
+    assert two - one == len(set(named) - folders) + 1 + 2 * 10 + 2
+
+
 def test_the_bound_is_that_of_the_widest_networks_of_the_space() -> None:
     # Weights of ngf 64, z_c 1024 with ten classes: 172,324,940, counted on the built networks.
     found = size_bound(largest(load("weizmann")[0]), 10, 32, 10, 10, 1)

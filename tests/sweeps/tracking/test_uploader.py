@@ -261,6 +261,37 @@ def test_a_torn_last_line_waits_until_it_is_whole(job: Job) -> None:
     assert [found["iteration"] for found in lines.new()] == [1, 2]
 
 
+class AsOpened:
+    """A file that goes on to show what it held when it was opened, as a network file system may for a minute."""
+
+    def __init__(self, path: Path, mode: str) -> None:
+        self._file = open(path, mode)  # noqa: SIM115 - closed as a file is
+        self._size = os.fstat(self._file.fileno()).st_size
+        self.seek, self.fileno, self.close = self._file.seek, self._file.fileno, self._file.close
+
+    def read(self) -> bytes:
+        return self._file.read(max(0, self._size - self._file.tell()))
+
+
+def test_what_another_machine_wrote_last_is_delivered_though_the_open_journal_does_not_show_it(
+    uploader: Uploader, uri: str, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweeps.tracking.journal_tail.open", AsOpened, raising=False)
+    write_points(job, range(1, 11))
+    uploader.started(job)
+    deadline = time.monotonic() + 60
+    while not (job.paths.tracking.exists() and steps(uri, job, "score") == [10]):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    write_points(job, range(11, 21))
+    outcome = Outcome("complete", 20, {"inception_score": 20.0})
+    outcome.write(job.paths)
+    uploader.ended(job, outcome)
+    assert uploader.close("complete", timeout_s=60) == []
+    assert steps(uri, job, "score") == [10, 20]
+    assert steps(uri, job, "content/encoder") == list(range(1, 21))
+
+
 def test_a_study_that_grows_keeps_its_run_and_shows_its_new_size(paths: StudyPaths, uri: str, job: Job) -> None:
     for trials in (6, 8):
         uploader = make_uploader(paths, uri, trials)
