@@ -7,6 +7,7 @@ import math
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from sweeps.config.schema import SweepConfig
 from sweeps.objective import Choice, choose
