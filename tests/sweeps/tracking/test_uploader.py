@@ -289,7 +289,7 @@ def test_what_another_machine_wrote_last_is_delivered_though_the_open_journal_do
     uploader.ended(job, outcome)
     assert uploader.close("complete", timeout_s=60) == []
     assert steps(uri, job, "score") == [10, 20]
-    assert steps(uri, job, "content/encoder") == list(range(1, 21))
+    assert steps(uri, job, "train/content/encoder") == list(range(1, 21))
 
 
 def test_a_study_that_grows_keeps_its_run_and_shows_its_new_size(paths: StudyPaths, uri: str, job: Job) -> None:
