@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
+from sweeps.commands.cluster_plan import cluster_rows
 from sweeps.commands.request import ResolvedRequest
 from sweeps.commands.speed import Speed, counted_speed, measured_speed
 from sweeps.config.schema import SweepConfig
@@ -95,7 +96,11 @@ def plan(request: ResolvedRequest, allow_slow: bool, mlflow: str, optuna: str) -
     objective = "the scorer that is there refuses it"
     with _collected(problems):
         objective = _objective(request)
-    show(request, (_measured(request) if measurable else None) or counted_cost(request), mlflow, objective, optuna)
+    nodes: list[tuple[str, str]] = []
+    with _collected(problems):
+        nodes = cluster_rows(request)
+    cost = (_measured(request) if measurable else None) or counted_cost(request)
+    show(request, cost, mlflow, objective, optuna, nodes)
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
     return not problems
@@ -149,9 +154,11 @@ def refuse_slow(request: ResolvedRequest, allowed: bool) -> None:
     )
 
 
-def show(request: ResolvedRequest, cost: Cost, mlflow: str, objective: str, optuna: str) -> None:
-    """Print the plan (`--dry-run`), one line a row."""
-    rows = _rows(request, cost, mlflow, objective, optuna)
+def show(
+    request: ResolvedRequest, cost: Cost, mlflow: str, objective: str, optuna: str, nodes: list[tuple[str, str]]
+) -> None:
+    """Print the plan (`--dry-run`), one line a row; last the nodes of a cluster."""
+    rows = _rows(request, cost, mlflow, objective, optuna) + nodes
     width = max(len(name) for name, _ in rows)
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     for name, value in rows:

@@ -45,7 +45,7 @@ class Member:
         """Return a few words for people."""
         gpus = f", {self.gpus:g} GPU(s)" if self.gpus else ""
         name = f" {self.report.device}" if self.gpus and self.report is not None and self.report.gpu_bytes else ""
-        return f"{self.host} ({self.cpus:g} cores{gpus}{name})"
+        return f"{self.host} ({self.cpus:g} core(s){gpus}{name})"
 
 
 def members() -> dict[str, Member]:
@@ -140,11 +140,8 @@ class Roster:
                 self._say(f"  node {member} is not used: {member.report.problem}")
                 continue
             self.used[member.node] = member
-            if slots.workers:
-                self._placement.add(member.node, member.host, slots)
-                self._say(f"  node {member}: {shown(slots)}")
-            else:
-                self._say(f"  node {member}: nothing for trials")
+            self._placement.add(member.node, member.host, slots)
+            self._say(f"  node {member}: {shown(slots)}")
 
     def look(self) -> None:
         """Look once: nodes that went are forgotten, those that came are checked."""
@@ -167,5 +164,7 @@ class Roster:
 
 def shown(slots: Slots) -> str:
     """Say what a node's slots are."""
+    if not slots.workers:
+        return "nothing for trials"
     share = f"{slots.gpus:.2g} GPU and " if slots.gpus else ""
     return f"{slots.workers} at a time, each with {share}{slots.cpus:g} core(s)"

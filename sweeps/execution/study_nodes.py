@@ -19,7 +19,7 @@ from tsvan.validation import UserError, first_line
 
 ray_environment.prepare(joins=True)
 
-from sweeps.execution.roster import Member, Roster, check, members  # noqa: E402
+from sweeps.execution.roster import Member, Roster, check, members, shown  # noqa: E402
 
 import ray  # isort: skip  # noqa: E402
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # isort: skip  # noqa: E402
@@ -94,6 +94,28 @@ def divided(config: SweepConfig, found: list[Member], share: Callable[[Member], 
     given: Mapping[str, int] = spread(asked.workers, capacity)
     later = max(given.values(), default=asked.workers) or 1
     return lambda member: whole(member, given.get(member.node, later))
+
+
+def planned_nodes(config: SweepConfig, paths: StudyPaths, store: str, store_hash: str) -> list[tuple[str, str]]:
+    """Say of each node what a study would do there, as a dry run: node, and its slots or why it would not be used.
+
+    Raises:
+        UserError: no node could be used.
+    """
+    found = checked_nodes(config, check_plan(paths, store, store_hash, marked=False))
+    slots = divided(config, found, shares(config, paths, found, dry=True))
+    if not any(slots(member).workers for member in found if member.report is not None and not member.report.problem):
+        raise UserError(nothing_left(found))
+    measured = "" if config.resources.gpus_per_trial != "auto" else " (auto: measured when the study begins)"
+    return [
+        (
+            str(member),
+            f"not used: {member.report.problem}"
+            if member.report is not None and member.report.problem
+            else shown(slots(member)) + (measured if member.gpus else ""),
+        )
+        for member in found
+    ]
 
 
 def nothing_left(found: list[Member]) -> str:

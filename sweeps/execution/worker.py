@@ -120,6 +120,8 @@ class JobActor(tune.Trainable):
 
     def _on_sigterm(self, *_: Any) -> None:
         self._terminated = True
+        if self._points is None:  # nothing is at work that could be saved
+            os._exit(1)
 
 
 def read_point(result: dict[str, Any]) -> Point | None:

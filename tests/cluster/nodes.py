@@ -89,6 +89,11 @@ class Cluster:
         return f"{self.nodes['head'].host}:{self.port}"
 
     @property
+    def outside(self) -> str:
+        """Address of this machine as the nodes see it."""
+        return f"{_subnet()}.254" if self.apart else "127.0.0.1"
+
+    @property
     def access(self) -> dict[str, str]:
         """What a driver's environment needs."""
         return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
@@ -106,28 +111,28 @@ class Cluster:
             _ip(f"-n {space} {command}")
         return Node(name, host, ("ip", "netns", "exec", space))
 
-    def start(self, name: str, *, cpus: int = 1, environment: dict[str, str] | None = None, folder: str = "") -> Node:
+    def start(self, name: str, *, cpus: int = 1, ours: bool = False) -> Node:
         """Start a node, the `head` first, and wait until it is up. A name that is known starts there again.
 
         Args:
             cpus: that it says it has.
-            environment: what of its differs from this process's.
-            folder: in which its processes begin; empty: the project.
+            ours: by the project's own command, which lets trials save when it is terminated.
         """
         node = self.nodes.get(name) or self.place(name)
         self.nodes[name] = node
         scratch = Path(tempfile.mkdtemp(prefix="r", dir=self.folder))
         where = ["--head", f"--port={self.port}", "--include-dashboard=false"]
         where = where if name == "head" else [f"--address={self.address}", f"--node-name={name}"]
-        command = [*node.prefix, sys.executable, "-m", "ray.scripts.scripts", "start", *where, "--block"]
+        program = ["sweeps.execution.ray_node"] if ours else ["ray.scripts.scripts", "start", "--block"]
+        command = [*node.prefix, sys.executable, "-m", *program, *where]
         command += [f"--node-ip-address={node.host}", f"--num-cpus={cpus}", "--disable-usage-stats"]
         command += ["--object-store-memory=80000000", f"--temp-dir={scratch}"]
-        changes = {**self.access, "CUDA_VISIBLE_DEVICES": "", **(environment or {})}
+        changes = {**self.access, "CUDA_VISIBLE_DEVICES": ""}
         log = scratch / "start.log"
         with open(log, "wb") as file:
             node.process = subprocess.Popen(
                 command,
-                cwd=folder or ROOT,
+                cwd=ROOT,
                 env={**os.environ, **changes},
                 stdin=subprocess.DEVNULL,
                 stdout=file,
@@ -155,6 +160,7 @@ def ray_cluster() -> Iterator[Cluster]:
     try:
         if apart:
             _ip(f"link add {_bridge()} type bridge")
+            _ip(f"addr add {cluster.outside}/24 dev {_bridge()}")
             _ip(f"link set {_bridge()} up")
         yield cluster
     finally:

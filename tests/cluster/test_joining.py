@@ -88,3 +88,22 @@ def test_a_port_of_another_program_and_rays_client(cluster: Cluster, tmp_path: P
     assert "no answer from a Ray cluster at '127.0.0.1:7799'" in text
     text = refused(cluster, tmp_path / "study", cluster.access, prefix, "ray://127.0.0.1:10001")
     assert "--address 127.0.0.1:6379" in text
+
+
+def test_a_dry_run_asks_the_cluster_and_says_what_would_run_on_each_node(cluster: Cluster, tmp_path: Path) -> None:
+    command = [*cluster.nodes["head"].prefix, sys.executable, str(ROOT / "tune_runner.py"), "--dry-run"]
+    command += ["--dataset", "vox", "--preset", "smoke", "--out", str(tmp_path / "study"), "--allow-slow"]
+    command += ["--address", cluster.address]
+    done = subprocess.run(
+        command,
+        env={**os.environ, **cluster.access},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if line.startswith("node ")]
+    assert rows == [f"{cluster.nodes['head'].host} (1 core(s)): 1 at a time, each with 1 core(s)"]
+    assert list(tmp_path.iterdir()) == []

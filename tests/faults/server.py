@@ -23,24 +23,31 @@ class Server:
         store: address of its database; empty: a file in the folder.
         options: of the command, beside the usual ones.
         environment: what of it differs from this process's.
+        host: address at which it listens.
     """
 
     def __init__(
-        self, folder: Path, store: str = "", options: tuple[str, ...] = (), environment: dict[str, str] | None = None
+        self,
+        folder: Path,
+        store: str = "",
+        options: tuple[str, ...] = (),
+        environment: dict[str, str] | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
         self.folder, self.database = folder, folder / "server.db"
         self._store = store or f"sqlite:///{self.database}"
         self._options, self._environment = options, environment or {}
+        self._host = host
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+            probe.bind((host, 0))
             self.port = probe.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self.port}"
+        self.uri = f"http://{host}:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Returns when it answers."""
         store = ["--backend-store-uri", self._store, "--artifacts-destination", str(self.folder / "a")]
-        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port), *store]
+        command = [sys.executable, "-m", "mlflow", "server", "--host", self._host, "--port", str(self.port), *store]
         quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         with open(self.folder / "server.txt", "a") as log:
             self.process = subprocess.Popen(
