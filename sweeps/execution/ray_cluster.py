@@ -62,13 +62,18 @@ def joined_cluster(address: str) -> Iterator[ClusterWatch]:
         check_connection(address)
         try:
             with _deadline(address):
-                ray.init(address=address, **_QUIET)
+                ray.init(address=address, runtime_env={"env_vars": _for_workers()}, **_QUIET)
         except (OSError, ValueError) as error:
             text = first_line(error)
             raise UserError(f"no Ray cluster at '{address}' ({text}); start one, or leave --address out") from None
         yield from _watched(own=False)
     finally:
         ray.shutdown()
+
+
+def _for_workers() -> dict[str, str]:
+    """Return what of this process's environment holds for workers on other machines, too."""
+    return {"OMP_WAIT_POLICY": os.environ["OMP_WAIT_POLICY"]}  # which `tsvan` sets where the user does not
 
 
 def num_nodes() -> int:

@@ -107,3 +107,13 @@ def test_a_dry_run_asks_the_cluster_and_says_what_would_run_on_each_node(cluster
     rows = [line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if line.startswith("node ")]
     assert rows == [f"{cluster.nodes['head'].host} (1 core(s)): 1 at a time, each with 1 core(s)"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_how_threads_wait_holds_for_workers_too(cluster: Cluster, tmp_path: Path) -> None:
+    command = [*cluster.nodes["head"].prefix, sys.executable, "-m", "tests.cluster.wait_policy", cluster.address]
+    for policy in ("PASSIVE", "ACTIVE"):
+        environment = {**os.environ, **cluster.access, "OMP_WAIT_POLICY": policy}
+        done = subprocess.run(
+            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+        )
+        assert done.stdout.split() == [policy], done.stderr
