@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -75,3 +76,8 @@ def test_a_cluster_without_a_usable_node_is_named_with_the_reason() -> None:
         "no node of the Ray cluster can be used (and 1 more, above); 10.0.0.1 (8 core(s)): it has other versions"
     )
     assert "no cores or GPUs for a trial" in nothing_left([member("1", cpus=0)])
+
+
+def test_what_a_gpu_is_measured_with_travels_to_its_node(paths: StudyPaths) -> None:
+    config = load("weizmann", "smoke", ["resources.gpus_per_trial=auto"])[0]
+    assert pickle.loads(pickle.dumps((config, paths))) == (config, paths)
