@@ -16,6 +16,7 @@ from mlflow import MlflowClient
 from sweeps.config.schema import SweepConfig
 from sweeps.state.job import TRAIN, Job, Outcome, Point
 from sweeps.state.paths import StudyPaths
+from sweeps.state.place import Place
 from sweeps.state.uris import shown_uri, sqlite_uri
 from sweeps.tracking.client import Tracker
 from sweeps.tracking.journal_tail import JournalTail
@@ -46,6 +47,22 @@ def test_a_trial_is_one_run_with_all_that_it_wrote(uploader: Uploader, uri: str,
     assert steps(uri, job, "score/inception_score") == steps(uri, job, "score") == [10, 20]
     names = {item.path for item in MlflowClient(uri).list_artifacts(run.info.run_id)}
     assert {"config.yaml", "job.json", "outcome.json", "curves.png", "samples", "images", "iter-0000020.png"} <= names
+
+
+def test_where_a_trial_was_at_work_last_is_in_its_tags(uploader: Uploader, uri: str, job: Job) -> None:
+    journal = Journal(job.paths.metrics)
+    uploader.started(job)
+    Place("a (10.0.0.1)", "CPU", 2, {"torch": "2.13.0"}).note(journal)
+    write_points(job, range(1, 11))
+    uploader.scored(job, Point(10, {}))
+    Place("b (10.0.0.2)", "NVIDIA H100", 4, {"torch": "2.13.0"}, 10).note(journal)
+    outcome = Outcome("complete", 10, {"inception_score": 10.0})
+    outcome.write(job.paths)
+    uploader.ended(job, outcome)
+    assert uploader.settle(60) == []
+    tags = MlflowClient(uri).get_run(UploadState.read(job.paths.tracking).run_id).data.tags
+    assert (tags["place.node"], tags["place.device"], tags["place.threads"]) == ("b (10.0.0.2)", "NVIDIA H100", "4")
+    assert json.loads(tags["place.versions"]) == {"torch": "2.13.0"}
 
 
 @pytest.mark.parametrize(
