@@ -49,7 +49,11 @@ def storage_error(error: BaseException, folder: Path) -> str | None:
             return str(link)
         if isinstance(link, sqlite3.Error) and (line := _database(link, folder)):
             return line
-        if isinstance(link, DBAPIError) and not isinstance(link.orig, sqlite3.Error):
+        if (
+            isinstance(link, DBAPIError)
+            and not isinstance(link.orig, sqlite3.Error)
+            and not isinstance(error, UserError)
+        ):
             said = without_secrets(first_line(link.orig or link))
             return f"the Optuna study's database does not take the study ({said}); {_GOES_ON}"
         if isinstance(link, OSError) and link.errno in (*_NO_SPACE, *_NO_WRITING, errno.EIO):

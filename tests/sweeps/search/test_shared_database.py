@@ -16,7 +16,7 @@ from sweeps.commands.passwords import without_passwords
 from sweeps.config.schema import SweepConfig
 from sweeps.search import shared_database
 from sweeps.search.recorded_trials import recorded_trials
-from sweeps.search.shared_database import storage_address, study_name
+from sweeps.search.shared_database import refusal, storage_address, study_name
 from sweeps.search.storage import ask_storage, has_study, load_study, open_study
 from sweeps.state.errors import storage_error
 from sweeps.state.paths import StudyPaths
@@ -219,6 +219,18 @@ def test_an_outage_ends_a_study_in_one_line_and_blames_no_trial(tmp_path: Path) 
     assert line is not None
     assert "connection to postgresql://db.example:5433/optuna failed" in line
     assert line.endswith("when it answers, run the same command again")
+
+
+def test_a_refusal_before_the_study_begins_stays_in_its_own_words(tmp_path: Path) -> None:
+    import sqlalchemy.exc
+
+    try:
+        raise sqlalchemy.exc.OperationalError("select 1", {}, RuntimeError("password authentication failed"))
+    except sqlalchemy.exc.OperationalError as error:
+        refused = refusal(error, SERVED)
+        refused.__context__ = error  # as `raise ... from None` leaves it
+    assert storage_error(refused, tmp_path) is None
+    assert str(refused).endswith("put the address with user and password into OPTUNA_STORAGE")
 
 
 def test_a_database_that_never_answered_is_not_waited_for(paths: StudyPaths, monkeypatch: pytest.MonkeyPatch) -> None:
