@@ -182,7 +182,7 @@ class StudyDriver:
         self.config = replace(self.config, objective=Objective(**result.objectives[0]))
         self.live_table.objective, self.page.config = self.config.objective, self.config
         for line in result.lines():
-            self.live_table.say(line)
+            self.live_table.say(line, prose=True)
         return result
 
     def sweep(self, template: Job, workers: Workers, uploader: Uploader) -> bool:
