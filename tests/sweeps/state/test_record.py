@@ -103,6 +103,24 @@ def test_a_second_driver_is_refused_and_the_first_ones_stop_file_is_cleared(path
         pass
 
 
+def test_a_confirm_stage_that_became_the_default_is_not_added_to_a_study_unless_it_is_asked_for(
+    paths: StudyPaths,
+) -> None:
+    begun = StudyRecord("abc", load("weizmann", "paper", ["final.confirm.top_k=1"])[0].to_dict(), "/s", "1", "raw")
+    plain, asked = ["final.report.seeds=7"], ["final.confirm.top_k=3"]
+    kept = continued(begun, load("weizmann", "paper", plain)[0], asked_keys(plain, None), paths)[0].final
+    assert (kept.confirm.top_k, kept.report.seeds) == (1, 7)
+    new = continued(begun, load("weizmann", "paper", asked)[0], asked_keys(asked, None), paths)[0].final
+    assert new.confirm.top_k == 3
+
+
+def test_keywords_of_a_sampler_that_are_asked_for_must_be_the_studys(paths: StudyPaths) -> None:
+    begun = record("sampler={kind: gp, deterministic_objective: true}")
+    other = ["sampler.deterministic_objective=false"]
+    with pytest.raises(UserError, match="would not be comparable"):
+        continued(begun, load("weizmann", "smoke", ["sampler.kind=gp", *other])[0], asked_keys(other, None), paths)
+
+
 def test_a_study_keeps_the_objective_that_auto_came_to(paths: StudyPaths) -> None:
     begun = record("objective=frechet_distance")
     config, kept = continued(begun, load("weizmann", "smoke")[0], [], paths)
