@@ -65,8 +65,9 @@ def audit(study: Path, trials: int, tracking: Path | None = None) -> Audit:
 
 def written(study: Path) -> set[tuple[str, str, int]]:
     """Collect (folder, kind, iteration) of every line with values that the runs of a study wrote."""
-    lines = [(folder, line) for folder in _folders(study) for line in _journal(study / folder) if line["values"]]
-    return {(folder, line["kind"], line["iteration"]) for folder, line in lines}
+    return {
+        (folder, line["kind"], line["iteration"]) for folder in _folders(study) for line in _journal(study / folder)
+    }
 
 
 def delivered(study: Path, tracking: Path) -> set[tuple[str, str, int]]:
@@ -179,8 +180,10 @@ def _runs(database: Path, study_id: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def _journal(folder: Path) -> list[dict[str, Any]]:
+    """Read the lines with values; those of kind `place` have none."""
     file = folder / "metrics.jsonl"
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    return [line for line in lines if line["kind"] != "place"]
 
 
 def _numbers(folder: Path) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,9 +131,9 @@ def test_what_ran_on_a_node_that_died_went_on_elsewhere(played: Played) -> None:
 
 
 def test_a_machine_that_is_taken_away_with_a_grace_period_saves_its_trial_first(played: Played) -> None:
-    said = played.first.text
-    assert "its machine is being taken away; it has saved, and goes on elsewhere" in said
-    assert "its worker died" not in said
+    found = re.search(r"trials/(\d+): its machine is being taken away; it has saved, and goes on", played.first.text)
+    assert found
+    assert f"trials/{found[1]}: its worker died" not in played.first.text
 
 
 def test_when_the_head_dies_the_study_ends_with_the_command_to_go_on(played: Played) -> None:
