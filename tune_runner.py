@@ -6,7 +6,8 @@ import argparse
 import sys
 from typing import Any
 
-from sweeps.commands.arguments import reproduce_parser, settings_parser, status_parser, study_parser
+from sweeps.commands.arguments import study_parser
+from sweeps.commands.others import run_other
 from sweeps.commands.passwords import hide_passwords
 from tsvan.terminal import guard_output
 from tsvan.validation import UserError, one_line
@@ -25,18 +26,8 @@ def main(arguments: list[str] | None = None, body: dict[str, Any] | None = None,
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        if arguments[:1] == ["reproduce"]:
-            from sweeps.commands.reproduce import reproduce
-
-            return reproduce(reproduce_parser().parse_args(arguments[1:]))
-        if arguments[:1] == ["status"]:
-            from sweeps.status.command import status
-
-            return status(status_parser().parse_args(arguments[1:]))
-        if arguments[:1] == ["settings"]:
-            from sweeps.commands.settings import list_settings
-
-            return list_settings(settings_parser().parse_args(arguments[1:]))
+        if (code := run_other(arguments)) is not None:
+            return code
         return _study(study_parser().parse_args(arguments), arguments, body or {}, driver)
     except UserError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
@@ -82,6 +73,8 @@ def _study(args: argparse.Namespace, arguments: list[str], body: dict[str, Any],
             rival=args.rival,
             address=args.address,
             allow_weak_objective=args.allow_weak_objective,
+            hours=args.hours,
+            warm_start=tuple(args.warm_start),
             arguments=tuple(arguments),
             body=body,
         ),

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.reading import Study
+from sweeps.config.space import published_params
 from sweeps.report.plotted import PlottedStudy, PlottedTrial
 
 
@@ -32,6 +33,7 @@ def _trial(study: Study, row: dict[Any, Any], points: pd.DataFrame | None) -> Pl
         iteration=int(row["iteration"]),
         seconds=_known(row["seconds"]),
         origin=str(row["origin"]),
+        published=str(row["origin"]) == published_params(study.config)[1],
         reason=str(row["reason"]),
         curve=tuple((int(iteration), float(value)) for iteration, value in found),
         gpu_gib=_known(row["gpu_gib"]),

@@ -105,6 +105,11 @@ def find_study(client: MlflowClient, uri: str, study: str | None) -> Run:
     raise UserError(f"{wanted} in {uri}; studies there: {names}; set TSVAN_STUDY to a name or a parent run's id")
 
 
+def finished_studies(client: MlflowClient) -> list[str]:
+    """List the parent runs of all finished studies of a store, oldest first."""
+    return [str(run.info.run_id) for run in reversed(_studies(client)) if run.info.status == "FINISHED"]
+
+
 def search(client: MlflowClient, experiments: list[str], query: str) -> list[Run]:
     """Return all runs that match, over all pages of the answer."""
     found: list[Run] = []

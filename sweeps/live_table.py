@@ -66,6 +66,10 @@ class LiveTable:
             self._live = Live(get_renderable=self._table, console=self._console, refresh_per_second=2, transient=True)
             self._live.start()
 
+    def expect(self, total: int) -> None:
+        """Show another number of jobs in all, as some were added."""
+        self._total = total
+
     def end(self) -> None:
         """Take the table away, as the stage is over."""
         if self._live is not None:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.commands import dry_run
-from sweeps.commands.request import Request, ResolvedRequest, resolve
+from sweeps.commands.hours import resolve_hours
+from sweeps.commands.request import Request, ResolvedRequest
 from sweeps.config.same_study import check_same
 from sweeps.config.schema import Objective
 from sweeps.config.space import train_config
 from sweeps.data import DataPlan, open_store, store_line
+from sweeps.execution.hours_left import HoursLeft
 from sweeps.execution.job_template import job_template
 from sweeps.execution.resources import Workers, join
 from sweeps.final import candidates, reruns
@@ -29,7 +31,10 @@ from sweeps.search.lost_outcomes import restore_outcomes
 from sweeps.search.seeds import derive_seed
 from sweeps.search.storage import ask_storage, open_study, trial_numbers
 from sweeps.search.trial_queue import SweepQueue
+from sweeps.search.warm_start import WarmStart, take_over
 from sweeps.state.errors import ClusterLost, StorageError, storage_error
+from sweeps.state.hours import begin_hours, is_over
+from sweeps.state.inbox import Inbox
 from sweeps.state.job import Job, Outcome
 from sweeps.state.lock import leave_no_trace, only_driver
 from sweeps.state.log import StudyLog
@@ -66,7 +71,7 @@ def run_study(asked: Request, driver: type[StudyDriver] | None = None) -> int:
     Raises:
         UserError: wrong use or missing data; nothing was started and nothing written.
     """
-    request = resolve(asked)
+    request = resolve_hours(asked)
     if asked.dry_run:
         answers = preflight.ask(request.where).text, ask_storage(request.paths)
         return DONE if dry_run.plan(request, asked.allow_slow, *answers) else WRONG_USE
@@ -149,7 +154,12 @@ class StudyDriver:
         uploader.start()
         if self.mlflow.is_there and not is_local(request.where.uri):
             uploader.open()  # that it may be read says not that it may be written
-        workers = Workers(self.config, self.joined, self.paths, store, uploader, self.live_table, stack, self._lost)
+        take_over(request.earlier, self.config, store.content_hash, scorer.hash, self.paths, self.live_table.say)
+        begin_hours(request.hours, self.paths)
+        hours = HoursLeft(self.paths, self.started)
+        workers = Workers(
+            self.config, self.joined, self.paths, store, uploader, self.live_table, stack, self._lost, hours
+        )
         template = job_template(self.config, store, scorer, workers.slots, self.paths, request.body)
         self._calibrate(template, workers, uploader)
         study_done = self.sweep(template, workers, uploader)
@@ -200,13 +210,15 @@ class StudyDriver:
         study = open_study(paths, config, self.live_table.say)
         for number in restore_outcomes(study, paths):
             self.live_table.say(f"  trial {number}: its end is written down again, as Optuna's database tells it")
-        queue = SweepQueue(study, config, make_job)
+        queue = SweepQueue(study, config, make_job, Inbox(paths), WarmStart.read(paths))
+        if is_over(paths):
+            queue.close()
         rule = stopping_rule(config.base.schedule, config.scheduler, config.objective)
         rule.recall(queue.known_scores())
         for trial in study.trials:
             outcome = Outcome.read(paths.trial(trial.number))
             if outcome is not None:
-                uploader.catch_up(make_job(trial.number, trial.params).kept(), outcome)
+                uploader.catch_up(queue.job_of(trial).kept(), outcome)
         if queue.done >= queue.total:
             self.live_table.say(f"3 sweep: all {queue.total} trials are done")
         else:

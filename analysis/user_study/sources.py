@@ -109,9 +109,7 @@ class Generated:
         numbers = np.array([classes.index(label) for label in asked], dtype=np.int64)
         networks = self.loaded.build_networks(pick_device(self.device))
         clips: list[Pixels] = []
-        for batch in generate(
-            networks, seeds, numbers, num_frames=config.data.num_frames, precision=config.precision
-        ):
+        for batch in generate(networks, seeds, numbers, num_frames=config.data.num_frames, precision=config.precision):
             clips += list(to_uint8(batch))
             progress(len(clips), len(asked))
         return {label: clips[place :: len(labels)] for place, label in enumerate(labels)}

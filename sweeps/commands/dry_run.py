@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import torch
 
 from sweeps.commands.cluster_plan import cluster_rows
+from sweeps.commands.hours import hours_rows, speed_of
 from sweeps.commands.request import ResolvedRequest
-from sweeps.commands.speed import Speed, counted_speed, measured_speed
+from sweeps.commands.speed import Speed, counted_speed, speed_here
+from sweeps.commands.work import work
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import grid_size, largest
 from sweeps.data import DataPlan
@@ -61,18 +63,10 @@ class Cost:
 
 def estimate(config: SweepConfig, speed: Speed, cuda: bool, num_classes: int, sweep: bool = True) -> Cost:
     """Multiply a study's runs by the speed of this device, one run at a time; early stopping is not counted."""
-    base, wide = config.base, largest(config)
-    scores = len(score_points(base.schedule))
-    train_s = (speed.published_s + speed.largest_s) / 2
-    trial_s = train_s + speed.clip_s * config.num_clips("validation", num_classes) * scores
-    reruns = config.final.report.seeds * 2
-    rerun_s = train_s + speed.clip_s * config.num_clips("report", num_classes)
-    calibration = config.calibrate.seeds if sweep else 0
-    if sweep and config.final.confirm.top_k > 1:
-        reruns += config.final.confirm.seeds * (config.final.confirm.top_k + 1)
-    trials = config.trials if sweep else 0
-    disk = size_bound(wide, num_classes, trials, reruns + calibration, scores, _at_once(config, cuda))
-    return Cost(trial_s, trial_s * (trials + calibration), rerun_s * reruns, disk, speed.source)
+    found, scores = work(config, speed, num_classes, sweep), len(score_points(config.base.schedule))
+    others = found.reruns + found.calibration
+    disk = size_bound(largest(config), num_classes, found.trials, others, scores, _at_once(config, cuda))
+    return Cost(found.trial_s, found.whole_sweep_s, found.final_s, disk, speed.source)
 
 
 def plan(request: ResolvedRequest, allow_slow: bool, mlflow: str, optuna: str) -> bool:
@@ -127,15 +121,9 @@ def _collected(problems: list[str]) -> Iterator[None]:
 
 def _measured(request: ResolvedRequest) -> Cost | None:
     """Measure the cost; None: it can't be, as the largest setting does not fit or no clips can be drawn."""
-    config, data = request.config, request.data
-    device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
-    try:
-        there = isinstance(data, DataPlan) and data.store is not None and (data.store / INDEX).exists()
-        store = ClipStore.open(data.store) if isinstance(data, DataPlan) and data.store and there else None
-        speed = measured_speed(config, store, device)
-    except (UserError, torch.OutOfMemoryError):
-        return None
-    return _cost(request, speed)
+    plan = request.hours  # for which it was measured
+    speed = speed_here(request.config, request.data) if plan is None else speed_of(plan)
+    return None if speed is None else _cost(request, speed)
 
 
 def refuse_slow(request: ResolvedRequest, allowed: bool) -> None:
@@ -145,7 +133,7 @@ def refuse_slow(request: ResolvedRequest, allowed: bool) -> None:
         UserError: says how long it would take.
     """
     config, cost = request.config, counted_cost(request)
-    if request.cuda or allowed or cost.total_s < _LONG_S:
+    if request.cuda or allowed or request.hours is not None or cost.total_s < _LONG_S:
         return
     what = f"{config.trials} trials" if cost.sweep_s else "the final runs"
     raise UserError(
@@ -210,6 +198,7 @@ def _rows(request: ResolvedRequest, cost: Cost, mlflow: str, objective: str, opt
         ("3 sweep", f"{config.trials} trials x {base.schedule.total:,} iterations, batch {base.optimiser.batch_size}"),
         ("  space", grid_size(config)),
         ("  objective", objective),
+        *_warm(request),
         ("  sampler", sampler_words(config.sampler)),
         ("  stopping", stopping),
         ("  scores", f"every {counted(every, 'iteration')}, {scored}"),
@@ -231,8 +220,15 @@ def _rows(request: ResolvedRequest, cost: Cost, mlflow: str, objective: str, opt
         ("device", "GPU" if request.cuda else "CPU"),
         ("time", f"{time}{_long(cost.final_s)} of final, one run at a time"),
         ("  by", cost.source),
+        *hours_rows(request),
         *_disk(cost.disk),
     ]
+
+
+def _warm(request: ResolvedRequest) -> list[tuple[str, str]]:
+    known = [f"{study.folder} ({counted(len(study.trials), 'complete trial')})" for study in request.earlier]
+    text = "its trials as observations where clips, scorer and budget are the same, else its best settings first"
+    return [("  warm start", f"{', '.join(known)}: {text}")] if known else []
 
 
 def _confirms(request: ResolvedRequest) -> bool:

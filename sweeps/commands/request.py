@@ -11,15 +11,17 @@ import torch
 
 from sweeps.config.load import asked_keys, load
 from sweeps.config.same_study import continued
-from sweeps.config.schema import SweepConfig
+from sweeps.config.schema import BudgetConfig, SweepConfig
 from sweeps.data import DataPlan, found_classes, locate, moved_store
 from sweeps.execution.resources import check_share
 from sweeps.final import candidates
 from sweeps.final.rival import Rival, check_fair, read_rival
 from sweeps.scorer import Terms
+from sweeps.search.earlier_studies import EarlierStudy, read_earlier
 from sweeps.search.early_stopping import stopping_rule
 from sweeps.search.samplers import check_sampler
 from sweeps.search.shared_database import storage_address
+from sweeps.state.hours import PlannedHours
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord, check_out, read_record
 from sweeps.state.uris import shown_command
@@ -53,6 +55,8 @@ class Request:
     rival: Path | None = None
     address: str | None = None
     allow_weak_objective: bool = False
+    hours: float | None = None
+    warm_start: tuple[Path, ...] = ()
     arguments: tuple[str, ...] = ()
     body: dict[str, Any] = field(default_factory=dict)
 
@@ -81,6 +85,9 @@ class ResolvedRequest:
         body: fields of a job that say what trains in place of the trainer (`body`, `body_options`); for tests and
             benchmarks.
         rival: another study that this one is set beside.
+        hours: that it was given, and the plan for them; None: it has as long as it takes.
+        longest: budget that it would have without them.
+        earlier: studies that it begins with.
     """
 
     config: SweepConfig
@@ -96,6 +103,9 @@ class ResolvedRequest:
     kept: tuple[str, ...] = ()
     body: dict[str, Any] = field(default_factory=dict)
     rival: Rival | None = None
+    hours: PlannedHours | None = None
+    longest: BudgetConfig | None = None
+    earlier: tuple[EarlierStudy, ...] = ()
 
     def check_rival(self, store: ClipStore, scorer_hash: str) -> None:
         """Raise UserError if the rival's numbers, where there is one, do not compare with what this study will have."""
@@ -138,7 +148,8 @@ def resolve(request: Request) -> ResolvedRequest:
     cuda = torch.cuda.is_available() or address is not None
     terms = Terms(request.command, request.allow_weak_objective, begun=record is not None)
     rest = cuda, terms, tuple(kept), request.body, rival
-    return ResolvedRequest(config, file, paths, record, data, where, chosen, address, *rest)
+    found = ResolvedRequest(config, file, paths, record, data, where, chosen, address, *rest)
+    return replace(found, earlier=tuple(read_earlier(folder, config, paths) for folder in request.warm_start))
 
 
 def _with_classes(config: SweepConfig, record: StudyRecord | None, data_root: Path | None) -> SweepConfig:

@@ -13,12 +13,14 @@ import torch
 
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import largest
+from sweeps.data import DataPlan
 from tsvan.cost import train_gflop
 from tsvan.data.standin.drawing import draw
-from tsvan.data.store import ClipStore
+from tsvan.data.store import INDEX, ClipStore
 from tsvan.run_config import TrainConfig
 from tsvan.sampling import generate
 from tsvan.trainer import Diverged, Trainer
+from tsvan.validation import UserError
 
 NUM_ITERATIONS = 20
 _PATIENCE_S = 10.0  # for the timed iterations of one setting
@@ -49,6 +51,24 @@ def counted_speed(config: SweepConfig, cpus: int) -> Speed:
     rate = _CORE_GFLOPS * cpus
     published, wide = train_gflop(config.base) / rate, train_gflop(largest(config)) / rate
     return Speed(published, wide, _CLIP_GFLOP / rate, "by counted operations, not measured")
+
+
+def speed_here(config: SweepConfig, data: DataPlan | str) -> Speed | None:
+    """Measure the speed of a study's work on this machine's device, the first GPU or the CPU.
+
+    Args:
+        data: where the clips come from; where there are none yet, stand-ins are drawn for the purpose.
+
+    Returns:
+        The speed; None: the largest setting does not fit, or no clips can be drawn.
+    """
+    device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    try:
+        there = isinstance(data, DataPlan) and data.store is not None and (data.store / INDEX).exists()
+        store = ClipStore.open(data.store) if isinstance(data, DataPlan) and data.store and there else None
+        return measured_speed(config, store, device)
+    except (UserError, torch.OutOfMemoryError):
+        return None
 
 
 def measured_speed(config: SweepConfig, store: ClipStore | None, device: torch.device) -> Speed:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 from sweeps.execution.cluster_watch import ClusterWatch
 from sweeps.execution.job_registry import JobRegistry
 from sweeps.execution.scheduler import EarlyStoppingScheduler
+from sweeps.execution.searchers import JobSearcher
+from sweeps.execution.steering import Steering
 from sweeps.execution.worker import NOTES, read_point
 from sweeps.live_table import LiveTable
 from sweeps.state.job import Job, Outcome, Point
@@ -19,6 +22,8 @@ from ray import tune  # isort: skip
 from ray.tune.experiment import Trial  # isort: skip
 
 
+LOOK_S = 1.0
+"""How often what users ask is looked for."""
 SAVE_S = 600.0
 """How long a study that is to stop waits for its jobs to save; between two looks a job may score."""
 
@@ -119,6 +124,51 @@ class TableCallback(JobCallback):
     def ended(self, job: Job, outcome: Outcome) -> None:
         """Show that a job has ended."""
         self._table.ended(job, outcome)
+
+
+class SteeringCallback(tune.Callback):
+    """A callback that follows what users ask of the study while it runs.
+
+    Args:
+        steering: what they asked.
+        registry: of the jobs that it concerns.
+        searcher: of the jobs.
+        workers: jobs at a time.
+        expect: told how many jobs there are in all, when that changes.
+    """
+
+    def __init__(
+        self,
+        steering: Steering,
+        registry: JobRegistry,
+        searcher: JobSearcher,
+        workers: int,
+        expect: Callable[[int], None],
+    ) -> None:
+        self._steering, self._registry, self._searcher = steering, registry, searcher
+        self._workers, self._expect = workers, expect
+        self._looked = -LOOK_S
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Look for news, each second, and ask the jobs to end or to leave that are to."""
+        if time.monotonic() - self._looked < LOOK_S:
+            return
+        self._looked = time.monotonic()
+        self._registry.guarded(None, self._follow)
+
+    def _follow(self) -> None:
+        steering, registry = self._steering, self._registry
+        over = self._searcher.grows and steering.end_sweep(self._workers)
+        if over:
+            self._searcher.close()
+        if steering.look() or over:
+            self._expect(self._searcher.total())
+        for job in registry.running():
+            if reason := steering.reason_to_end(job):
+                registry.end(job, reason)
+        if hold := steering.hold:
+            registry.hold = hold
+            registry.let_go()
 
 
 class WatchCallback(tune.Callback):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sweeps.execution.job_ends import ended_early, placed, why
 from sweeps.execution.slots import Placement, Slot
 from sweeps.execution.worker import OUTCOME, PROBLEM, read_outcome
 from sweeps.state.errors import storage_error
@@ -61,6 +62,9 @@ class JobRegistry:
         """Starts of a job after its worker died or raised, with no score in between."""
         self.num_scores = 0
         """Scores beyond those that were heard before."""
+        self.hold = ""
+        """Why nothing is handed out for now, and what runs is let go of; empty: work goes on."""
+        self._to_end: dict[str, str] = {}
         self._running: dict[str, _Running] = {}
         self._ended: dict[str, Outcome] = {}
         self._last: dict[str, Job] = {}
@@ -70,7 +74,7 @@ class JobRegistry:
         self._waiting = False
 
     def closed(self) -> bool:
-        """Tell whether nothing more is handed out."""
+        """Tell whether nothing more is handed out, by this driver."""
         return bool(self.problem) or self.stop.exists()
 
     def reserve(self, trial_id: str) -> bool:
@@ -79,7 +83,7 @@ class JobRegistry:
         Raises:
             ClusterLost: there is none, nothing runs, and Ray's own processes are gone.
         """
-        if self.placement is None or self.closed() or self.placement.take(trial_id) is not None:
+        if self.placement is None or self.closed() or self.hold or self.placement.take(trial_id) is not None:
             return True
         if not self._running:  # Ray Tune only asks again, and calls nobody who would notice
             self.check_cluster()
@@ -97,11 +101,15 @@ class JobRegistry:
         """
         if self.closed():
             return None
+        if self.hold:
+            self._leave(trial_id)
+            return None
         job = self._next(following)
         if job is None:
             self._leave(trial_id)
         else:
-            self._waiting, job = False, self._placed(job, trial_id)
+            self._waiting, job = False, placed(job, self.slot(trial_id))
+            job.paths.leave.unlink(missing_ok=True)
             self._running[trial_id] = _Running(job)
             self._last[trial_id] = job
         return job
@@ -132,6 +140,16 @@ class JobRegistry:
     def stop_early(self, trial_id: str) -> None:
         """Note that a job is stopped at its last score."""
         self._running[trial_id].stopped = True
+
+    def end(self, job: Job, reason: str) -> None:
+        """Let a running job end with its last score, as soon as its worker hears of it."""
+        self._to_end[job.name] = reason
+        job.paths.leave.touch()
+
+    def let_go(self) -> None:
+        """Ask for all that runs back: it is saved, and handed out again when nothing is on hold."""
+        for job in self.running():
+            job.paths.leave.touch()
 
     def note_not_begun(self, trial_id: str) -> None:
         """Note that the worker died before it began with the job."""
@@ -169,6 +187,7 @@ class JobRegistry:
             return None
         if OUTCOME not in result:
             outcome = outcome.write(job.paths)
+        job.paths.leave.unlink(missing_ok=True)
         if outcome.state != "complete":  # its worker did so itself
             drop_optimizer_state(job.paths)
         self._ended[trial_id] = outcome
@@ -236,23 +255,6 @@ class JobRegistry:
         """Tell whether the node that one of Ray's trials was given has gone."""
         return trial_id in self._running and self.placement is not None and self.placement.is_gone(trial_id)
 
-    def _placed(self, job: Job, trial_id: str) -> Job:
-        """Note in the job what its slot gives it."""
-        slot = self.slot(trial_id)
-        if slot is None:
-            return job
-        gpus = slot.slots.gpus
-        placed = replace(
-            job,
-            threads=slot.slots.threads,
-            memory_share=min(gpus, 1.0) or 1.0,
-            device="cuda" if gpus > 0 else "cpu",
-            host=slot.host,
-        )
-        if placed != job:
-            placed.write()
-        return placed
-
     def _leave(self, trial_id: str) -> None:
         if self.placement is not None:
             self.placement.release(trial_id)
@@ -268,13 +270,16 @@ class JobRegistry:
         faults = memory_faults(job.paths)
         if entry.stopped:
             return pruned(job, point)
+        if reason := self._to_end.get(job.name):
+            return ended_early(job, point, reason)
         if faults and not job.larger_share:
             self.say(f"  {job.name} is put aside ({faults[-1]}); it goes on with a device to itself at the end")
             self.aside.append(job)
             return None
         if self.problem or (self.stop.exists() and not error):
             return None
-        if entry.blameless or self._may_begin_again(entry):
+        asked_back = not error and job.paths.leave.exists()
+        if asked_back or entry.blameless or self._may_begin_again(entry):
             self.again.append(job)
             return None
         if error and self._failures[job.name] < self.retries:
@@ -290,11 +295,3 @@ class JobRegistry:
             return False
         self._requeues[entry.job.name] += 1
         return True
-
-
-def why(job: Job, error: bool) -> str:
-    """Say in a line why a job's worker came back without an end."""
-    if not error:
-        return "ended without an outcome"
-    text = job.paths.error.read_text().strip() if job.paths.error.exists() else ""
-    return text.splitlines()[-1] if text else "its worker died"

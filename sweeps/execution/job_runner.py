@@ -45,6 +45,7 @@ class JobRunner:
         placement: says where jobs go, and how many at a time.
         folder: Ray's bookkeeping.
         retries: starts of a job after its worker died or raised, with no score in between.
+        steering: follows what users ask of the study meanwhile; None: nobody can.
     """
 
     def __init__(
@@ -56,15 +57,17 @@ class JobRunner:
         placement: Placement,
         folder: Path,
         retries: int,
+        steering: tune.Callback | None = None,
     ) -> None:
         self._searcher, self._rule, self._callbacks, self._watch = searcher, rule, callbacks, watch
         self._placement, self._folder = placement, folder
         self._registry: JobRegistry = searcher.registry
         self._registry.retries = retries
+        self._steering = [] if steering is None else [steering]
         self._pause_s = FIRST_PAUSE_S
 
     def run(self) -> None:
-        """Run jobs until there are no more, or until the stop file exists and the running ones have saved.
+        """Run jobs until there are no more, or until the study is to stop or on hold and the running ones have saved.
 
         A job that runs out of memory is put aside; when the others have ended, it goes on from its checkpoint with a
         device to itself, and fails if that is too small as well. (Ray can't give a running trial another share while
@@ -82,7 +85,7 @@ class JobRunner:
                 self._run_once()
             finally:
                 self._watch.in_use = False
-            if registry.closed():
+            if registry.closed() or registry.hold:
                 break
             if not registry.again:
                 registry.bring_back_aside()
@@ -115,6 +118,7 @@ class JobRunner:
         scheduler, registry = EarlyStoppingScheduler(self._registry, self._rule), self._registry
         alone = bool(registry.again) and all(job.larger_share for job in registry.again)
         registry.placement = _whole_devices(self._placement) if alone else self._placement
+        watch = WatchCallback(self._watch, scheduler, registry)
         shutil.rmtree(self._folder, ignore_errors=True)
         for name in ("tune", "execution.experiment_state"):  # failed jobs and full disks are told elsewhere
             logging.getLogger(f"ray.tune.{name}").setLevel(logging.CRITICAL)
@@ -127,7 +131,7 @@ class JobRunner:
                     num_samples=-1,
                     search_alg=self._searcher,
                     scheduler=scheduler,
-                    callbacks=[WatchCallback(self._watch, scheduler, self._registry), *self._callbacks],
+                    callbacks=[watch, *self._steering, *self._callbacks],
                     reuse_actors=True,
                     max_failures=0,  # the registry hands a job out again, where there is a place by then
                     raise_on_failed_trial=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack, redirect_stdout
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,12 +13,15 @@ import torch
 from sweeps.config.schema import SweepConfig
 from sweeps.execution import ray_environment
 from sweeps.execution.gpu_share import gpu_share
+from sweeps.execution.hours_left import HoursLeft
 from sweeps.execution.restart import num_restarts, run_again
 from sweeps.execution.slots import Placement, Slots, jobs_a_gpu
+from sweeps.execution.steering import Steering
 from sweeps.live_table import LiveTable
 from sweeps.state.errors import ClusterLost
 from sweeps.state.paths import StudyPaths
 from sweeps.state.signals import StopSignals
+from sweeps.state.stage_at_work import StageAtWork
 from sweeps.state.uris import is_local, shown_uri
 from sweeps.tracking.uploader import Uploader
 from tsvan.cores import available_cores
@@ -70,6 +74,7 @@ class Workers:
         store: the clips, which each node of a cluster must see.
         stack: ends our cluster.
         give_up: says that the cluster is lost, and returns the exit code.
+        hours: that the study was given.
 
     Raises:
         UserError: no node of the cluster can be used.
@@ -85,12 +90,15 @@ class Workers:
         live_table: LiveTable,
         stack: ExitStack,
         give_up: Callable[[str], int],
+        hours: HoursLeft,
     ) -> None:
-        self._config, self._paths, self._watch = config, paths, joined
+        self._steering = Steering(paths, live_table.say, config.resources.workers, hours)
+        self._config = _with_workers(config, self._steering.workers_asked)
+        self._paths, self._watch = paths, joined
         self._uploader, self._live_table, self._give_up = uploader, live_table, give_up
         self._cluster, self._clusters = stack.enter_context(ExitStack()), num_restarts()
         if joined is None:
-            self.slots = local_slots(config, paths)
+            self.slots = local_slots(self._config, paths)
             self.placement = Placement.of(self.slots)
         else:
             self.placement = self._cluster_placement(store, stack)
@@ -124,29 +132,63 @@ class Workers:
     def _run(
         self, searcher_of: Callable[[JobRegistry], JobSearcher], rule: StoppingRule | None, signals: StopSignals
     ) -> None:
+        self._arrange(self._paths.stop.exists)
         watch = self._connect(signals)
-        from sweeps.execution.callbacks import TableCallback, UploadCallback
+        from sweeps.execution.callbacks import SteeringCallback, TableCallback, UploadCallback
         from sweeps.execution.job_registry import JobRegistry
         from sweeps.execution.job_runner import JobRunner
 
         registry = JobRegistry(self._paths.stop, self._live_table.say)
         searcher = searcher_of(registry)
-        callbacks = [UploadCallback(registry, self._uploader), TableCallback(registry, self._live_table)]
+        shown = [UploadCallback(registry, self._uploader), TableCallback(registry, self._live_table)]
         retries = self._config.resources.retries
         try:
             with signals.patient():
                 while True:
-                    registry.check_cluster = watch.check
-                    runner = JobRunner(searcher, rule, callbacks, watch, self.placement, self._paths.ray, retries)
+                    registry.check_cluster, now = watch.check, self.placement
+                    steered = SteeringCallback(self._steering, registry, searcher, now.workers, self._expect)
+                    runner = JobRunner(searcher, rule, shown, watch, now, self._paths.ray, retries, steered)
                     try:
-                        return runner.run()
+                        runner.run()
+                        self._steering.look()
+                        if not (registry.hold or searcher.more()):
+                            return
                     except ClusterLost as lost:
-                        if registry.closed():
-                            return None  # it was to stop anyway; what ran has its checkpoints
-                        self._disconnect(lost)
-                        watch = self._connect(signals)
+                        if not registry.closed():
+                            self._disconnect(lost)
+                    if registry.closed():
+                        return  # what ran has its checkpoints
+                    self._arrange(registry.closed)
+                    registry.hold = ""
+                    watch = self._connect(signals)
         finally:
             self._live_table.end()
+
+    def _arrange(self, closed: Callable[[], bool]) -> None:
+        """Wait while the study is paused, and then have as many workers as its users ask for."""
+        steering = self._steering
+        steering.await_resume(closed)
+        if closed():
+            return
+        if steering.workers_asked != steering.workers_now:
+            self._config = _with_workers(self._config, steering.workers_asked)
+            own = self._watch is None or self._watch.own
+            if own and self._watch is not None:
+                self._end_cluster()  # which has so many cores as it was started with
+                self._clusters -= 1
+            if own:
+                self.slots = local_slots(self._config, self._paths)
+                self.placement = Placement.of(self.slots)
+            else:
+                self.placement.limit(steering.workers_asked)
+        steering.arranged(self.placement.workers)
+
+    def _expect(self, total: int) -> None:
+        """Show how many jobs there are in all, here and to `status` elsewhere."""
+        self._live_table.expect(total)
+        stage = StageAtWork.read(self._paths)
+        if stage is not None:
+            replace(stage, total=total).write(self._paths)
 
     def _connect(self, signals: StopSignals) -> ClusterWatch:
         if self._watch is not None and self._watch.own and self._watch.lost:  # between two stages
@@ -171,6 +213,9 @@ class Workers:
         if lost is not None and (not self._watch.own or self._clusters >= MAX_CLUSTERS):
             raise lost
         self._live_table.say(f"  Ray's processes died ({self._watch.lost}); the study goes on in a new cluster")
+        self._end_cluster()
+
+    def _end_cluster(self) -> None:
         self._watch = None
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # Ray prints what its daemons log
             self._cluster.close()
@@ -199,3 +244,7 @@ def local_slots(config: SweepConfig, paths: StudyPaths) -> Slots:
     share = gpu_share(config, paths) if gpus else 0.0
     workers = asked.workers or (gpus * jobs_a_gpu(share) if share else 1)
     return Slots(workers, asked.cpus_per_trial or max(cores // workers, 1), share)
+
+
+def _with_workers(config: SweepConfig, workers: int | None) -> SweepConfig:
+    return replace(config, resources=replace(config.resources, workers=workers))

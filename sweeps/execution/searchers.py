@@ -24,6 +24,9 @@ class JobSearcher(Searcher):
         registry: which of Ray's trials is which job.
     """
 
+    grows = False
+    """Jobs may be added while others run."""
+
     def __init__(self, registry: JobRegistry) -> None:
         super().__init__(metric=POINT, mode="max")
         self.registry = registry
@@ -35,14 +38,26 @@ class JobSearcher(Searcher):
     def finished(self, job: Job, outcome: Outcome) -> None:
         """Hear of a job's end, which is on disk."""
 
+    @abstractmethod
+    def total(self) -> int:
+        """Count all jobs: those that ended, those that run and those to come."""
+
+    def close(self) -> None:
+        """Hand out nothing new: what has begun is still taken to its end."""
+
+    def more(self) -> bool:
+        """Tell whether there may be another job since `following` returned none."""
+        return False
+
     def suggest(self, trial_id: str) -> Any:
-        """Hand out the next job, its file and its slot, as Ray's config; None: there is no slot now."""
+        """Hand out the next job, its file and its slot, as Ray's config; None: none now, and Ray asks again."""
         registry = self.registry
         if not registry.reserve(trial_id):
-            return None  # Ray asks again
+            return None
         job = registry.guarded(None, registry.take, trial_id, self.following)
         if job is None:
-            return Searcher.FINISHED
+            asks_again = self.grows and registry.running() and not registry.closed()
+            return None if asks_again else Searcher.FINISHED
         slot = registry.slot(trial_id)
         where = {} if slot is None else {SLOT: [slot.node, slot.slots.cpus, slot.slots.gpus]}
         return {"job": str(job.paths.job), **where}
@@ -80,13 +95,33 @@ class QueueSearcher(JobSearcher):
         queue: over the study.
     """
 
+    grows = True
+
     def __init__(self, registry: JobRegistry, queue: SweepQueue) -> None:
         super().__init__(registry)
         self._queue = queue
+        self._empty_at: int | None = None
 
     def following(self) -> Job | None:
-        """Return what a death left unfinished, then what Optuna draws; None: no more."""
-        return self._queue.next()
+        """Return what a death left unfinished, then what users added, then what Optuna draws; None: no more."""
+        if not self.more():
+            return None
+        known = self._queue.num_instructions
+        job = self._queue.next()
+        self._empty_at = known if job is None else None
+        return job
+
+    def more(self) -> bool:
+        """Tell whether users asked for something since there were no more jobs."""
+        return self._empty_at is None or self._queue.num_instructions > self._empty_at
+
+    def total(self) -> int:
+        """Count the trials that the sweep has in all."""
+        return self._queue.total
+
+    def close(self) -> None:
+        """Begin no more trials."""
+        self._queue.close()
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Tell Optuna a score of a trial that goes on."""
@@ -109,7 +144,7 @@ class RerunSearcher(JobSearcher):
 
     def __init__(self, registry: JobRegistry, jobs: Sequence[Job]) -> None:
         super().__init__(registry)
-        self._waiting = list(jobs)
+        self._waiting, self._total = list(jobs), len(jobs)
 
     def following(self) -> Job | None:
         """Hand out the next job of the list; None: no more."""
@@ -118,3 +153,7 @@ class RerunSearcher(JobSearcher):
         job = self._waiting.pop(0)
         job.write()
         return job
+
+    def total(self) -> int:
+        """Count the jobs of the list."""
+        return self._total

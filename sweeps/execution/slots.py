@@ -159,6 +159,10 @@ class Placement:
         with self._lock:
             return list(self._nodes.values())
 
+    def limit(self, most: int | None) -> None:
+        """Let so many jobs run at a time from now on; None: as many as fit."""
+        self._most = most
+
     def shrink(self) -> int:
         """Let one job fewer run at a time from now on, and return how many that are."""
         self._most = max(self.workers - 1, 1)

@@ -116,7 +116,7 @@ class JobActor(tune.Trainable):
         return "\n".join(lines)
 
     def _should_stop(self) -> bool:
-        return self._terminated or Path(self._job.stop_file).exists()
+        return self._terminated or Path(self._job.stop_file).exists() or self._job.paths.leave.exists()
 
     def _on_sigterm(self, *_: Any) -> None:
         self._terminated = True

@@ -125,6 +125,7 @@ def _result(final: FinalResult | None, summary: dict[str, Any], config: SweepCon
         f"(`{summary['store']['content_hash'][:12]}`), scorer `{summary['scorer']['hash'][:12]}`. "
         f"Objective: {config.objective.metric} ({config.objective.direction}).",
         *([f"Why that one: {why}."] if (why := summary["scorer"].get("objective_why")) else []),
+        *(f"Warm start: {escaped(line)}." for line in summary.get("warm_start", [])),
         "",
         clips_line(summary["store"]),
         "",

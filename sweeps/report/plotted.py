@@ -37,6 +37,7 @@ class PlottedTrial:
         curve: (iteration, score) in order.
         gpu_gib: peak GPU memory; None: not measured.
         weights: number of weights of all networks; None: not counted.
+        published: its settings are the published row's, or the nearest in the space.
     """
 
     number: int
@@ -50,11 +51,7 @@ class PlottedTrial:
     curve: tuple[tuple[int, float], ...] = ()
     gpu_gib: float | None = None
     weights: float | None = None
-
-    @property
-    def published(self) -> bool:
-        """Tell whether its settings are the published row's, or the nearest in the space: no sampler drew those."""
-        return self.origin != "sampler"
+    published: bool = False
 
     @property
     def title(self) -> str:
@@ -139,7 +136,8 @@ def _read_trial(folder: TrialPaths, config: SweepConfig) -> PlottedTrial | None:
         score=curve[-1][1] if curve else None,
         iteration=points[-1].iteration if points else 0,
         seconds=spent(folder),
-        origin=origin if job.params == params else "sampler",
+        origin=job.origin or (origin if job.params == params else "sampler"),
+        published=job.params == params,
         curve=curve,
     )
     if outcome is None:

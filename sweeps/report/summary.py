@@ -13,6 +13,7 @@ from sweeps.final.reruns import FinalResult
 from sweeps.final.seed_noise import NearBest
 from sweeps.final.statistics import Noise
 from sweeps.search.storage import run_of
+from sweeps.search.warm_start import WarmStart
 from sweeps.state.job import Outcome, read_job
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.record import StudyRecord
@@ -57,6 +58,7 @@ def summarise(
             **clips_summary(store),
         },
         "scorer": scorer,
+        "warm_start": [str(study) for study in WarmStart.read(paths).studies],
         "mlflow_run_id": run_of(paths),
         "model": model,
         "config": config.to_dict(),

@@ -35,6 +35,10 @@ INCOMPLETE = "incomplete"
 """Marks a trial whose parameters were cut by the driver's death: it was none, and another takes its place."""
 
 
+INSTRUCTION = "instruction"
+"""Names the user's instruction that added a trial."""
+
+
 def is_incomplete(trial: FrozenTrial) -> bool:
     """Tell whether a trial's parameters were cut by the driver's death (studies of before say "torn")."""
     return INCOMPLETE in trial.user_attrs or "torn" in trial.user_attrs
@@ -184,6 +188,10 @@ def _remembered(folder: TrialPaths, number: int, config: SweepConfig) -> FrozenT
     row, origin = published_params(config)
     if number == 0 and job.params == row:
         attrs["origin"] = origin
+    if job.origin:
+        attrs["origin"] = job.origin
+    if job.instruction is not None:
+        attrs[INSTRUCTION] = job.instruction
     values: dict[str, Any] = {"params": job.params, "distributions": known, "intermediate_values": steps}
     if outcome is None:
         return create_trial(state=TrialState.RUNNING, user_attrs=attrs, **values)

@@ -8,6 +8,7 @@ that reads complete trials alone complete with the worst score. Values whose ord
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import optuna
@@ -34,10 +35,11 @@ class StudyCopySampler(BaseSampler):
 
     Args:
         config: of the study.
+        observed: trials of earlier studies that the sampler sees besides, as `copied` makes them.
     """
 
-    def __init__(self, config: SweepConfig) -> None:
-        self._config = config
+    def __init__(self, config: SweepConfig, observed: Sequence[FrozenTrial] = ()) -> None:
+        self._config, self._observed = config, observed
         self.state: dict[str, Any] | None = None
         """What the sampler wrote down for the trial that was asked last; None: it was not asked."""
 
@@ -62,6 +64,7 @@ class StudyCopySampler(BaseSampler):
         for key, value in _study_state(known).items():
             storage.set_study_system_attr(study_id, key, value)
         copy.add_trials(copied(known[: trial.number], self._config, pruned=isinstance(sampler, TPESampler)))
+        copy.add_trials(self._observed)  # last, so that a trial's number stays its place
         given = trial.system_attrs.get(_FIXED, {})
         fixed = {name: priors.to_sampler(space[name], value) for name, value in given.items()}
         with warnings.catch_warnings():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import optuna
@@ -17,8 +17,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import distributions, published_params
-from sweeps.search.storage import INCOMPLETE, STATES, attributes, is_incomplete
+from sweeps.search.added_trials import answer, enqueue_additions, is_own
+from sweeps.search.storage import INCOMPLETE, INSTRUCTION, STATES, attributes, is_incomplete
 from sweeps.search.study_copy import STATE, StudyCopySampler
+from sweeps.search.warm_start import WarmStart
+from sweeps.state.inbox import Inbox, additions
 from sweeps.state.job import Job, Outcome, Point, pruned, scored_points
 from tsvan.journal import Journal
 
@@ -33,23 +36,47 @@ class SweepQueue:
         study: open.
         config: of the sweep.
         make_job: (trial number, parameters) -> job.
+        inbox: of the study, where users add trials.
+        warm_start: what the study takes over from earlier ones; None: nothing.
     """
 
-    def __init__(self, study: optuna.Study, config: SweepConfig, make_job: MakeJob) -> None:
-        self._study, self._config, self._make_job = study, config, make_job
+    def __init__(
+        self,
+        study: optuna.Study,
+        config: SweepConfig,
+        make_job: MakeJob,
+        inbox: Inbox,
+        warm_start: WarmStart | None = None,
+    ) -> None:
+        self._study, self._config, self._make_job, self._inbox = study, config, make_job, inbox
+        taken = warm_start or WarmStart()
+        self._observed, self._firsts = taken.observations(config), taken.firsts(config)
+        self._closed = False
         self._live: dict[int, _Live] = {}
         _, self._unfinished = reconcile(study, config, lambda trial: make_job(trial.number, trial.params))
-        self._enqueue_published()
+        self._enqueue_firsts()
 
     @property
     def total(self) -> int:
-        """Count the trials wanted."""
-        return max(self._config.trials, _begun(_trials(self._study)))
+        """Count the trials wanted: the sweep's own, and those that users added; of a closed queue those that began."""
+        if self._closed:
+            return _begun(_trials(self._study))
+        own = [trial for trial in _trials(self._study) if is_own(trial)]
+        return max(self._config.trials, _begun(own)) + len(additions(self._inbox.instructions()))
+
+    @property
+    def num_instructions(self) -> int:
+        """Count what users have asked of the study, ever."""
+        return len(self._inbox.instructions())
 
     @property
     def done(self) -> int:
         """Count the trials that have ended."""
         return _begun(_trials(self._study)) - len(self._unfinished)
+
+    def close(self) -> None:
+        """Begin no more trials; those that a death left unfinished are still handed out."""
+        self._closed = True
 
     def next(self) -> Job | None:
         """Return the next job to start; None: no more."""
@@ -57,12 +84,16 @@ class SweepQueue:
             left = self._unfinished.pop(0)
             self._live[left.number] = _Live.of(self._study, left)
             return self._job(left.number, left.params)
+        if self._closed:
+            return None
+        enqueue_additions(self._study, self._inbox)
         known = _trials(self._study)
-        if _begun(known) >= self._config.trials:
+        waits = any(trial.state == TrialState.WAITING for trial in known)
+        if not waits and _begun([trial for trial in known if is_own(trial)]) >= self._config.trials:
             return None
         # A sampler of its own for every trial: the draw depends on the seed, the number and what is known by then,
         # not on how often the driver died before.
-        self._study.sampler = sampler = StudyCopySampler(self._config)
+        self._study.sampler = sampler = StudyCopySampler(self._config, self._observed)
         trial = self._study.ask(distributions(self._config))
         self._live[trial.number] = _Live(trial)
         if sampler.state is not None:
@@ -87,19 +118,35 @@ class SweepQueue:
         tell(self._study, job, outcome)
         self._live.pop(job.number, None)
 
+    def job_of(self, trial: FrozenTrial) -> Job:
+        """Make the job of a trial again, as it was handed out."""
+        return self._marked(trial.number, trial.params, trial.user_attrs)
+
+    def _marked(self, number: int, params: dict[str, Any], attrs: dict[str, Any]) -> Job:
+        """Make a trial's job, marked with where its settings are from."""
+        origin, instruction = attrs.get("origin", ""), attrs.get(INSTRUCTION)
+        return replace(self._make_job(number, params), origin=origin, instruction=instruction)
+
     def _job(self, number: int, params: dict[str, Any]) -> Job:
-        job = self._make_job(number, params)
-        job.write()
         trial = self._live[number].trial
+        job = self._marked(number, params, trial.user_attrs)
+        job.write()
+        if job.instruction is not None:
+            self._inbox.answer(job.instruction, answer(number))
         trial.set_user_attr("folder", job.folder)
         trial.set_user_attr("train_seed", job.config["seed"])
         return job
 
-    def _enqueue_published(self) -> None:
-        if any("origin" in trial.user_attrs and not is_incomplete(trial) for trial in _trials(self._study)):
-            return
-        params, origin = published_params(self._config)
-        self._study.enqueue_trial(params, user_attrs={"origin": origin})
+    def _enqueue_firsts(self) -> None:
+        """Enqueue the published row, then the best settings of earlier studies, each once."""
+        own = [trial for trial in _trials(self._study) if is_own(trial) and not is_incomplete(trial)]
+        there = {trial.user_attrs["origin"] for trial in own if "origin" in trial.user_attrs}
+        if not there - {origin for origin, _ in self._firsts}:
+            params, origin = published_params(self._config)
+            self._study.enqueue_trial(params, user_attrs={"origin": origin})
+        for origin, params in self._firsts:
+            if origin not in there:
+                self._study.enqueue_trial(params, user_attrs={"origin": origin})
 
 
 def tell(study: optuna.Study, job: Job, outcome: Outcome) -> None:

@@ -63,6 +63,8 @@ class Job:
         metrics: of the user's own, `asdict(OwnMetric)` by name.
         code_folder: where the modules of the user's own are looked for; empty: where the process is.
         params: what Optuna drew, to the last bit; of a final rerun empty.
+        origin: where its settings are from; empty: the sampler, or of the first trial the published row.
+        instruction: number of the user's instruction that added the trial; None: it is one of the sweep's own.
         larger_share: it ran out of memory before, and now has a device to itself.
         waits_at: scores at which the study may stop it, where it waits for the answer; None: at all of them.
         body: `module:function` that does the work.
@@ -93,6 +95,8 @@ class Job:
     metrics: dict[str, Any] = field(default_factory=dict)
     code_folder: str = ""
     params: dict[str, Any] = field(default_factory=dict)
+    origin: str = ""
+    instruction: int | None = None
     larger_share: bool = False
     waits_at: tuple[int, ...] | None = None
     body: str = "sweeps.execution.trial:train_and_score"
@@ -189,9 +193,9 @@ class Outcome:
         return read_state(paths.outcome, cls, MENDED)
 
 
-def pruned(job: Job, point: Point) -> Outcome:
-    """Build the outcome of a job that is stopped early at a score."""
-    reason = f"stopped early at iteration {point.iteration}"
+def pruned(job: Job, point: Point, why: str = "stopped early") -> Outcome:
+    """Build the outcome of a job that is stopped early, with its last score."""
+    reason = f"{why} at iteration {point.iteration}"
     return Outcome("pruned", point.iteration, point.values, reason, spent(job.paths), job.num_clips)
 
 

@@ -47,6 +47,11 @@ class StudyPaths:
         return self.root / "stop"
 
     @property
+    def inbox(self) -> Path:
+        """Return the folder of what users ask of the study while it runs, and of what became of it."""
+        return self.root / "inbox"
+
+    @property
     def ray(self) -> Path:
         """Return the folder of Ray's own bookkeeping; never read again."""
         return self.root / "ray"
@@ -92,6 +97,16 @@ class StudyPaths:
     def stage(self) -> Path:
         """Return the file of the stage at work: jobs in all, those done before, and since when."""
         return self.stages / "now.json"
+
+    @property
+    def hours(self) -> Path:
+        """Return the file of the hours that the study was given: the plan, and how many are used up."""
+        return self.stages / "hours.json"
+
+    @property
+    def warm_start(self) -> Path:
+        """Return the file of what the study takes over from earlier ones."""
+        return self.stages / "warm_start.json"
 
     @property
     def tracking(self) -> Path:
@@ -231,6 +246,11 @@ class TrialPaths:
     def moved(self) -> Path:
         """Return the file that says that the run has saved, as its machine is being taken away."""
         return self.folder / "moved"
+
+    @property
+    def leave(self) -> Path:
+        """Return the file that asks the run's worker to save a checkpoint and to let go of the run."""
+        return self.folder / "leave"
 
     @property
     def error(self) -> Path:

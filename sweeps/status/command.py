@@ -11,6 +11,7 @@ from sweeps.config.schema import SweepConfig
 from sweeps.search.shared_database import storage_address
 from sweeps.state.paths import StudyPaths
 from sweeps.state.record import StudyRecord, read_record
+from sweeps.status import instructions
 from sweeps.status.study_status import RunStatus, StudyStatus, study_status
 from sweeps.tracking.destination import Destination, destination
 from tsvan.terminal import duration
@@ -64,6 +65,7 @@ def lines(found: StudyStatus) -> list[str]:
         f"stage   {found.stage}, {ended} of {found.asked} trials ended{_ahead(found)}; driver: {driver}",
         *_best(found),
         f"MLflow  {found.mlflow_uri}{_run_of_study(found)}",
+        *instructions.lines(found.instructions, found.driver),
     ]
     rows = [_row(run) for run in (*found.trials, *found.final)]
     widths = [max(len(row[place]) for row in (COLUMNS, *rows)) for place in range(len(COLUMNS))]

@@ -8,6 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sweeps.search.warm_start import WarmStart
+from sweeps.state.hours import PLANNED_AGAIN, PlannedHours
+from sweeps.state.inbox import ASK_AGAIN, Answer, Instruction
 from sweeps.state.job import Job, Outcome
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.scorer_result import ScorerResult
@@ -29,6 +32,10 @@ _FILES: tuple[tuple[str, Any, str], ...] = (
     ("stages/scorer.json", ScorerResult, MADE_AGAIN),
     ("stages/memory.json", dict[str, int], MADE_AGAIN),
     ("stages/now.json", StageAtWork, MADE_AGAIN),
+    ("inbox/????.json", Instruction, ASK_AGAIN),
+    ("inbox/*.done.json", Answer, MADE_AGAIN),
+    ("stages/warm_start.json", WarmStart, "the study began with it: restore it, or the sampler goes on without"),
+    ("stages/hours.json", PlannedHours, PLANNED_AGAIN),
     ("stages/final.json", dict[str, Any], MADE_AGAIN),
     ("figures/pictures.json", dict[str, Any], MADE_AGAIN),
 )

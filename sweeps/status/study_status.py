@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import describe
 from sweeps.search.recorded_trials import RecordedTrial, recorded_trials
 from sweeps.search.storage import trial_numbers
+from sweeps.state.hours import PlannedHours
 from sweeps.state.job import Job, Outcome, read_job, scored_points
 from sweeps.state.lock import driver_of
 from sweeps.state.paths import StudyPaths, TrialPaths
 from sweeps.state.place import places_in
 from sweeps.state.record import StudyRecord, original
-from sweeps.state.stage_at_work import StageAtWork
 from sweeps.state.uris import shown_uri
 from sweeps.status.consistency import UNKNOWN, by_mlflow, by_optuna, points_missing
 from sweeps.status.damage import damage_lines, lost_in
+from sweeps.status.instructions import Instructions, instructions
+from sweeps.status.stage import changed_at, seconds_left
 from sweeps.tracking.client import STATUS
 from sweeps.tracking.destination import Destination
 from sweeps.tracking.reader import NotTold, TrackedRun, tracked_runs
@@ -79,7 +80,7 @@ class StudyStatus:
         dataset, preset, study_id: from `study.yaml`.
         stage: `scorer`, `calibrate`, `sweep`, `final`, `report` or `done`.
         driver: process id of the driver at work; None: there is none.
-        asked: trials that the study is to have.
+        asked: trials that the study is to have, those that users added among them.
         best: name of the best complete trial; None: there is none yet.
         left_s: until the stage at work ends, by what the driver has done so far; None: not known.
         trials: of the sweep, by number.
@@ -89,6 +90,7 @@ class StudyStatus:
         mlflow_problem: why MLflow can't be asked; else empty.
         problems: of the study as a whole.
         damaged: lines about state files that can't be read.
+        instructions: what users asked while it runs.
     """
 
     folder: str
@@ -107,6 +109,7 @@ class StudyStatus:
     mlflow_problem: str
     problems: list[str]
     damaged: list[str]
+    instructions: Instructions
 
     @property
     def disagree(self) -> int:
@@ -151,7 +154,11 @@ def study_status(
         for folder in sorted(paths.root.glob("final/*"))
         if (folder / "job.json").exists()
     ]
-    asked = max(config.trials, len(trials))
+    told = instructions(paths)
+    asked = max(config.trials, len(trials) - told.begun) + told.added
+    hours = _kept(lambda: PlannedHours.read(paths))
+    if hours is not None and hours.over:
+        asked = len(trials)
     parent = next(iter((runs or {}).get(f"{record.study_id}/parent", [])), None)
     if parent is not None and parent.status == "RUNNING" and driver is None:
         problems.append("the study's MLflow run is open, and no driver is alive")
@@ -164,7 +171,7 @@ def study_status(
         driver=driver,
         asked=asked,
         best=_best(trials, config),
-        left_s=None if driver is None else _left(paths),
+        left_s=None if driver is None else seconds_left(paths),
         trials=trials,
         final=finals,
         parent=None if parent is None else parent.status.lower(),
@@ -172,6 +179,7 @@ def study_status(
         mlflow_problem=problem,
         problems=problems,
         damaged=damage_lines(paths, where.uri),
+        instructions=told,
     )
 
 
@@ -180,34 +188,12 @@ def _best(trials: list[RunStatus], config: SweepConfig) -> str | None:
     return config.objective.best(scores, lambda name: scores[name])
 
 
-def _left(paths: StudyPaths) -> float | None:
-    """Estimate the seconds left of the stage at work; None: not known.
-
-    Each run that is left counts as many seconds as each run took that ended in the stage.
-    """
-    stage = _kept(lambda: StageAtWork.read(paths))
-    if stage is None:
-        return None
-    times = [_changed(file) for file in paths.root.glob("*/*/outcome.json")]
-    here = [time for time in times if time > stage.since]
-    left = stage.total - stage.done - len(here)
-    return (max(here) - stage.since) / len(here) * left if here and left > 0 else None
-
-
 def _kept(read: Callable[[], T | None]) -> T | None:
     """Return what a file holds; None: nothing that can be read, of which `damaged` tells."""
     try:
         return read()
     except UserError:
         return None
-
-
-def _changed(file: Path) -> float:
-    """Return when a file was written last, in seconds since the epoch; 0: it is gone."""
-    try:
-        return file.stat().st_mtime
-    except OSError:
-        return 0.0
 
 
 def _asked_mlflow(where: Destination, record: StudyRecord) -> tuple[dict[str, list[TrackedRun]] | None, str]:
@@ -292,7 +278,7 @@ def _stage(paths: StudyPaths, asked: int, trials: list[RunStatus], finals: list[
     ended = [run for run in (*trials, *finals) if run.state in STATUS and run.state != "interrupted"]
     if (trials or not finals) and sum(run in ended for run in trials) < asked:
         return "sweep"
-    newest = max((_changed(paths.root / run.name / "outcome.json") for run in ended), default=0.0)
-    if all(run in ended for run in finals) and paths.summary.exists() and _changed(paths.summary) >= newest:
+    newest = max((changed_at(paths.root / run.name / "outcome.json") for run in ended), default=0.0)
+    if all(run in ended for run in finals) and paths.summary.exists() and changed_at(paths.summary) >= newest:
         return "done"
     return "report" if finals and all(run in ended for run in finals) and paths.final_result.exists() else "final"

@@ -75,8 +75,8 @@ def make_uploader(
         params = derived(train)
         stage = job.stage
         own = {"stage": stage, "trial": str(job.number), "train.seed": str(job.config["seed"])}
-        if stage == "sweep" and job.number == 0:
-            own["origin"] = row[1]
+        if stage == "sweep" and (origin := job.origin or (row[1] if job.number == 0 else "")):
+            own["origin"] = origin
         number = f"{job.number:03d}" if stage == "sweep" else f"{stage} seed {job.number}"
         sizes = {"score.group": job.group, "score.clips": job.num_clips}
         return f"{number} {train.summary}", {**params, **sizes}, own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from sweeps.final.candidates import candidate_from_file
 from tsvan.validation import build
 
 FOLDER = Path(__file__).resolve().parents[2] / "analysis"
-NAMES = ("compare_trials", "select_config", "final_report")
+NAMES = ("compare_trials", "select_config", "final_report", "compare_studies")
 
 
 def test_all_notebooks_are_tested() -> None:
@@ -70,6 +71,19 @@ def test_final_report_runs(smoke_study: Path, tmp_path: Path, monkeypatch: pytes
     runs = [folder for folder in (smoke_study / "final").glob("*-*-*") if (folder / "outcome.json").exists()]
     for folder in runs:
         assert json.loads((folder / "tracking.json").read_text())["run_id"] in outputs["reproduce"]["text/markdown"]
+
+
+def test_compare_studies_runs(smoke_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    summary = json.loads((smoke_study / "summary.json").read_text())
+    monkeypatch.setenv("TSVAN_STUDIES", f"{summary['mlflow_run_id']}, {smoke_study.name}")
+    outputs = run("compare_studies", smoke_study, tmp_path, monkeypatch)
+    assert "the scores may be compared" in outputs["read"]["text/markdown"]
+    assert "Plotly.newPlot" in outputs["curve"]["text/html"]
+    shown = {"settings": f"(trial {summary['best']['number']})", "verdicts": summary["final"]["verdict"]}
+    for cell, found in shown.items():
+        table = outputs[cell]["text/html"].partition("<tbody>")[2]
+        assert table.count("<tr>") == 2
+        assert table.count(html.escape(found, quote=False)) == 2
 
 
 def run(name: str, study: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:

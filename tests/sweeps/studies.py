@@ -11,6 +11,7 @@ from sweeps.search.early_stopping import EarlyStoppingRule, save_points, score_p
 from sweeps.search.seeds import derive_seed
 from sweeps.search.storage import open_study
 from sweeps.search.trial_queue import SweepQueue
+from sweeps.state.inbox import Inbox
 from sweeps.state.job import Job
 from sweeps.state.paths import StudyPaths
 
@@ -49,7 +50,7 @@ def job_maker(
 
 def open_queue(config: SweepConfig, paths: StudyPaths, faults: dict[int, str] | None = None) -> SweepQueue:
     """A queue over the study's database, as a new process would open it."""
-    return SweepQueue(open_study(paths, config), config, job_maker(config, paths, faults))
+    return SweepQueue(open_study(paths, config), config, job_maker(config, paths, faults), Inbox(paths))
 
 
 def rule_of(config: SweepConfig, queue: SweepQueue) -> EarlyStoppingRule:

@@ -69,7 +69,7 @@ def test_a_setting_that_does_not_fit_is_no_error(tmp_path: Path, monkeypatch: py
     def full(*_: object) -> Speed:
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(dry_run, "measured_speed", full)
+    monkeypatch.setattr(speed, "measured_speed", full)
     shown: list[str] = []
     monkeypatch.setattr(dry_run, "show", lambda _, cost, *words: shown.append(cost.source))
     assert dry_run.plan(replace(request, cuda=False), allow_slow=False, mlflow="answers", optuna="study.db")

@@ -44,7 +44,9 @@ def made(number: int, state: str, draws: np.random.Generator) -> PlottedTrial:
     score = 50.0 if state == "pruned" else score  # of fewer iterations: it must set no scale and win nothing
     curve = tuple((step, score * step / last) for step in range(100, last + 1, 100)) if last else ()
     origin = "table 3" if number == 0 else "sampler"
-    return PlottedTrial(number, state, params, score if curve else None, last, 60.0 * (number + 1), origin, "", curve)
+    shown = score if curve else None
+    trial = PlottedTrial(number, state, params, shown, last, 60.0 * (number + 1), origin, "", curve)
+    return replace(trial, published=number == 0)
 
 
 @pytest.fixture(scope="module")
