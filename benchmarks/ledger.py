@@ -112,7 +112,7 @@ def _check_run(found: Audit, name: str, run: dict[str, Any], outcome: dict[str, 
     found.expect(f"{name}: MLflow tag state", run["tags"].get("state"), outcome["state"])
     wanted: dict[str, list[int]] = defaultdict(list)
     for line in lines:
-        prefix = "score/" if line["kind"] == "score" else ""
+        prefix = {"score": "score/", "train": "train/"}.get(line["kind"], "")
         for metric in line["values"]:
             wanted[prefix + metric].append(line["iteration"])
     for metric, iterations in wanted.items():
