@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import yaml
 
-from sweeps.config.schema import STAND_INS, SweepConfig
+from sweeps.config.schema import SweepConfig
 from sweeps.config.space import describe
 from sweeps.final.reruns import FinalResult
 from sweeps.final.rival import Rival
@@ -224,14 +224,14 @@ def _closing_lines(
         f"looks at the sealed report group: {looks['looks']}, for {counted(looks['choices'], 'choice')}",
         f"verdict: {result.verdict}",
         f"see it: {shown_path(paths.page)} in a browser; its film is {shown_path(paths.figures / 'compared.mp4')}",
-        *_with_own_videos(config),
+        *([_with_own_videos(config)] if summary["data_source"] == "synthetic" else []),
     ]
 
 
-def _with_own_videos(config: SweepConfig) -> list[str]:
+def _with_own_videos(config: SweepConfig) -> str:
     """Say how to go on from a study of stand-ins."""
     command = f"python tune_runner.py --dataset {config.dataset} --data-root DIR --preset dev --dry-run"
-    return [f"with your own videos in DIR: {command}"] if config.preset in STAND_INS else []
+    return f"with your own videos in DIR: {command}"
 
 
 def _near_line(near: dict[str, Any]) -> str:
