@@ -14,7 +14,10 @@ from sweeps.config.load import load
 from tsvan.cost import train_gflop
 from tsvan.data.store import ClipStore
 
-DEMO = ["budget.iterations=40", "space.ngf.values=[2,4]", "space.content_dim.values=[8]", "fixed.motion_dim=4"]
+DEMO = [
+    "budget.iterations=40", "budget.pretrain_iterations=0", "budget.batch_size=4",
+    "space.ngf.values=[2,4]", "space.content_dim.values=[8]", "fixed.motion_dim=4",
+]  # fmt: skip
 
 
 def test_iterations_over_the_whole_run_are_timed(weizmann_store: ClipStore, monkeypatch: pytest.MonkeyPatch) -> None:
