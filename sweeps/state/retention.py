@@ -22,7 +22,7 @@ from tsvan.validation import UserError
 _WITH_OPTIMISERS = 3  # Adam keeps two moments of every weight
 _SCORE_BYTES = 8 * 2**20  # a contact sheet of 16 clips, barely compressible, a video, and MLflow's three copies
 _RUN_BYTES = 16 * 2**20  # losses and scores in the journal and in MLflow's store, curves
-_RUN_FILES = 15  # of `TrialPaths`, and one that is being written
+_RUN_FILES = 16  # of `TrialPaths`, and one that is being written
 _FIXED_FILES = 60  # the study's own, with the report's figures
 _FIXED_BYTES = 256 * 2**20  # scorer, real reference, report, Optuna's database
 

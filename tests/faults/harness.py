@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -83,7 +84,11 @@ class Driver:
         environment |= {"MLFLOW_HTTP_REQUEST_TIMEOUT": "2", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
         heard = self._log if output is None else output
         environment |= changes or {}
-        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=heard, stderr=heard)
+        # A hangup reaches it, though these tests may run under nohup.
+        hears = partial(signal.signal, signal.SIGHUP, signal.SIG_DFL)
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=heard, stderr=heard, preexec_fn=hears
+        )
 
     @property
     def text(self) -> str:

@@ -101,7 +101,7 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
     assert "asha at 150,000, 400,000" in shown
     assert "disk at most " in shown
     assert "calibrate 5 seeds of the published row" in shown
-    assert "47 ended runs x 0.64 GiB (networks alone)" in shown
+    assert "62 ended runs x 0.64 GiB (networks alone)" in shown
     assert list(tmp_path.iterdir()) == []
 
 
