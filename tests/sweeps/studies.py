@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from optuna.storages import RDBStorage
+
 from sweeps.config.schema import SweepConfig
 from sweeps.config.space import train_config
 from sweeps.search.early_stopping import EarlyStoppingRule, save_points, score_points
 from sweeps.search.seeds import derive_seed
-from sweeps.search.storage import open_study
+from sweeps.search.storage import load_study, open_study
 from sweeps.search.trial_queue import SweepQueue
 from sweeps.state.inbox import Inbox
 from sweeps.state.job import Job
 from sweeps.state.paths import StudyPaths
 
 BODY = "tests.sweeps.fake_trial:body"
+
+
+def rows_of(paths: StudyPaths) -> tuple[RDBStorage, int]:
+    """The rows of a study as Optuna's storage has them, to write what no study of Optuna's would: storage, study id."""
+    storage = RDBStorage(f"sqlite:///{paths.database}")
+    return storage, storage.get_study_id_from_name(load_study(paths).study_name)
 
 
 def job_maker(

@@ -15,7 +15,7 @@ from sweeps.search.trial_queue import SweepQueue
 from sweeps.state.job import SCORE, Job, Outcome, Point, pruned
 from sweeps.state.paths import StudyPaths
 from tests.sweeps.queue_steps import finish, take
-from tests.sweeps.studies import open_queue, rule_of
+from tests.sweeps.studies import open_queue, rows_of, rule_of
 from tsvan.journal import Journal
 from tsvan.validation import UserError
 
@@ -143,11 +143,9 @@ def test_a_point_that_comes_twice_is_reported_once(config: SweepConfig, paths: S
 
 def test_parameters_cut_by_a_death_make_no_trial(config: SweepConfig, paths: StudyPaths) -> None:
     open_queue(config, paths)
-    study = load_study(paths)
-    trial = study.ask()
-    optuna.trial.Trial(study, trial._trial_id)  # WAITING row taken, nothing drawn yet
-    study.storage if hasattr(study, "storage") else None
-    study._storage.create_new_trial(study._study_id)  # a second one, without parameters
+    load_study(paths).ask()  # a WAITING row is taken, nothing drawn yet
+    storage, study_id = rows_of(paths)
+    storage.create_new_trial(study_id)  # a second one, without parameters
     queue = open_queue(config, paths)
     count = 0
     while (job := queue.next()) is not None:
@@ -191,9 +189,9 @@ def test_a_driver_that_dies_before_it_stops_a_trial_judges_its_score_again(
 def test_what_an_earlier_version_stopped_stays_stopped(config: SweepConfig, paths: StudyPaths) -> None:
     before = open_queue(config, paths)
     job = take(before)
-    study = load_study(paths)
-    stopped = {"iteration": 30, "values": {"inception_score": 4.0}}
-    study._storage.set_trial_user_attr(study.trials[job.number]._trial_id, "stopped_at", stopped)
+    storage, study_id = rows_of(paths)
+    trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, job.number)
+    storage.set_trial_user_attr(trial_id, "stopped_at", {"iteration": 30, "values": {"inception_score": 4.0}})
     assert take(open_queue(config, paths)).number == job.number + 1
     outcome = Outcome.read(job.paths)
     assert outcome is not None

@@ -30,7 +30,7 @@ from sweeps.state.uris import sqlite_uri
 from sweeps.tracking.destination import destination
 from sweeps.tracking.run_metadata import make_uploader
 from tests.sweeps.queue_steps import as_if_moved, take
-from tests.sweeps.studies import open_queue
+from tests.sweeps.studies import open_queue, rows_of
 from tsvan.data.store import ClipStore
 from tsvan.files import write_atomically
 from tsvan.journal import Journal
@@ -60,8 +60,8 @@ def killed(tmp_path_factory: pytest.TempPathFactory, weizmann_store: ClipStore) 
     write_atomically(paths.scorer_result, json.dumps(vars(scorer)))
     queue = open_queue(config, paths)
     jobs = [take(queue) for _ in range(4)]
-    study = load_study(paths)
-    study._storage.create_new_trial(study._study_id)
+    storage, study_id = rows_of(paths)
+    storage.create_new_trial(study_id)
     write_points(jobs[0], 40)
     write_points(jobs[1], 30)
     jobs[1].paths.checkpoints.mkdir()
