@@ -97,7 +97,8 @@ def profiled(plan: Plan) -> Iterator[Row]:
         for kind, epsilon in reversed(KINDS):
             about = {"precision": precision, "step": kind, "epsilon": epsilon}
             try:
-                for row in kernels_of(_ready(replace(base, step=kind, epsilon=epsilon), 2), partial(_wait, plan)):
+                step = _ready(replace(base, step=kind, epsilon=epsilon), 2)
+                for row in kernels_of(step, partial(_wait, _device(plan))):
                     yield {**about, **row}
             except Exception as error:
                 yield {**about, **_failed(error)}
@@ -227,8 +228,9 @@ def _failed(error: Exception) -> Row:
     return {"failed": " ".join(f"{type(error).__name__}: {error}".split())[:300]}
 
 
-def _wait(plan: Plan) -> None:
-    if _device(plan).type == "cuda":
+def _wait(device: torch.device) -> None:
+    """Wait until the device has done what it was given."""
+    if device.type == "cuda":
         torch.cuda.synchronize()
 
 
@@ -239,8 +241,7 @@ def _median_s(device: torch.device, work: Callable[[], object], repeats: int = R
     while len(times) <= repeats and (len(times) <= min(repeats, 2) or time.perf_counter() - began < REPEAT_S):
         start = time.perf_counter()
         work()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        _wait(device)
         times.append(time.perf_counter() - start)
     return sorted(times[1:])[len(times[1:]) // 2]
 

@@ -16,6 +16,7 @@ from sweeps.search.trial_queue import SweepQueue
 from sweeps.state.inbox import Inbox
 from sweeps.state.job import Job
 from sweeps.state.paths import StudyPaths
+from tests.sweeps.queue_steps import finish
 
 BODY = "tests.sweeps.fake_trial:body"
 
@@ -66,3 +67,17 @@ def rule_of(config: SweepConfig, queue: SweepQueue) -> EarlyStoppingRule:
     rule = EarlyStoppingRule.of(config.base.schedule, config.scheduler, config.objective)
     rule.recall(queue.known_scores())
     return rule
+
+
+def run_through(config: SweepConfig, paths: StudyPaths, restart: bool = False) -> list[dict[str, Any]]:
+    """Run a sweep whose score says how near to 5 lambda2 is; `restart`: by a new driver after each trial.
+
+    Returns:
+        The parameters of its trials.
+    """
+    paths.root.mkdir(parents=True, exist_ok=True)
+    queue = open_queue(config, paths)
+    while (job := queue.next()) is not None:
+        finish(queue, job, "complete", -abs(job.config["loss"]["lambda2"] - 5))
+        queue = open_queue(config, paths) if restart else queue
+    return [trial.params for trial in load_study(paths).trials]

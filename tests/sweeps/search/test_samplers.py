@@ -15,7 +15,7 @@ from sweeps.search.storage import load_study
 from sweeps.search.study_copy import StudyCopySampler, copied
 from sweeps.state.paths import StudyPaths
 from tests.sweeps.queue_steps import finish, take
-from tests.sweeps.studies import open_queue
+from tests.sweeps.studies import open_queue, run_through
 from tsvan.validation import UserError
 
 OWN = "tests.sweeps.own_parts"
@@ -31,15 +31,6 @@ def study_of(*overrides: str) -> SweepConfig:
     return load("weizmann", "smoke", [*usual, *objective, *overrides])[0]
 
 
-def run(config: SweepConfig, paths: StudyPaths, restart: bool = False) -> list[dict[str, Any]]:
-    paths.root.mkdir(parents=True, exist_ok=True)
-    queue = open_queue(config, paths)
-    while (job := queue.next()) is not None:
-        finish(queue, job, "complete", -abs(job.config["loss"]["lambda2"] - 5))
-        queue = open_queue(config, paths) if restart else queue
-    return [trial.params for trial in load_study(paths).trials]
-
-
 CLASSES = ["tpe", "random", "qmc", "nsga2", "gp", "GPSampler", "NSGAIIISampler", "BruteForceSampler", "grid"]
 
 
@@ -48,8 +39,8 @@ def test_every_sampler_drives_a_study_and_draws_the_same_after_every_death(kind:
     finite = ["space.lambda2={low: 3, high: 8, step: 0.5}", "space.lr.values=[1e-4, 1e-3]"]
     config = study_of(f"sampler.kind={kind}", *(finite if kind in ("grid", "BruteForceSampler") else []))
     check_sampler(config)
-    whole = run(config, StudyPaths(paths.root / "whole"))
-    broken = run(config, StudyPaths(paths.root / "broken"), restart=True)
+    whole = run_through(config, StudyPaths(paths.root / "whole"))
+    broken = run_through(config, StudyPaths(paths.root / "broken"), restart=True)
     assert whole == broken
     assert whole[0] == published_params(config)[0]
     drawn = {(*map(str, params.values()),) for params in whole[1:]}
@@ -59,7 +50,7 @@ def test_every_sampler_drives_a_study_and_draws_the_same_after_every_death(kind:
 
 def test_a_sequence_goes_on_where_it_was_and_a_grid_is_walked_once(paths: StudyPaths) -> None:
     config = study_of("space=null", "space={ngf: {values: [16, 32]}, mask: {values: [true, false]}}", "sampler=grid")
-    params = run(config, paths)
+    params = run_through(config, paths)
     assert len({(one["ngf"], one["mask"]) for one in params[1:5]}) >= 3
     with pytest.raises(UserError, match=r"values or steps for space\.lambda2; --set space\.lambda2\.step=1"):
         check_sampler(study_of("sampler=grid"))
@@ -146,7 +137,7 @@ def test_ordered_values_are_places_to_the_sampler_and_themselves_in_the_database
     (trial,) = copied(trials_of(config, ["complete"]), config, pruned=True)
     assert trial.params["content_dim"] == 1  # 512 of 256, 512, 1024
     assert trial.distributions["content_dim"] == optuna.distributions.IntDistribution(0, 2)
-    run(config, paths)
+    run_through(config, paths)
     known = load_study(paths).trials
     assert {one.params["content_dim"] for one in known} <= {256, 512, 1024}
     assert known[0].distributions["content_dim"] == optuna.distributions.CategoricalDistribution((256, 512, 1024))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import optuna
 import pytest
@@ -15,7 +14,7 @@ from sweeps.search.trial_queue import SweepQueue
 from sweeps.state.job import SCORE, Job, Outcome, Point, pruned
 from sweeps.state.paths import StudyPaths
 from tests.sweeps.queue_steps import finish, take
-from tests.sweeps.studies import open_queue, rows_of, rule_of
+from tests.sweeps.studies import open_queue, rows_of, rule_of, run_through
 from tsvan.journal import Journal
 from tsvan.validation import UserError
 
@@ -113,15 +112,8 @@ def test_no_score_makes_the_driver_read_all_trials(
 
 
 def test_going_on_proposes_what_an_unbroken_study_would_have(config: SweepConfig, paths: StudyPaths) -> None:
-    def run(folder: StudyPaths, restart: bool) -> list[dict[str, Any]]:
-        folder.root.mkdir(parents=True, exist_ok=True)
-        queue = open_queue(config, folder)
-        while (job := queue.next()) is not None:
-            finish(queue, job, "complete", -abs(job.config["loss"]["lambda2"] - 5))
-            queue = open_queue(config, folder) if restart else queue
-        return [trial.params for trial in load_study(folder).trials]
-
-    assert run(StudyPaths(paths.root / "whole"), False) == run(StudyPaths(paths.root / "broken"), True)
+    whole, broken = StudyPaths(paths.root / "whole"), StudyPaths(paths.root / "broken")
+    assert run_through(config, whole) == run_through(config, broken, restart=True)
 
 
 def test_a_rung_remembers_what_was_seen_before_a_death(config: SweepConfig, paths: StudyPaths) -> None:
